@@ -1,0 +1,63 @@
+# make serve builds the book and serves it; make test runs everything that guards the project.
+# Needed: Python 3.11 or newer. All else is installed into VENV.
+
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+
+PY := $(VENV)/bin/python
+BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapters site -type f \
+	-not -path '*/.ipynb_checkpoints/*' -not -path '*/__pycache__/*')
+
+.DEFAULT_GOAL := help
+.PHONY: help serve book test test-library notebooks format constraints clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "Settings: PORT=8000, PYTHON=python3 (3.11 or newer), VENV=.venv"
+
+serve: $(VENV)/book.stamp ## build the book and serve it at http://127.0.0.1:PORT
+	@$(PY) scripts/serve.py --port $(PORT) _build/html $(MAKE) --no-print-directory book
+
+book: _build/book.stamp ## build the website into _build/html, warnings as errors
+
+test: $(VENV)/test.stamp book ## run everything that guards the project
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(PY) -m pytest --nbval
+
+test-library: $(VENV)/test.stamp ## run the tests that need neither website nor browser
+	$(PY) -m pytest --nbval --ignore tests/site
+
+notebooks: $(VENV)/book.stamp ## execute and normalise the notebooks after an edit
+	$(PY) scripts/notebooks.py
+
+format: $(VENV)/test.stamp ## bring code and notebooks into ruff's form
+	$(PY) -m ruff format
+	$(PY) -m ruff check --fix
+
+constraints: $(VENV)/book.stamp ## pin again everything below the two requirement files
+	$(PY) -m pip install uv==0.13.9
+	@{ echo "# Every package below requirements.txt and tests/requirements.txt, pinned for Python 3.11 and newer."; \
+	   echo "# Made by: make constraints"; \
+	   sed -e '/^-[ce]/d' requirements.txt tests/requirements.txt | $(PY) -m uv pip compile - --universal \
+	   --python-version 3.11 --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet; \
+	} > constraints.new
+	mv constraints.new constraints.txt
+
+clean: ## remove what was built and the environment
+	rm -rf _build $(VENV)
+
+$(VENV)/book.stamp: requirements.txt constraints.txt pyproject.toml
+	@command -v $(PYTHON) > /dev/null || { echo "error: $(PYTHON) is not there: install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) scripts/environment.py $(VENV) requirements.txt
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/book.stamp tests/requirements.txt
+	@$(PYTHON) scripts/environment.py $(VENV) requirements.txt tests/requirements.txt
+	@touch $@
+
+_build/book.stamp: $(VENV)/book.stamp $(BOOK_SOURCES)
+	$(VENV)/bin/jupyter-book build . -n -W --keep-going
+	@touch $@

@@ -1,0 +1,19 @@
+"""Backward passes derived by hand, and the means to know that they are right.
+
+Use a layer as a pair of functions::
+
+    from backprop_lib.layers import linear
+
+    y, cache = linear.forward(x, W, b)
+    dx, dW, db = linear.backward(dy, *cache)
+
+Check one, the library's or your own::
+
+    from backprop_lib.gradcheck import gradcheck
+    from backprop_lib.proof import prove_at
+
+    gradcheck(linear, x=x, W=W, b=b)
+    prove_at(linear, sizes={"N": 2, "C_in": 3, "C_out": 2})
+"""
+
+__version__ = "0.1.0"

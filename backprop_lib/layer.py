@@ -1,0 +1,124 @@
+"""What every check here takes as a layer: a forward and a backward that fit together.
+
+``forward(*inputs)`` returns ``(y, cache)``; ``backward(dy, *cache)`` returns one gradient for
+each input, in forward's order, and changes nothing that it was given.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A forward and its backward, whose promises are checked whenever they run."""
+
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+
+    @classmethod
+    def of(cls, layer: Any, backward: Callable[..., Any] | None = None) -> "Layer":
+        """Take a module or object with `forward` and `backward`, or the two functions.
+
+        Raises
+        ------
+        TypeError
+            If `layer` is neither.
+        """
+        if backward is None:
+            given = f"layer is {layer!r}, without a backward"
+            forward, backward = (getattr(layer, name, None) for name in ("forward", "backward"))
+        else:
+            given = f"forward is {layer!r} and backward is {backward!r}"
+            forward = layer
+        if not (callable(forward) and callable(backward)):
+            raise TypeError(
+                "expected a module with forward and backward, or the two functions: " + given
+            )
+        return cls(forward, backward)
+
+    def inputs(self, given: Mapping[str, Any], const: Mapping[str, Any]) -> list[str]:
+        """Put the names of the given inputs into forward's order.
+
+        Raises
+        ------
+        TypeError
+            If forward has no parameter of a given name, or one without default is not given.
+        """
+        parameters = inspect.signature(self.forward).parameters
+        takes = f"forward takes {', '.join(parameters)}"
+        for name in [*given, *const]:
+            if name not in parameters:
+                raise TypeError(f"{name} is no parameter of forward: {takes}")
+            if name in given and name in const:
+                raise TypeError(f"{name} is given as an input and in const: leave one out")
+        for name, parameter in parameters.items():
+            if parameter.default is parameter.empty and name not in {**given, **const}:
+                raise TypeError(f"{name} is not given: {takes}")
+        return [name for name in parameters if name in given]
+
+    def run_forward(self, arguments: Mapping[str, Any]) -> tuple[np.ndarray, tuple[Any, ...]]:
+        """Call forward and return y and the cache.
+
+        Raises
+        ------
+        TypeError
+            If it does not return a pair (y, cache) of an array and a tuple.
+        RuntimeError
+            If it changes an argument in place.
+        """
+        with _unchanged("forward", arguments):
+            result = self.forward(**arguments)
+        if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], tuple)):
+            raise TypeError(
+                f"forward returned {_kind(result)}; expected (y, cache), "
+                "the cache a tuple of what backward takes after dy"
+            )
+        return np.asanyarray(result[0]), result[1]
+
+    def run_backward(
+        self, dy: np.ndarray, cache: tuple[Any, ...], inputs: list[str]
+    ) -> dict[str, Any]:
+        """Call backward and return each input's claimed gradient by the input's name.
+
+        Raises
+        ------
+        TypeError
+            If it does not return as many gradients as there are inputs.
+        RuntimeError
+            If it changes dy or the cache in place.
+        """
+        arguments = {"dy": dy} | {f"cache[{i}]": value for i, value in enumerate(cache)}
+        with _unchanged("backward", arguments):
+            result = self.backward(dy, *cache)
+        gradients = result if isinstance(result, tuple | list) else (result,)
+        if len(gradients) != len(inputs):
+            raise TypeError(
+                f"backward returned {len(gradients)} gradient(s), expected {len(inputs)}: "
+                f"one for each of {', '.join(inputs)}, in this order"
+            )
+        return dict(zip(inputs, gradients, strict=True))
+
+
+def _kind(result: Any) -> str:
+    if isinstance(result, tuple):
+        return f"({', '.join(type(part).__name__ for part in result)})"
+    return f"a {type(result).__name__}"
+
+
+@contextmanager
+def _unchanged(function: str, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Raise RuntimeError if the arrays among the arguments are not what they were before."""
+    arrays = {name: value for name, value in arguments.items() if isinstance(value, np.ndarray)}
+    before = {name: value.copy() for name, value in arrays.items()}
+    yield
+    for name, value in arrays.items():
+        old = before[name]
+        if not np.array_equal(value, old, equal_nan=old.dtype.kind == "f"):
+            raise RuntimeError(
+                f"{function} changed {name} in place; whoever passed it may still need it"
+            )

@@ -1,0 +1,1 @@
+"""Layers with parameters. Each module holds a `forward` and its `backward`."""

@@ -1,0 +1,171 @@
+"""The shape table of a layer is its signature, and it is checked at every call.
+
+The note that this book is made from opens each layer with a table of names and shapes.
+Here the same table is the function's annotations::
+
+    @shaped
+    def forward(
+        x: Shaped[Array, "N C_in"],
+        W: Shaped[Array, "C_out C_in"],
+        b: Shaped[Array, "C_out"],
+    ): ...
+
+A size that occurs twice must be the same size twice. jaxtyping and beartype do the checking;
+this module adds what an array of *real numbers* is, and says in one line what was wrong.
+"""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from beartype import beartype
+from jaxtyping import Shaped, TypeCheckError, jaxtyped
+
+__all__ = ["Array", "ShapeError", "Shaped", "shape_table", "shaped", "written"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class ShapeError(ValueError):
+    """An array whose axes or sizes are not those of the signature."""
+
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, np.dtype[np.floating[Any]]]
+else:
+
+    class _RealNumbers(type):
+        def __instancecheck__(cls, value):
+            return _why_not_real("", value) is None
+
+    class Array(metaclass=_RealNumbers):
+        """An array of real numbers: floats, or exact numbers in their place.
+
+        Floats are NumPy's ``float16`` to ``longdouble``. Exact numbers (``int``, ``Fraction``,
+        SymPy expressions) come in arrays of ``dtype=object``; they let a proof run the very code
+        that is used with floats. Integer, boolean and complex arrays are refused: NumPy would
+        round, wrap or conjugate where the derivations do not.
+        """
+
+
+def shaped(function: Function) -> Function:
+    """Check the arrays of every call against the shapes in the function's signature.
+
+    Parameters
+    ----------
+    function : callable
+        Its array parameters, and if it likes its results, are annotated
+        ``Shaped[Array, "N C_in"]``: one name or number for each axis, ``*L`` for any number of
+        axes. Parameters with other annotations are checked against those.
+
+    Returns
+    -------
+    callable
+        The same function; a call costs some 50 microseconds more.
+
+    Raises
+    ------
+    ShapeError
+        By the call, if an array has the wrong number of axes, or a size differs from the one
+        that an earlier argument gave to the same name.
+    TypeError
+        By the call, if an argument is not an array of real numbers (see `Array`).
+    """
+    checked = jaxtyped(typechecker=beartype)(function)
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return checked(*args, **kwargs)
+        except TypeCheckError as error:
+            arguments = signature.bind(*args, **kwargs).arguments
+            raise _explained(function, arguments, error) from None
+
+    return wrapper  # type: ignore[return-value]
+
+
+def shape_table(function: Callable[..., Any]) -> dict[str, str]:
+    """Read a function's shape table from its signature.
+
+    Returns
+    -------
+    dict
+        From the name of each array parameter to its axes, in order:
+        ``shape_table(linear.forward)["x"] == "N C_in"``.
+    """
+    return {
+        name: parameter.annotation.dim_str
+        for name, parameter in inspect.signature(function).parameters.items()
+        if hasattr(parameter.annotation, "dim_str")
+    }
+
+
+def written(axes: Iterable[object]) -> str:
+    """Write axes, be they names or sizes, as Python writes a shape: ``(N, C)``, ``(N,)``."""
+    words = [str(axis) for axis in axes]
+    return f"({words[0]},)" if len(words) == 1 else f"({', '.join(words)})"
+
+
+def _explained(
+    function: Callable[..., Any], arguments: dict[str, Any], error: TypeCheckError
+) -> Exception:
+    """Say in one line which argument failed the check, what it is and what was expected."""
+    module = function.__module__.rpartition(".")[2]
+    name = function.__qualname__ if module == "__main__" else f"{module}.{function.__qualname__}"
+    given: dict[str, tuple[int, str]] = {}  # size and giver of every axis met so far
+    for argument, axes in shape_table(function).items():
+        value, expected = arguments[argument], written(axes.split())
+        if (why := _why_not_real(argument, value)) is not None:
+            return TypeError(f"{name}: expected {argument} to be floats of shape {expected}: {why}")
+        if (why := _why_not_shaped(value.shape, axes, argument, given)) is not None:
+            shape = written(value.shape)
+            return ShapeError(f"{name}: {argument} has shape {shape}, expected {expected}: {why}")
+    returned = re.search(r"return value.*\nActual value: (.*)\nExpected type: (.*)\.\n", str(error))
+    if returned is None:  # an argument that is no array: jaxtyping's own words
+        return error
+    sizes = ", ".join(f"{axis} = {size}" for axis, (size, _) in given.items())
+    return ShapeError(f"{name}: returned {returned[1]}, expected {returned[2]} with {sizes}")
+
+
+def _why_not_real(name: str, value: Any) -> str | None:
+    if not (hasattr(value, "shape") and hasattr(value, "dtype")):
+        return f"it is a {type(value).__name__}, not a NumPy array"
+    if not isinstance(value, np.ndarray):
+        return None  # an array of another library, which answers for its own entries
+    if value.dtype == object:
+        return _why_not_exact(name, value)
+    if value.dtype.kind in "iub":
+        return f"it holds {value.dtype}; {name}.astype(float) makes floats of it"
+    return None if value.dtype.kind == "f" else f"it holds {value.dtype}"
+
+
+def _why_not_exact(name: str, value: np.ndarray) -> str | None:
+    for index, entry in np.ndenumerate(value):
+        inexact = isinstance(entry, bool | float | complex | np.generic)
+        if inexact or not all(hasattr(entry, f"__{op}__") for op in ("add", "mul", "neg")):
+            return f"it holds objects, and {name}[{', '.join(map(str, index))}] is {entry!r}"
+    return None
+
+
+def _why_not_shaped(
+    shape: tuple[int, ...], axes: str, argument: str, given: dict[str, tuple[int, str]]
+) -> str | None:
+    names = axes.split()
+    for i, axis in enumerate(names):
+        if axis.startswith("*"):  # any number of axes: spell them out as L.0, L.1, ...
+            count = max(len(shape) - len(names) + 1, 0)
+            names[i : i + 1] = [f"{axis[1:]}.{k}" for k in range(count)]
+            break
+    if len(shape) != len(names):
+        return f"the number of axes is {len(shape)}, not {len(names)}"
+    for i, (axis, size) in enumerate(zip(names, shape, strict=True)):
+        if axis.isdigit() and int(axis) != size:
+            return f"axis {i} is {size}"
+        expected, giver = given.setdefault(axis, (size, argument))
+        if expected != size:
+            return f"axis {i} is {size}, but {giver} has {axis} = {expected}"
+    return None

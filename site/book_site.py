@@ -1,0 +1,76 @@
+"""What this book adds to Jupyter Book's website.
+
+MathJax comes from the site itself, and a formula stays on one line with the comma behind it.
+"""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.fileutil import copy_asset
+
+MATHJAX_FILES = [
+    "tex-chtml.js",
+    "a11y",
+    "input/tex/extensions",
+    "output/chtml/fonts/woff-v2",
+    "sre/mathmaps/base.json",
+    "sre/mathmaps/en.json",
+    "sre/mathmaps/nemeth.json",
+]
+"""TeX input, HTML output and the menu's accessibility tools; not SVG, MathML or other languages."""
+
+
+class KeepPunctuation(SphinxPostTransform):
+    """Let no line begin with the punctuation that follows an inline formula.
+
+    A browser may break a line before and after every formula, whatever stands next to it.
+    """
+
+    default_priority = 700
+
+    def run(self, **kwargs: Any) -> None:
+        """Wrap formula and punctuation in one element that does not break."""
+        for formula in list(self.document.findall(nodes.math)):
+            after = formula.next_node(siblings=True, descend=False)
+            if not isinstance(after, nodes.Text) or not re.match(r"\S", after.astext()):
+                continue
+            mark, rest = re.fullmatch(r"(\S+)(.*)", after.astext(), re.DOTALL).groups()
+            parent = formula.parent
+            parent.replace(after, nodes.Text(rest))
+            together = nodes.inline("", "", classes=["keep-together"])
+            parent.replace(formula, together)
+            together += [formula, nodes.Text(mark)]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.setup_extension("sphinx.ext.mathjax")
+    app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it in any case
+    app.add_post_transform(KeepPunctuation)
+    app.connect("build-finished", copy_mathjax)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Copy MathJax from its package into the built site."""
+    if error is not None or app.builder.format != "html":
+        return
+    target = Path(app.outdir, "_static", "mathjax")
+    for name in MATHJAX_FILES:
+        source = mathjax_folder() / name
+        copy_asset(str(source), str((target / name) if source.is_dir() else (target / name).parent))
+
+
+def mathjax_folder() -> Path:
+    """Find MathJax's files in the package that ships them, whose name is no Python name."""
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(
+            "sphinx-mathjax-offline is not installed: pip install -r requirements.txt"
+        )
+    return Path(spec.origin).parent / "static" / "mathjax"

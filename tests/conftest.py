@@ -1,0 +1,7 @@
+"""Where things are, and the scripts as modules."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))

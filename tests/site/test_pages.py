@@ -1,0 +1,195 @@
+"""Every page, in a browser: it loads, asks nobody else, is typeset, and fits the screen."""
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urldefrag
+
+import pytest
+import yaml
+from conftest import ROOT
+from playwright.sync_api import expect
+
+BOOK = ROOT / "_build" / "html"
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))
+CHAPTERS = [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
+PAGES = [TOC["root"], *CHAPTERS, "index", "search", "genindex"]
+SCREENS = {"wide": (1280, 900), "narrow": (400, 800)}
+MATHEMATICS = {TOC["root"], "chapters/notation", "chapters/layers/linear"}
+
+
+@dataclass
+class Visit:
+    """A page that is open, and what went wrong on the way."""
+
+    page: object
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Open a page of the book and note every request and complaint."""
+    contexts = []
+
+    def go(name, theme="light", screen="wide"):
+        width, height = SCREENS[screen]
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=theme
+        )
+        contexts.append(context)
+        visit = Visit(context.new_page())
+        page = visit.page
+        page.on("request", lambda request: visit.requests.append(request.url))
+        page.on("requestfailed", lambda request: visit.complaints.append(f"failed: {request.url}"))
+        page.on(
+            "response",
+            lambda answer: (
+                answer.status < 400 or visit.complaints.append(f"{answer.status}: {answer.url}")
+            ),
+        )
+        page.on("pageerror", lambda error: visit.complaints.append(f"error: {error}"))
+        page.on(
+            "console",
+            lambda message: (
+                message.type not in ("error", "warning")
+                or visit.complaints.append(f"console: {message.text}")
+            ),
+        )
+        page.goto(f"{address}{name}.html")
+        page.wait_for_load_state("networkidle")
+        if page.locator("mjx-container, .math").count():
+            page.wait_for_function("window.MathJax?.startup?.promise?.then(() => true)")
+        return visit
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page(visit, address, name, theme, screen):
+    seen = visit(name, theme, screen)
+    assert seen.complaints == []
+    assert [url for url in seen.requests if not url.startswith((address, "data:"))] == []
+
+    wide = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    content, window = seen.page.evaluate(wide)
+    assert content <= window
+
+    background = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(map(int, re.findall(r"\d+", background)[:3])) / 3
+    assert brightness > 240 if theme == "light" else brightness < 40
+
+
+@pytest.mark.parametrize("name", sorted(MATHEMATICS))
+def test_mathematics_is_typeset(visit, name):
+    page = visit(name).page
+    formulas = page.locator(".math").count()
+    assert formulas > 0
+    assert page.locator("mjx-container").count() >= formulas
+    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    text = page.locator("article").inner_text()
+    assert not re.search(r"\\\(|\\\[|\$\$|\\frac|\{eq\}|\{cite\}", text)
+
+
+def test_every_chapter_has_numbered_equations_that_links_reach(visit):
+    page = visit("chapters/layers/linear").page
+    links = page.locator("article a.reference[href*='equation-']")
+    assert links.count() >= 5
+    links.first.click()
+    expect(page.locator(":target")).to_be_in_viewport()
+    assert re.fullmatch(r"\(\d+\.\d+\)", links.first.inner_text())
+
+
+def test_no_line_begins_with_a_comma(visit):
+    """Formula and the punctuation behind it stand on one line, at 400 px too."""
+    page = visit("chapters/notation", screen="narrow").page
+    torn = page.evaluate(
+        """() => [...document.querySelectorAll("article mjx-container:not([display])")]
+        .map(formula => formula.closest(".math"))
+        .filter(formula => /^[,.;:)]/.test(formula.nextSibling?.textContent ?? ""))
+        .filter(formula => {
+            const range = document.createRange();
+            range.setStart(formula.nextSibling, 0);
+            range.setEnd(formula.nextSibling, 1);
+            return range.getBoundingClientRect().left < formula.getBoundingClientRect().right - 2;
+        }).map(formula => formula.parentElement.textContent)"""
+    )
+    assert torn == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_drawings_have_the_colour_of_the_text(visit, theme):
+    page = visit("chapters/layers/linear", theme).page
+    drawings = page.locator("div.cell_output svg[role=img]")
+    assert drawings.count() == 2
+    colours = page.evaluate(
+        """() => [...document.querySelectorAll("div.cell_output svg[role=img]")].map(svg => [
+            getComputedStyle(svg).color, getComputedStyle(document.body).color,
+            getComputedStyle(svg.parentElement).backgroundColor])"""
+    )
+    for drawing, text, background in colours:
+        assert drawing == text
+        assert background == "rgba(0, 0, 0, 0)"
+    for drawing in drawings.all():
+        assert len(drawing.get_attribute("aria-label")) > 40
+
+
+def test_hints_and_solutions_open(visit):
+    page = visit("chapters/layers/linear").page
+    folded = page.locator("article details:not(.hide)")
+    assert folded.count() == 12
+    solution = folded.filter(has_text="Solution").first
+    expect(solution.locator("pre")).to_be_hidden()
+    solution.locator("summary").click()
+    expect(solution.locator("pre")).to_be_visible()
+
+
+def test_the_theme_can_be_switched_and_stays(visit):
+    page = visit("chapters/notation").page
+    colour = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(colour)
+    for _ in range(3):
+        if page.evaluate(colour) != before:
+            break
+        page.locator("button.theme-switch-button:visible").click()
+    after = page.evaluate(colour)
+    assert after != before
+    page.reload()
+    assert page.evaluate(colour) == after
+
+
+def test_search_finds_a_chapter(visit):
+    page = visit("search").page
+    page.goto(page.url + "?q=transpose")
+    expect(page.locator("#search-results")).to_contain_text("Linear")
+
+
+def test_every_link_inside_the_book_leads_somewhere(visit):
+    targets = {}
+    for name in PAGES:
+        if name in ("index", "search"):
+            continue
+        page = visit(name).page
+        links = page.evaluate("[...document.querySelectorAll('a[href]')].map(a => a.href)")
+        inside = {link for link in links if link.startswith(page.url.split("/book/")[0])}
+        for link in inside:
+            targets.setdefault(urldefrag(link).url, set()).add(urldefrag(link).fragment)
+    assert len(targets) >= len(CHAPTERS)
+    for url, fragments in targets.items():
+        file = BOOK / url.split("/book/")[1].split("?")[0]
+        assert file.is_file(), url
+        if file.suffix == ".html":
+            ids = set(re.findall(r'\bid="([^"]+)"', file.read_text(encoding="utf8")))
+            assert fragments - {""} <= ids, url
+
+
+def test_a_notebook_can_be_downloaded(visit):
+    page = visit("chapters/layers/linear").page
+    href = page.locator("a[href$='.ipynb']").first.get_attribute("href")
+    file = (BOOK / "chapters" / "layers" / href).resolve()
+    assert file.read_text(encoding="utf8") == (
+        ROOT / "chapters" / "layers" / "linear.ipynb"
+    ).read_text(encoding="utf8")

@@ -1,0 +1,128 @@
+"""What make says when something is missing: one line that tells what to do."""
+
+import re
+import socket
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager
+
+import environment
+import pytest
+from conftest import ROOT
+
+SERVE = [sys.executable, str(ROOT / "scripts" / "serve.py")]
+
+
+def said_by(call, *arguments):
+    """Return what a call says as it stops."""
+    with pytest.raises(SystemExit) as stopped:
+        call(*arguments)
+    return stopped.value.code
+
+
+def test_an_old_python_is_told_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "version_info", (3, 9, 18, "final", 0))
+    said = said_by(environment.main, str(tmp_path / "venv"))
+    assert said.startswith("error: Python 3.11 or newer is needed")
+    assert "is 3.9.18" in said
+    assert "\n" not in said
+    assert not (tmp_path / "venv").exists()
+
+
+def test_a_python_without_venv_is_told_so(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    said = said_by(environment.main, str(tmp_path / "venv"))
+    assert "it has no venv module" in said
+    assert "\n" not in said
+    assert not (tmp_path / "venv").exists()
+
+
+def test_a_missing_network_is_told_in_one_line(monkeypatch, tmp_path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+        monkeypatch.setenv("PIP_RETRIES", "1")
+        monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+        command = [sys.executable, "-m", "pip", "download", "--dest", str(tmp_path), "six==1.17.0"]
+        said = said_by(environment.install, command)
+    assert said == (
+        "error: the packages cannot be downloaded: there is no network. Run the command again"
+    )
+
+
+def test_any_other_failure_of_pip_is_shown_whole():
+    said = said_by(environment.install, [sys.executable, "-m", "pip", "install", "-r", "nowhere"])
+    assert said.startswith("error: pip could not install the packages:\n")
+    assert "nowhere" in said
+
+
+def test_a_missing_python_is_named(tmp_path):
+    command = ["make", "--no-print-directory", "serve", "PYTHON=python9", f"VENV={tmp_path}/venv"]
+    make = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert make.returncode == 2
+    assert make.stderr.splitlines()[0].startswith(
+        "error: python9 is not there: install Python 3.11"
+    )
+
+
+def test_help_lists_every_target():
+    listed = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    makefile = (ROOT / "Makefile").read_text(encoding="utf8")
+    (phony,) = re.findall(r"^\.PHONY: (.*)", makefile, re.MULTILINE)
+    assert set(re.findall(r"^make ([\w-]+) ", listed, re.MULTILINE)) == set(phony.split())
+
+
+@contextmanager
+def running(command):
+    """Start a command, and stop it at the end."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def test_serve_builds_prints_its_address_and_answers(tmp_path):
+    page = f"import pathlib; pathlib.Path({str(tmp_path / 'a.html')!r}).write_text('built')"
+    command = [*SERVE, "--port", "0", str(tmp_path), sys.executable, "-c", page]
+    with running(command) as server:
+        address = next(line for line in server.stdout if "The book is at" in line).split()[4]
+        with urllib.request.urlopen(f"{address}/a.html", timeout=10) as answer:
+            assert answer.read() == b"built"
+            assert answer.headers["Cache-Control"] == "no-cache"
+
+
+def test_serve_says_that_a_port_is_in_use_before_it_builds(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        build = [sys.executable, "-c", "raise SystemExit('built')"]
+        command = [*SERVE, "--port", str(port), str(tmp_path), *build]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr == (
+        f"error: port {port} is in use; take another one: make serve PORT={port + 1}\n"
+    )
+
+
+@pytest.mark.parametrize("port", ["99999", "-1"])
+def test_serve_refuses_a_port_that_is_none(tmp_path, port):
+    run = subprocess.run(
+        [*SERVE, f"--port={port}", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"error: port {port} cannot be used")
+
+
+def test_serve_stops_if_the_book_is_not_built(tmp_path):
+    build = [sys.executable, "-c", "raise SystemExit(3)"]
+    command = [*SERVE, "--port", "0", str(tmp_path), *build]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr == "error: the book was not built; what is wrong stands above\n"

@@ -1,0 +1,94 @@
+"""Every exercise: open as it stands, proven with its solution, refuted with its wrong answer."""
+
+import ast
+import re
+from dataclasses import dataclass
+
+import nbformat
+import pytest
+from conftest import ROOT
+from notebooks import all_notebooks
+
+DETAILS = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
+CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+@dataclass
+class Exercise:
+    name: str
+    before: str
+    cell: str
+    folded: dict[str, str]
+
+
+def exercises(path):
+    """Return the exercises of a notebook, each with the code that runs before it."""
+    cells = nbformat.read(path, as_version=4).cells
+    found, before = [], []
+    for i, cell in enumerate(cells):
+        if cell.cell_type != "code":
+            continue
+        if "exercise" not in cell.metadata.get("tags", []):
+            before.append(cell.source)
+            continue
+        folded = {}
+        for later in cells[i + 1 :]:
+            if later.cell_type == "code":
+                break
+            folded |= dict(DETAILS.findall(later.source))
+        name = f"{path.relative_to(ROOT / 'chapters').with_suffix('')}-{len(found) + 1}"
+        found.append(Exercise(name, "\n".join(before), cell.source, folded))
+    return found
+
+
+def answer(before, source):
+    """Run the code and return the value of the last line."""
+    *body, last = ast.parse(source).body
+    names = {}
+    exec(before, names)
+    exec(compile(ast.Module(body, []), "exercise", "exec"), names)
+    return eval(compile(ast.Expression(last.value), "exercise", "eval"), names)
+
+
+ALL = [exercise for path in all_notebooks() for exercise in exercises(path)]
+EACH = pytest.mark.parametrize("exercise", ALL, ids=[exercise.name for exercise in ALL])
+
+
+@pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
+def test_there_are_at_least_three(path):
+    assert len(exercises(path)) >= 3
+
+
+@EACH
+def test_is_open_as_it_stands(exercise):
+    assert not answer(exercise.before, exercise.cell)
+
+
+@EACH
+def test_has_hint_solution_and_wrong_answer(exercise):
+    assert list(exercise.folded) == ["Hint", "Solution", "A wrong answer that looks right"]
+
+
+@EACH
+def test_the_solution_is_proven(exercise):
+    (solution,) = CODE.findall(exercise.folded["Solution"])
+    report = answer(exercise.before, solution)
+    assert report, report
+
+
+@EACH
+def test_the_wrong_answer_is_found_out(exercise):
+    (wrong,) = CODE.findall(exercise.folded["A wrong answer that looks right"])
+    report = answer(exercise.before, wrong)
+    statuses = {verdict.status for verdict in report.verdicts}
+    assert statuses & {"refuted", "shape error"}, report
+    assert statuses <= {"proven", "refuted", "shape error"}, report
+
+
+@EACH
+def test_the_check_is_the_same_in_question_and_answers(exercise):
+    checks = {
+        ast.unparse(ast.parse(source).body[-1])
+        for source in [exercise.cell, *CODE.findall("".join(exercise.folded.values()))]
+    }
+    assert len(checks) == 1

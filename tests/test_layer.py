@@ -1,0 +1,102 @@
+"""The promises of a forward and a backward, and what is said when one is broken."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from backprop_lib.layer import Layer
+
+
+def forward(x, W):
+    return x @ W, (x, W)
+
+
+def backward(dy, x, W):
+    return dy @ W.T, x.T @ dy
+
+
+X, W = np.arange(6.0).reshape(2, 3), np.arange(3.0).reshape(3, 1)
+
+
+def test_takes_an_object_or_two_functions():
+    assert Layer.of(forward, backward) == Layer.of(
+        SimpleNamespace(forward=forward, backward=backward)
+    )
+
+
+@pytest.mark.parametrize("given", [(forward,), (3, backward), (forward, 3), (SimpleNamespace(),)])
+def test_refuses_anything_else(given):
+    with pytest.raises(TypeError, match="expected a module with forward and backward"):
+        Layer.of(*given)
+
+
+def test_puts_inputs_into_the_order_of_forward():
+    assert Layer(forward, backward).inputs({"W": 0, "x": 0}, {}) == ["x", "W"]
+
+
+@pytest.mark.parametrize(
+    ("given", "const", "message"),
+    [
+        ({"x": 0}, {}, "W is not given: forward takes x, W"),
+        ({"x": 0, "W": 0, "b": 0}, {}, "b is no parameter of forward: forward takes x, W"),
+        ({"x": 0, "W": 0}, {"x": 0}, "x is given as an input and in const"),
+    ],
+)
+def test_names_the_wrong_input(given, const, message):
+    with pytest.raises(TypeError, match=message):
+        Layer(forward, backward).inputs(given, const)
+
+
+def test_runs_both():
+    layer = Layer(forward, backward)
+    y, cache = layer.run_forward({"x": X, "W": W})
+    gradients = layer.run_backward(np.ones_like(y), cache, ["x", "W"])
+    assert y.shape == (2, 1)
+    assert {name: value.shape for name, value in gradients.items()} == {"x": (2, 3), "W": (3, 1)}
+
+
+def test_a_single_gradient_needs_no_tuple():
+    layer = Layer(lambda x: (2 * x, ()), lambda dy: 2 * dy)
+    assert np.array_equal(layer.run_backward(X, (), ["x"])["x"], 2 * X)
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [(X, "a ndarray"), ((X, X), "(ndarray, ndarray)"), ((X, (), ()), "(ndarray, tuple, tuple)")],
+)
+def test_forward_returns_y_and_cache(result, said):
+    with pytest.raises(TypeError, match="expected \\(y, cache\\)") as raised:
+        Layer(lambda: result, backward).run_forward({})
+    assert f"forward returned {said}" in str(raised.value)
+
+
+def test_backward_returns_a_gradient_for_each_input():
+    layer = Layer(forward, lambda dy, x, W: (dy @ W.T,))
+    with pytest.raises(TypeError, match=r"1 gradient\(s\), expected 2: one for each of x, W"):
+        layer.run_backward(np.ones((2, 1)), (X, W), ["x", "W"])
+
+
+def test_nothing_is_changed_in_place():
+    def doubling_forward(x):
+        x *= 2
+        return x, ()
+
+    def doubling_backward(dy, x):
+        dy *= 2
+        return dy
+
+    def cache_eating_backward(dy, x):
+        x[...] = 0
+        return dy
+
+    with pytest.raises(RuntimeError, match="forward changed x in place"):
+        Layer(doubling_forward, backward).run_forward({"x": X.copy()})
+    for wrong, name in [(doubling_backward, "dy"), (cache_eating_backward, r"cache\[0\]")]:
+        with pytest.raises(RuntimeError, match=f"backward changed {name} in place"):
+            Layer(forward, wrong).run_backward(np.ones((2, 1)), (X.copy(),), ["x"])
+
+
+def test_nan_in_place_is_no_change():
+    layer = Layer(lambda x: (x + 1, ()), backward)
+    assert np.isnan(layer.run_forward({"x": np.array([np.nan])})[0]).all()

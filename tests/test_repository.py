@@ -1,0 +1,80 @@
+"""The rules of the house that a machine can check."""
+
+import ast
+import re
+
+import nbformat
+import pytest
+from conftest import ROOT
+
+LIBRARY = ROOT / "backprop_lib"
+MODULES = [
+    path
+    for folder in ("layers", "ops")
+    for path in sorted((LIBRARY / folder).glob("*.py"))
+    if path.name != "__init__.py"
+]
+EACH_MODULE = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+
+
+def imports(path):
+    """Return the names of the modules that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+
+
+@EACH_MODULE
+def test_a_module_has_its_chapter_and_its_test(path):
+    place = path.relative_to(LIBRARY).with_suffix("")
+    assert (ROOT / "chapters" / place.with_suffix(".ipynb")).is_file()
+    assert (ROOT / "tests" / place.parent / f"test_{place.name}.py").is_file()
+
+
+@EACH_MODULE
+def test_a_layer_imports_numpy_and_the_shape_decorator_only(path):
+    assert set(imports(path)) <= {"numpy", "backprop_lib.shapes"}
+
+
+def test_the_proof_engines_know_no_layer():
+    for path in (LIBRARY / "proof").glob("*.py"):
+        assert not [name for name in imports(path) if re.search(r"layers|ops", name)]
+
+
+@EACH_MODULE
+def test_equations_named_in_docstrings_are_in_the_chapter(path):
+    chapter = ROOT / "chapters" / path.relative_to(LIBRARY).with_suffix(".ipynb")
+    text = "\n".join(cell.source for cell in nbformat.read(chapter, as_version=4).cells)
+    labels = set(re.findall(r"\$\$ \(([a-z0-9-]+)\)", text))
+    named = set(re.findall(rf"\(({path.stem}-[a-z0-9-]+)\)", path.read_text(encoding="utf8")))
+    assert named
+    assert named <= labels
+
+
+@EACH_MODULE
+def test_public_functions_document_shapes_errors_and_source(path):
+    tree = ast.parse(path.read_text(encoding="utf8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert {"forward", "backward"} <= {function.name for function in functions}
+    for function in functions:
+        for section in ("Parameters\n", "Returns\n", "Raises\n", "References\n", "shape"):
+            assert section in ast.get_docstring(function)
+
+
+def requirements(name):
+    """Return the requirement lines of a file as (package, version, marker)."""
+    for line in (ROOT / name).read_text(encoding="utf8").splitlines():
+        if line and not line.startswith(("#", "-")):
+            package, _, rest = line.partition("==")
+            version, _, marker = rest.partition(";")
+            yield package.strip().lower().replace("_", "-"), version.strip(), marker.strip()
+
+
+def test_every_requirement_is_pinned_exactly_and_as_in_the_constraints():
+    pinned = {(package, version) for package, version, _ in requirements("constraints.txt")}
+    for name in ("requirements.txt", "tests/requirements.txt"):
+        for package, version, _ in requirements(name):
+            assert re.fullmatch(r"[0-9][0-9a-z.]*", version), package
+            assert (package, version) in pinned

@@ -1,0 +1,98 @@
+"""Shapes in signatures: what is accepted, what is refused, and in which words."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from backprop_lib.layers import linear
+from backprop_lib.shapes import Array, Shaped, ShapeError, shape_table, shaped, written
+
+
+@shaped
+def pooled(x: Shaped[Array, "N C *L"], scale: float = 1.0) -> Shaped[Array, "N C"]:
+    return scale * x.sum(axis=tuple(range(2, x.ndim)))
+
+
+@shaped
+def broken(x: Shaped[Array, "N C"]) -> Shaped[Array, "C N"]:
+    return x
+
+
+@shaped
+def pairs(x: Shaped[Array, "N 2"]) -> Shaped[Array, "N"]:
+    return x.sum(axis=1)
+
+
+def test_the_shape_table_is_read_from_the_signature():
+    assert shape_table(linear.forward) == {"x": "N C_in", "W": "C_out C_in", "b": "C_out"}
+    assert shape_table(linear.backward) == {"dy": "N C_out", "x": "N C_in", "W": "C_out C_in"}
+    assert shape_table(pooled) == {"x": "N C *L"}
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (2, 3, 4, 5), (0, 3, 4)])
+def test_a_starred_axis_is_any_number_of_axes(shape):
+    assert pooled(np.ones(shape)).shape == (*shape[:1], 3)
+
+
+def test_a_fixed_axis_has_that_size():
+    assert pairs(np.ones((3, 2))).shape == (3,)
+    with pytest.raises(ShapeError, match=r"x has shape \(3, 4\), expected \(N, 2\): axis 1 is 4"):
+        pairs(np.ones((3, 4)))
+
+
+def test_too_few_axes_for_a_starred_one():
+    with pytest.raises(ShapeError, match="the number of axes is 1, not 2"):
+        pooled(np.ones(3))
+
+
+def test_a_wrong_result_is_told_with_the_sizes():
+    assert broken(np.ones((2, 2))).shape == (2, 2)
+    with pytest.raises(ShapeError) as raised:
+        broken(np.ones((2, 3)))
+    assert str(raised.value) == (
+        "test_shapes.broken: returned f64[2,3](numpy), "
+        "expected Shaped[Array, 'C N'] with N = 2, C = 3"
+    )
+
+
+def test_other_parameters_are_checked_too():
+    with pytest.raises(TypeError, match="scale"):
+        pooled(np.ones((2, 3)), scale="big")
+    with pytest.raises(TypeError, match="'x'"):
+        pooled()
+
+
+def test_an_error_of_the_function_itself_is_not_touched():
+    @shaped
+    def failing(x: Shaped[Array, "N"]):
+        raise ShapeError("mine")
+
+    with pytest.raises(ShapeError, match=r"^mine$"):
+        failing(np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "entries", [[1, 2], [Fraction(1, 2), 3], list(sp.symbols("a b")), [sp.Integer(0), sp.sqrt(2)]]
+)
+def test_exact_numbers_are_real_numbers(entries):
+    assert isinstance(np.array(entries, dtype=object), Array)
+
+
+@pytest.mark.parametrize("entry", [0.5, True, None, "a", [1], np.float64(1), np.int64(1), 1j])
+def test_other_objects_are_not(entry):
+    array = np.empty(2, dtype=object)
+    array[0], array[1] = 1, entry
+    assert not isinstance(array, Array)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "complex128", "datetime64[s]", "U3"])
+def test_arrays_without_real_numbers_are_refused(dtype):
+    assert not isinstance(np.zeros(2, dtype=dtype), Array)
+
+
+def test_shapes_are_written_as_python_writes_them():
+    assert written(["N", "C"]) == "(N, C)"
+    assert written((3,)) == str((3,))
+    assert written(()) == "()"
