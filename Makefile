@@ -7,7 +7,7 @@ PORT ?= 8000
 
 PY := $(VENV)/bin/python
 BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapters site -type f \
-	-not -path '*/.ipynb_checkpoints/*' -not -path '*/__pycache__/*')
+	-not -path '*/.*' -not -path '*/__pycache__/*')
 
 .DEFAULT_GOAL := help
 .PHONY: help serve book test test-library notebooks format constraints clean

@@ -14,15 +14,21 @@ from backprop_lib.shapes import written
 
 UNIT_ROUNDOFF = float(np.finfo(np.float64).eps) / 2
 STEP = UNIT_ROUNDOFF ** (1 / 3)
-"""The relative step h, about 5e-6.
+"""The step h, about 5e-6, relative to max(1, |x|).
 
 A central difference is off by about h² f‴/6, because it ignores the third derivative, and by
-about u f/h, because f is rounded to the unit roundoff u. The sum is smallest near h = u^(1/3),
-where both are about u^(2/3), some 2e-11: a third of the digits is lost, two thirds are good.
-A one-sided difference would be left with half of them.
+about u f/h, because f is rounded to the unit roundoff u. If f and its derivatives are of one
+size, the sum is smallest near h = u^(1/3), where both are about u^(2/3), some 2e-11: a third of
+the digits is lost. A one-sided difference would lose half of them. Where the scales differ, a
+disagreement is measured again with other steps.
 """
+OTHER_STEPS = [8.0**k for k in range(-5, 4)]
 ROUNDINGS = 16
 """How many roundings an entry of y is allowed, before a difference is called an error."""
+KINK = 1e-3
+"""The relative gap between the slopes to both sides that calls for a second look."""
+STREAM = 0x6772
+"""Keeps our random numbers apart from those that a caller draws with the same seed."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +36,10 @@ class Comparison:
     """One input's claimed gradient held against its measured slopes."""
 
     name: str
-    error: float
-    """Largest |claimed − measured|, relative to the largest of either.
-
-    The denominator is at least rounding/tol, so that what rounding explains stays below tol.
-    """
-    verdict: str
     agrees: bool
+    verdict: str
+    error: float
+    """Largest |claimed − measured|, relative to the largest slope of this input."""
     evaluations: int
     """How often forward was evaluated for this input."""
 
@@ -87,9 +90,10 @@ def gradcheck(
     method : {"entries", "direction"}
         "entries" steps along every entry in turn, two evaluations each, and says which entry is
         wrong. "direction" steps once along a random direction, two evaluations for an input of
-        any size; a wrong gradient passes only if its error is orthogonal to that direction.
+        any size; it does not see an error that is orthogonal to that direction, or small beside
+        the rest. A disagreement costs some more evaluations, to be measured again.
     tol : float
-        Largest relative error that passes.
+        Largest relative error that passes, between 0 and 1.
     rng : int or numpy.random.Generator
         Seed of dy and of the directions.
     **inputs : arrays of floats
@@ -98,7 +102,9 @@ def gradcheck(
     Returns
     -------
     GradcheckReport
-        True if all agree; ``errors`` holds the relative error of each input.
+        True if all agree. An input does not agree if its slopes differ from the claim, cannot
+        be measured to `tol`, or do not exist, at a kink or a tie. ``errors`` holds the relative
+        error of each input.
 
     Raises
     ------
@@ -106,7 +112,8 @@ def gradcheck(
         If an input does not hold floats (an integer array cannot take a small step), or the
         arguments, results or gradients are not those of a layer (see `backprop_lib.layer`).
     ValueError
-        If an input or dy holds NaN or infinity, or dy is constant or of the wrong shape.
+        If an input or dy holds NaN or infinity, dy is constant or of the wrong shape, tol or
+        method is none, or forward returns something else each time.
     RuntimeError
         If forward or backward changes an argument in place.
 
@@ -116,21 +123,34 @@ def gradcheck(
     """
     if method not in ("entries", "direction"):
         raise ValueError(f'method is {method!r}, expected "entries" or "direction"')
+    if not 0 < tol < 1:
+        raise ValueError(f"tol is {tol!r}, expected a number between 0 and 1")
     const = const or {}
     checked = Layer.of(layer, backward)
     names = checked.inputs(inputs, const)
     point = {name: _as_float64(name, inputs[name]) for name in names}
-    generator = np.random.default_rng(rng)
+    seed = np.random.SeedSequence(rng, spawn_key=(STREAM,)) if isinstance(rng, int) else rng
+    generator = np.random.default_rng(seed)
 
     def output(**moved: np.ndarray) -> np.ndarray:
-        return checked.run_forward({**point, **moved, **const})[0]
+        arguments = {name: moved.get(name, value).copy() for name, value in point.items()}
+        return checked.run_forward({**arguments, **const})[0].copy()  # forward may reuse its y
 
-    y, cache = checked.run_forward({**point, **const})
+    y, again = output(), output()
+    if y.dtype.kind not in "fiu":
+        raise TypeError(f"forward returned y of {y.dtype}, expected floats")
+    if not np.array_equal(y, again, equal_nan=True):
+        raise ValueError("forward returns another y each time; fix its random numbers first")
     upstream = generator.standard_normal(y.shape) if dy is None else _as_upstream(dy, y)
-    claims = checked.run_backward(upstream, cache, names)
+    _, cache = checked.run_forward({**{k: v.copy() for k, v in point.items()}, **const})
+    claims = checked.run_backward(upstream.copy(), cache, names)
+    claims = {name: np.array(claim) for name, claim in claims.items()}  # backward may reuse them
+
     return GradcheckReport(
         tuple(
-            _compare(name, claims[name], point[name], output, upstream, method, tol, generator)
+            _Slopes(name, point[name], y, upstream, output).compare(
+                claims[name], _steps(point[name], method, generator), tol
+            )
             for name in names
         )
     )
@@ -143,85 +163,26 @@ def _as_float64(name: str, value: Any) -> np.ndarray:
             f"{name} holds {array.dtype}, expected floats: "
             "a difference quotient needs steps far smaller than 1"
         )
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float64)
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         index = tuple(bad[0].tolist())
-        raise ValueError(
-            f"{name}[{', '.join(map(str, index))}] is {array[index]}: there is no slope to measure"
-        )
-    return array.astype(np.float64)
+        raise ValueError(f"{name}{list(index)} is {array[index]}: there is no slope to measure")
+    return array
 
 
 def _as_upstream(dy: Any, y: np.ndarray) -> np.ndarray:
     upstream = _as_float64("dy", dy)
     if upstream.shape != y.shape:
         raise ValueError(f"dy has shape {written(upstream.shape)}, expected y's {written(y.shape)}")
-    if y.size > 1 and np.ptp(upstream) == 0:
+    if upstream.size and np.ptp(upstream) == 0 and (y.size > 1 or not upstream.any()):
         raise ValueError(
             f"dy is constant (every entry is {upstream.flat[0]:g}), which hides errors: it sums "
             "the outputs, so swapped entries go unseen, and after a normalisation the true "
             "gradient is 0. Leave dy out, and a random one is drawn"
         )
     return upstream
-
-
-def _compare(
-    name: str,
-    claim: Any,
-    x: np.ndarray,
-    output: Callable[..., np.ndarray],
-    dy: np.ndarray,
-    method: str,
-    tol: float,
-    generator: np.random.Generator,
-) -> Comparison:
-    claimed = np.asarray(claim)
-    if claimed.shape != x.shape:
-        verdict = f"has shape {written(claimed.shape)}, expected {name}'s {written(x.shape)}"
-        return Comparison(name, np.inf, verdict, False, 0)
-    if claimed.dtype.kind not in "fiu":
-        return Comparison(name, np.inf, f"holds {claimed.dtype}, expected floats", False, 0)
-
-    def rise(above: np.ndarray, below: np.ndarray) -> tuple[float, float]:
-        """Return L(above) − L(below) and the rounding error to be expected in it."""
-        high, low = output(**{name: above}), output(**{name: below})
-        moved = high != low  # what a step does not touch cancels exactly
-        size = np.abs(dy) * (np.abs(high) + np.abs(low)) * moved
-        return float(np.sum(dy * (high - low))), ROUNDINGS * UNIT_ROUNDOFF * float(size.sum())
-
-    steps = list(_steps(x, method, generator))
-    if not steps:
-        return Comparison(name, 0.0, "agrees: it is empty", True, 0)
-    slopes = np.empty((len(steps), 3))
-    for row, (_, step) in zip(slopes, steps, strict=True):
-        above, below = x + step, x - step
-        width = np.linalg.norm(above - below)  # of the step as it was rounded
-        row[:] = np.array([np.sum(claimed * (above - below)), *rise(above, below)]) / width
-    expected, measured, rounding = slopes.T
-    scale = max(np.abs(expected).max(), np.abs(measured).max())
-    denominator = np.maximum(scale, rounding / tol)
-    denominator[denominator == 0] = 1  # all that is compared is zero
-    errors = np.abs(expected - measured) / denominator
-    worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
-    error, hidden = float(errors[worst]), float(rounding.max())
-    if error <= tol:
-        verdict = f"agrees within {tol:g}"
-        if hidden > tol * scale:
-            verdict = f"agrees, but the slopes are lost in rounding, {hidden:.0e} of {scale:.0e}"
-        return Comparison(name, error, verdict, True, 2 * len(steps))
-
-    label, step = steps[worst]
-    verdict = (
-        f"differs: {label} is claimed {expected[worst]:.5g}, measured {measured[worst]:.5g}"
-        f" (relative error {error:.2g})"
-    )
-    right, left = (rise(*ends)[0] / np.linalg.norm(step) for ends in ((x + step, x), (x, x - step)))
-    if abs(right - left) > 0.01 * max(abs(right), abs(left)):
-        verdict += (
-            f"; the slope is {left:.5g} to one side and {right:.5g} to the other: "
-            "a kink or a tie, where there is no gradient"
-        )
-    return Comparison(name, error, verdict, False, 2 * len(steps))
 
 
 def _steps(
@@ -235,4 +196,125 @@ def _steps(
         for index in np.ndindex(x.shape):
             step = np.zeros_like(x)
             step[index] = STEP * max(1, abs(x[index]))
-            yield f"entry [{', '.join(map(str, index))}]", step
+            yield f"entry {list(index)}", step
+
+
+@dataclass
+class _Slopes:
+    """Measures the slopes of L = Σ dy·y along steps of one input."""
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    dy: np.ndarray
+    output: Callable[..., np.ndarray]
+    evaluations: int = 0
+
+    def compare(
+        self, claim: np.ndarray, steps: Iterator[tuple[str, np.ndarray]], tol: float
+    ) -> Comparison:
+        """Hold the claimed gradient against the slope along every step."""
+        if claim.shape != self.x.shape:
+            shapes = f"{written(claim.shape)}, expected {self.name}'s {written(self.x.shape)}"
+            return Comparison(self.name, False, f"has shape {shapes}", np.inf, 0)
+        if claim.dtype.kind not in "fiu":
+            return Comparison(self.name, False, f"holds {claim.dtype}, not floats", np.inf, 0)
+        slopes = [(label, _Slope(self, claim, step)) for label, step in steps]
+        sizes = [max(abs(slope.claimed), abs(slope.measured)) for _, slope in slopes]
+        largest = max(filter(np.isfinite, sizes), default=0.0)
+        slopes.sort(key=lambda pair: -pair[1].difference())  # the worst first
+        agrees, verdict = True, f"agrees within {tol:g}"
+        for label, slope in slopes:
+            if (why := slope.complaint(tol, largest)) is not None:
+                agrees, verdict = False, f"{label} {why}"
+                break
+        differences = [0.0 if slope.is_zero() else slope.difference() for _, slope in slopes]
+        error = max(differences, default=0.0) / (largest or 1.0)
+        return Comparison(self.name, agrees, verdict, error, self.evaluations)
+
+    def moved(self, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return x + step and y there."""
+        self.evaluations += 1
+        there = self.x + step
+        with np.errstate(all="ignore"):  # the step may leave the function's domain
+            return there, self.output(**{self.name: there})
+
+    def rise(self, high: np.ndarray, low: np.ndarray) -> tuple[float, float]:
+        """Return the change of L between two outputs, and the rounding to be expected in it."""
+        moved = high != low  # what a step does not touch cancels exactly
+        still = self.dy[~moved] * high[~moved]  # untouched, or touched by less than a rounding
+        high, low, dy = high[moved], low[moved], self.dy[moved]
+        with np.errstate(all="ignore"):
+            size = float(np.sum(np.abs(dy) * (np.abs(high) + np.abs(low))))
+            size = ROUNDINGS * size + float(np.linalg.norm(still[np.isfinite(still)]))
+            return float(np.sum(dy * (high - low))), UNIT_ROUNDOFF * size
+
+
+class _Slope:
+    """The slope along one step: as claimed, and as measured."""
+
+    def __init__(self, slopes: _Slopes, claim: np.ndarray, step: np.ndarray):
+        self.slopes, self.claim, self.step = slopes, claim, step
+        self.claimed, self.measured, self.uncertainty, self.gap = self.measure(step)
+
+    def measure(self, step: np.ndarray) -> tuple[float, float, float, float]:
+        """Return the claimed and the measured slope, its rounding, and the gap of both sides."""
+        here, centre = self.slopes.x, self.slopes.y
+        (above, high), (below, low) = self.slopes.moved(step), self.slopes.moved(-step)
+        width = float(np.linalg.norm(above - below))  # of the step as it was rounded
+        rise, rounding = self.slopes.rise(high, low)
+        right = self.slopes.rise(high, centre)[0] / float(np.linalg.norm(above - here))
+        left = self.slopes.rise(centre, low)[0] / float(np.linalg.norm(here - below))
+        claimed = float(np.sum(self.claim * (above - below))) / width
+        return claimed, rise / width, rounding / width, abs(right - left)
+
+    def difference(self) -> float:
+        """Return |claimed − measured|, infinite if either is no number."""
+        difference = abs(self.claimed - self.measured)
+        return difference if np.isfinite(difference) else np.inf
+
+    def is_zero(self) -> bool:
+        """Say whether both are zero as far as can be seen."""
+        return max(abs(self.claimed), abs(self.measured)) <= self.uncertainty < np.inf
+
+    def complaint(self, tol: float, largest: float) -> str | None:
+        """Say how claim and measurement differ, or return None if they agree within tol."""
+        if self._is_kink():
+            return "sits at a kink or a tie, where there is no gradient"
+        if self._agrees(tol, largest):
+            return None
+        self._measure_again()
+        if self._agrees(tol, largest) or self.is_zero():
+            return None
+        figures = f"is claimed {self.claimed:.5g}, measured {self.measured:.5g}"
+        if self.difference() <= self.uncertainty and np.isfinite(self.claimed):
+            return f"{figures}, but it cannot be measured here to {tol:g}"
+        return f"{figures}: they differ"
+
+    def _agrees(self, tol: float, largest: float) -> bool:
+        if self.difference() <= tol * max(abs(self.claimed), abs(self.measured)):
+            return True
+        return self.difference() <= self.uncertainty <= tol * largest
+
+    def _measure_again(self) -> None:
+        """Measure with other steps, and keep the slope that changes least with the step."""
+        trials = [self.measure(factor * self.step) for factor in OTHER_STEPS]
+        self.uncertainty = np.inf
+        for three in zip(trials, trials[1:], trials[2:], strict=False):
+            measured = [slope for _, slope, _, _ in three]
+            claimed, slope, rounding, gap = three[1]
+            uncertainty = 2 * (max(measured) - min(measured)) + rounding
+            if uncertainty < self.uncertainty:
+                self.claimed, self.measured, self.gap = claimed, slope, gap
+                self.uncertainty = uncertainty
+
+    def _is_kink(self) -> bool:
+        """Say whether the slopes to both sides differ, and as much for a much smaller step.
+
+        With the step, the gap of a smooth function shrinks, and that of a rounded one grows.
+        """
+        scale = max(abs(self.claimed), abs(self.measured), self.gap)
+        if not self.gap > max(KINK * scale, 4 * self.uncertainty):
+            return False
+        _, _, rounding, gap = self.measure(self.step / 16)
+        return max(self.gap / 4, 4 * rounding) < gap < 4 * self.gap

@@ -71,7 +71,7 @@ class Layer:
         RuntimeError
             If it changes an argument in place.
         """
-        with _unchanged("forward", arguments):
+        with unchanged("forward", arguments):
             result = self.forward(**arguments)
         if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], tuple)):
             raise TypeError(
@@ -93,7 +93,7 @@ class Layer:
             If it changes dy or the cache in place.
         """
         arguments = {"dy": dy} | {f"cache[{i}]": value for i, value in enumerate(cache)}
-        with _unchanged("backward", arguments):
+        with unchanged("backward", arguments):
             result = self.backward(dy, *cache)
         gradients = result if isinstance(result, tuple | list) else (result,)
         if len(gradients) != len(inputs):
@@ -111,14 +111,29 @@ def _kind(result: Any) -> str:
 
 
 @contextmanager
-def _unchanged(function: str, arguments: Mapping[str, Any]) -> Iterator[None]:
-    """Raise RuntimeError if the arrays among the arguments are not what they were before."""
-    arrays = {name: value for name, value in arguments.items() if isinstance(value, np.ndarray)}
-    before = {name: value.copy() for name, value in arrays.items()}
+def unchanged(function: str, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Raise RuntimeError if an array in the arguments is not what it was before."""
+    arrays = [(name, array) for name, value in arguments.items() for array in _arrays_in(value)]
+    before = [array.copy() for _, array in arrays]
     yield
-    for name, value in arrays.items():
-        old = before[name]
-        if not np.array_equal(value, old, equal_nan=old.dtype.kind == "f"):
+    for (name, array), old in zip(arrays, before, strict=True):
+        if not _same(array, old):
             raise RuntimeError(
-                f"{function} changed {name} in place; whoever passed it may still need it"
+                f"{function} changed {name.strip()} in place; whoever passed it may still need it"
             )
+
+
+def _arrays_in(value: Any) -> Iterator[np.ndarray]:
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _arrays_in(part)
+    elif isinstance(value, dict):
+        yield from _arrays_in(list(value.values()))
+
+
+def _same(array: np.ndarray, old: np.ndarray) -> bool:
+    if array.dtype == object:  # by identity: exact symbols do not compare
+        return all(new is entry for new, entry in zip(array.flat, old.flat, strict=True))
+    return np.array_equal(array, old, equal_nan=old.dtype.kind == "f")

@@ -18,6 +18,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable
+from numbers import Rational
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from jaxtyping import Shaped, TypeCheckError, jaxtyped
 
 __all__ = ["Array", "ShapeError", "Shaped", "shape_table", "shaped", "written"]
 
+PLAIN_AXIS = re.compile(r"\*?[A-Za-z]\w*|\d+")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -44,10 +46,11 @@ else:
     class Array(metaclass=_RealNumbers):
         """An array of real numbers: floats, or exact numbers in their place.
 
-        Floats are NumPy's ``float16`` to ``longdouble``. Exact numbers (``int``, ``Fraction``,
-        SymPy expressions) come in arrays of ``dtype=object``; they let a proof run the very code
-        that is used with floats. Integer, boolean and complex arrays are refused: NumPy would
-        round, wrap or conjugate where the derivations do not.
+        Floats are NumPy's ``float16`` to ``longdouble``. Exact numbers come in arrays of
+        ``dtype=object`` and are ``int``, ``Fraction``, SymPy expressions without floats, or
+        objects with ``is_exact = True``; they let a proof run the very code that is used with
+        floats. Integer, boolean and complex arrays are refused: NumPy would round, wrap or
+        conjugate where the derivations do not.
         """
 
 
@@ -82,8 +85,9 @@ def shaped(function: Function) -> Function:
         try:
             return checked(*args, **kwargs)
         except TypeCheckError as error:
-            arguments = signature.bind(*args, **kwargs).arguments
-            raise _explained(function, arguments, error) from None
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            raise _explained(function, bound.arguments, error) from None
 
     return wrapper  # type: ignore[return-value]
 
@@ -116,8 +120,11 @@ def _explained(
     """Say in one line which argument failed the check, what it is and what was expected."""
     module = function.__module__.rpartition(".")[2]
     name = function.__qualname__ if module == "__main__" else f"{module}.{function.__qualname__}"
+    table = shape_table(function)
+    if not all(PLAIN_AXIS.fullmatch(axis) for axes in table.values() for axis in axes.split()):
+        return error  # axes that we cannot explain: jaxtyping's own words
     given: dict[str, tuple[int, str]] = {}  # size and giver of every axis met so far
-    for argument, axes in shape_table(function).items():
+    for argument, axes in table.items():
         value, expected = arguments[argument], written(axes.split())
         if (why := _why_not_real(argument, value)) is not None:
             return TypeError(f"{name}: expected {argument} to be floats of shape {expected}: {why}")
@@ -134,10 +141,11 @@ def _explained(
 def _why_not_real(name: str, value: Any) -> str | None:
     if not (hasattr(value, "shape") and hasattr(value, "dtype")):
         return f"it is a {type(value).__name__}, not a NumPy array"
-    if not isinstance(value, np.ndarray):
-        return None  # an array of another library, which answers for its own entries
+    if not isinstance(value, np.ndarray | np.generic):  # of another library
+        real = re.search("float|object", str(value.dtype))
+        return None if real else f"it holds {value.dtype}"
     if value.dtype == object:
-        return _why_not_exact(name, value)
+        return _why_not_exact(name, np.asarray(value))
     if value.dtype.kind in "iub":
         return f"it holds {value.dtype}; {name}.astype(float) makes floats of it"
     return None if value.dtype.kind == "f" else f"it holds {value.dtype}"
@@ -145,10 +153,21 @@ def _why_not_real(name: str, value: Any) -> str | None:
 
 def _why_not_exact(name: str, value: np.ndarray) -> str | None:
     for index, entry in np.ndenumerate(value):
-        inexact = isinstance(entry, bool | float | complex | np.generic)
-        if inexact or not all(hasattr(entry, f"__{op}__") for op in ("add", "mul", "neg")):
-            return f"it holds objects, and {name}[{', '.join(map(str, index))}] is {entry!r}"
+        if not _is_exact(entry):
+            return f"it holds objects, and {name}{list(index)} is {entry!r}"
     return None
+
+
+def _is_exact(entry: Any) -> bool:
+    if isinstance(entry, Rational):  # int, Fraction, SymPy's rationals
+        return not isinstance(entry, bool | np.generic)
+    if getattr(entry, "is_exact", False) is True:  # a number that says so of itself
+        return True
+    if getattr(entry, "is_commutative", None) is not True or not hasattr(entry, "free_symbols"):
+        return False  # no expression of SymPy
+    if entry.is_extended_real is False or any(atom.is_Float for atom in entry.atoms()):
+        return False
+    return bool(entry.free_symbols) or bool(entry.is_finite)
 
 
 def _why_not_shaped(
@@ -163,7 +182,7 @@ def _why_not_shaped(
     if len(shape) != len(names):
         return f"the number of axes is {len(shape)}, not {len(names)}"
     for i, (axis, size) in enumerate(zip(names, shape, strict=True)):
-        if axis.isdigit() and int(axis) != size:
+        if axis.isdecimal() and int(axis) != size:
             return f"axis {i} is {size}"
         expected, giver = given.setdefault(axis, (size, argument))
         if expected != size:

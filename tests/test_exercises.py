@@ -3,6 +3,7 @@
 import ast
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import nbformat
 import pytest
@@ -41,11 +42,17 @@ def exercises(path):
     return found
 
 
+@cache
+def names_after(code):
+    names = {}
+    exec(code, names)
+    return names
+
+
 def answer(before, source):
     """Run the code and return the value of the last line."""
     *body, last = ast.parse(source).body
-    names = {}
-    exec(before, names)
+    names = dict(names_after(before))
     exec(compile(ast.Module(body, []), "exercise", "exec"), names)
     return eval(compile(ast.Expression(last.value), "exercise", "eval"), names)
 
@@ -66,7 +73,7 @@ def test_is_open_as_it_stands(exercise):
 
 @EACH
 def test_has_hint_solution_and_wrong_answer(exercise):
-    assert list(exercise.folded) == ["Hint", "Solution", "A wrong answer that looks right"]
+    assert list(exercise.folded) == ["Hint", "Solution", "A wrong answer, and why"]
 
 
 @EACH
@@ -78,7 +85,7 @@ def test_the_solution_is_proven(exercise):
 
 @EACH
 def test_the_wrong_answer_is_found_out(exercise):
-    (wrong,) = CODE.findall(exercise.folded["A wrong answer that looks right"])
+    (wrong,) = CODE.findall(exercise.folded["A wrong answer, and why"])
     report = answer(exercise.before, wrong)
     statuses = {verdict.status for verdict in report.verdicts}
     assert statuses & {"refuted", "shape error"}, report

@@ -1,5 +1,6 @@
 """Shapes in signatures: what is accepted, what is refused, and in which words."""
 
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -80,6 +81,23 @@ def test_exact_numbers_are_real_numbers(entries):
     assert isinstance(np.array(entries, dtype=object), Array)
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Decimal("0.1"),
+        sp.Float(0.1),
+        sp.I,
+        sp.nan,
+        sp.oo,
+        sp.zoo,
+        sp.Symbol("a", commutative=False),
+        sp.Symbol("a") + 0.5,
+    ],
+)
+def test_exact_means_exact_and_real(entry):
+    assert not isinstance(np.array([entry], dtype=object), Array)
+
+
 @pytest.mark.parametrize("entry", [0.5, True, None, "a", [1], np.float64(1), np.int64(1), 1j])
 def test_other_objects_are_not(entry):
     array = np.empty(2, dtype=object)
@@ -90,6 +108,31 @@ def test_other_objects_are_not(entry):
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "complex128", "datetime64[s]", "U3"])
 def test_arrays_without_real_numbers_are_refused(dtype):
     assert not isinstance(np.zeros(2, dtype=dtype), Array)
+
+
+@pytest.mark.parametrize(
+    ("scalar", "real"), [(np.float32(1), True), (np.int64(1), False), (np.complex128(1), False)]
+)
+def test_a_numpy_scalar_is_judged_by_its_dtype(scalar, real):
+    assert isinstance(scalar, Array) is real
+
+
+def test_a_default_is_part_of_the_explanation():
+    @shaped
+    def shifted(b: Shaped[Array, "C"] = np.zeros(3), *, x: Shaped[Array, "N C"]):  # noqa: B008
+        return x + b
+
+    with pytest.raises(ShapeError, match=r"x has shape \(4,\), expected \(N, C\)"):
+        shifted(x=np.ones(4))
+
+
+def test_axes_that_we_do_not_explain_are_left_to_jaxtyping():
+    @shaped
+    def same(x: Shaped[Array, "_ C"], y: Shaped[Array, "_ D"], z: Shaped[Array, "C"]):
+        return x
+
+    with pytest.raises(TypeError, match="'z'"):
+        same(np.ones((2, 3)), np.ones((4, 5)), np.ones(6))
 
 
 def test_shapes_are_written_as_python_writes_them():

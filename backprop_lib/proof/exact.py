@@ -2,23 +2,31 @@
 
 Every entry of every input, and of the upstream gradient dy, is a symbol of its own. forward then
 returns the formula of every y, L = Σ dy·y is a formula too, and SymPy differentiates it by every
-entry of every input. backward returns the claimed formulas. If true − claimed expands to zero in
-every entry, the gradient is proven at these sizes, for all real inputs and every upstream
-gradient. If not, inputs are sought at which the two differ; only such a witness refutes.
+entry of every input. backward returns the claimed formulas. If true − claimed is identically
+zero in every entry, the gradient is proven at these sizes, wherever both formulas are defined.
+If not, numbers are sought at which the two differ; only such a witness refutes.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from backprop_lib.layer import Layer
+from backprop_lib.layer import Layer, unchanged
 from backprop_lib.proof.report import Counterexample, Report, Verdict
-from backprop_lib.shapes import shape_table, written
+from backprop_lib.proof.scalar import NotFollowedError, Scalar, exact
+from backprop_lib.shapes import ShapeError, shape_table, written
 
 Claim = Callable[..., Any]
+Values = Mapping[sp.Symbol, sp.Expr]
+
+TRIALS = 30
+"""How many random points are tried as witnesses, when zeros and ones do not do."""
+DIGITS = 30
+"""To how many digits a number is computed, to be sure that it is not zero."""
+NUMPY_SHAPE_ERRORS = ("core dimension", "could not be broadcast", "cannot reshape")
 
 
 def prove_at(
@@ -37,10 +45,11 @@ def prove_at(
     layer, backward
         A module with `forward` and `backward`, or the two functions.
     sizes : dict
-        The size of every axis, such as ``{"N": 2, "C_in": 3, "C_out": 2}``. Choose different
-        sizes: at equal ones a transposed gradient keeps its shape.
+        The size of every axis, such as ``{"N": 2, "C_in": 3, "C_out": 4}``. Choose different
+        sizes: where two are equal, code that takes one for the other is proven.
     const : dict, optional
-        Arguments of forward that have no gradient.
+        Arguments of forward that have no gradient. A float such as 1e-5 is taken for the
+        decimal that it is written as.
     **shapes : str
         The axes of each input, such as ``x="N C_in"``; not needed where forward's signature
         has them (see `backprop_lib.shapes`).
@@ -48,15 +57,17 @@ def prove_at(
     Returns
     -------
     Report
-        One verdict for each gradient: "proven" at these sizes; "refuted", with a counterexample
-        at the smallest sizes that have one; "shape error"; "not answered yet" for a gradient
-        given as ``...``; or "undecided".
+        One verdict for each gradient: "proven" at these sizes, wherever forward and backward
+        are defined; "refuted", with a counterexample at the smallest sizes at which one was
+        found; "shape error"; "not answered yet" for a gradient given as ``...``; or
+        "undecided". It trusts that the code does the same with floats as with exact numbers,
+        that is, does not ask for their type.
 
     Raises
     ------
     TypeError
-        If the functions are not those of a layer, or forward does what cannot be followed with
-        symbols, such as comparing entries.
+        If the functions are not those of a layer, or do what exact symbols cannot follow:
+        compare entries, convert them, or compute with rounded floats.
     ValueError
         If a size is missing, unknown or not a positive integer.
     RuntimeError
@@ -65,7 +76,7 @@ def prove_at(
     checked = Layer.of(layer, backward)
 
     def claims_of(run: "_Run") -> Mapping[str, Any]:
-        return checked.run_backward(run.dy, run.cache, list(run.inputs))
+        return checked.run_backward(run.dy.copy(), run.cache, list(run.inputs))
 
     return _judged(checked.forward, claims_of, "backward", sizes, const or {}, shapes)
 
@@ -98,7 +109,9 @@ def refute(
     """
 
     def claims_of(run: "_Run") -> Mapping[str, Any]:
-        return {wrt: claim(run.dy, *run.inputs.values())}
+        arguments = {"dy": run.dy.copy()} | {f"{k} ": v.copy() for k, v in run.inputs.items()}
+        with unchanged("claim", arguments):
+            return {wrt: claim(*arguments.values())}
 
     inputs = {**shape_table(forward), **shapes}.keys() - (const or {}).keys()
     if wrt not in inputs:
@@ -107,7 +120,7 @@ def refute(
 
 
 class _Run:
-    """One run of forward on symbols."""
+    """One run of forward on symbols, and the true gradients of L = Σ dy·y."""
 
     def __init__(
         self,
@@ -122,24 +135,23 @@ class _Run:
             name: _symbols(name, [sizes.get(axis) or int(axis) for axis in table[name].split()])
             for name in layer.inputs(table, const)
         }
-        try:
-            self.y, self.cache = layer.run_forward({**self.inputs, **const})
-        except TypeError as error:
-            if "truth value of Relational" not in str(error):
-                raise
-            raise TypeError(
-                "forward compares entries, which symbols cannot decide; "
-                "use gradcheck away from ties and kinks"
-            ) from None
+        arguments = {name: array.copy() for name, array in self.inputs.items()}
+        y, self.cache = layer.run_forward(arguments | {k: _constant(v) for k, v in const.items()})
+        self.y = _expressions(y)  # of our own: a claim that writes into y or dy changes nothing
         self.dy = _symbols("dy", self.y.shape)
+        loss = sum(
+            (a.expression * b for a, b in zip(self.dy.flat, self.y.flat, strict=True)),
+            sp.Integer(0),
+        )
+        self.gradients = {name: _derivatives(loss, array) for name, array in self.inputs.items()}
 
-    def gradient(self, name: str) -> np.ndarray:
-        loss = sum((self.dy * self.y).flat, sp.Integer(0))
-        x = self.inputs[name]
-        return np.array([sp.diff(loss, entry) for entry in x.flat], dtype=object).reshape(x.shape)
+    def symbols(self) -> list[sp.Symbol]:
+        return [s.expression for array in (*self.inputs.values(), self.dy) for s in array.flat]
 
-    def point(self, values: Mapping[sp.Symbol, sp.Expr]) -> dict[str, np.ndarray]:
-        return {name: _at(array, values) for name, array in {**self.inputs, "dy": self.dy}.items()}
+    def point(self, values: Values) -> dict[str, np.ndarray]:
+        upstream = "dy" if "dy" not in self.inputs else "upstream"
+        arrays = self.inputs | {upstream: self.dy}
+        return {name: _at(_expressions(array), values) for name, array in arrays.items()}
 
 
 def _judged(
@@ -153,39 +165,57 @@ def _judged(
     table = {**shape_table(forward), **shapes}
     table = {name: axes for name, axes in table.items() if name not in const}
     _check_sizes(table, sizes)
-    run = _Run(forward, table, sizes, const)
+
+    def verdicts_of(run: _Run) -> dict[str, Verdict]:
+        return {name: _verdict(run, name, claim) for name, claim in claims_of(run).items()}
+
+    run = _followed("forward", lambda: _Run(forward, table, sizes, const))
     try:
-        claims = claims_of(run)
-    except ValueError as error:  # of NumPy, or of a shape check
-        return Report((Verdict(culprit, "shape error", f": {error}"),))
-    verdicts = {name: _verdict(run, name, claim) for name, claim in claims.items()}
-    wrong = {name for name, verdict in verdicts.items() if verdict.status == "refuted"}
+        verdicts = _followed(culprit, lambda: verdicts_of(run))
+    except ValueError as error:
+        if isinstance(error, ShapeError) or any(sign in str(error) for sign in NUMPY_SHAPE_ERRORS):
+            return Report((Verdict(culprit, "shape error", f": {error}"),))
+        raise
+    wrong = [name for name, verdict in verdicts.items() if verdict.status == "refuted"]
     for smaller in _smaller(sizes):  # the first to refute is the smallest
         if not wrong:
             break
-        run = _Run(forward, table, smaller, const)
         try:
-            claims = claims_of(run)
-        except ValueError:
-            continue
-        for name in sorted(wrong):
-            verdict = _verdict(run, name, claims[name])
-            if verdict.status == "refuted":
-                verdicts[name] = verdict
-                wrong.remove(name)
+            found = verdicts_of(_Run(forward, table, smaller, const))
+        except Exception:
+            continue  # the code need not work at other sizes
+        verdicts |= {name: found[name] for name in wrong if found[name].status == "refuted"}
+        wrong = [name for name in wrong if found[name].status != "refuted"]
     return Report(tuple(verdicts.values()))
+
+
+def _followed(function: str, run: Callable[[], Any]) -> Any:
+    """Run code on symbols; say which function did what they cannot follow."""
+    try:
+        return run()
+    except NotFollowedError as error:
+        raise TypeError(f"{function} {error}") from None
+    except SystemError as error:  # NumPy hides an exception of a comparison in this one
+        raise TypeError(f"{function} compares entries; use gradcheck") from error
+    except TypeError as error:
+        if "no callable" not in str(error):
+            raise
+        method = str(error).split("no callable ")[1].split(" ")[0]
+        raise TypeError(
+            f"{function} uses np.{method}, which is not followed; use gradcheck"
+        ) from None
 
 
 def _check_sizes(table: Mapping[str, str], sizes: Mapping[str, int]) -> None:
     if not table:
         raise TypeError('no shapes: annotate forward, or name them, as in x="N C_in"')
-    axes = {axis for entry in table.values() for axis in entry.split() if not axis.isdigit()}
+    axes = {axis for entry in table.values() for axis in entry.split() if not axis.isdecimal()}
     for axis in sorted(axes - set(sizes)):
         raise ValueError(f"sizes lacks {axis}: {dict(sizes)}")
     for axis, size in sizes.items():
         if axis not in axes:
             raise ValueError(f"sizes has {axis}, expected {', '.join(sorted(axes))}")
-        if not isinstance(size, int) or size < 1:
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             raise ValueError(f"sizes has {axis} = {size!r}, expected a positive integer")
 
 
@@ -198,64 +228,113 @@ def _smaller(sizes: Mapping[str, int]) -> Iterator[dict[str, int]]:
 def _verdict(run: _Run, name: str, claim: Any) -> Verdict:
     if claim is ...:
         return Verdict(f"d{name}", "not answered yet", "")
-    true, claimed = run.gradient(name), np.asarray(claim)
+    true, claimed = run.gradients[name], _expressions(np.asarray(claim))
     if claimed.shape != true.shape:
         shapes = f": d{name} is {written(claimed.shape)}, {name} is {written(true.shape)}"
         return Verdict(f"d{name}", "shape error", shapes)
     at = ", ".join(f"{axis} = {size}" for axis, size in run.sizes.items())
-    difference = [
-        _normal(left - right) for left, right in zip(true.flat, claimed.flat, strict=True)
-    ]
+    difference = [_normal(a - b) for a, b in zip(true.flat, claimed.flat, strict=True)]
     if all(entry == 0 for entry in difference):
         return Verdict(f"d{name}", "proven", f" at {at}")
-    flat, values = _witness(run, difference)
-    if values is None:
-        return Verdict(f"d{name}", "undecided", f" at {at}: no witness, and no zero")
-    entry = tuple(int(i) for i in np.unravel_index(flat, true.shape))
-    where = f" in entry [{', '.join(map(str, entry))}]" if entry else ""
-    counterexample = Counterexample(
-        dict(run.sizes), run.point(values), entry, _at(true, values), _at(claimed, values)
-    )
-    return Verdict(f"d{name}", "refuted", where, counterexample)
+    for flat, values in _candidates(run.symbols(), difference):
+        if _is_witness(run, true.flat[flat], difference[flat], values):
+            entry = tuple(int(i) for i in np.unravel_index(flat, true.shape))
+            where = f" in entry {list(entry)}" if entry else ""
+            counterexample = Counterexample(
+                dict(run.sizes), run.point(values), entry, _at(true, values), _at(claimed, values)
+            )
+            return Verdict(f"d{name}", "refuted", where, counterexample)
+    return Verdict(f"d{name}", "undecided", f" at {at}: no witness, and no proof")
 
 
 def _normal(expression: sp.Expr) -> sp.Expr:
-    """Bring a polynomial or a quotient of polynomials to the form that is 0 only if it is zero."""
+    """Bring a polynomial or a quotient of polynomials to the form that is 0 only if it is zero.
+
+    Roots and exponentials are taken as further variables; what they then do not show to be zero
+    stays undecided, or is refuted by a witness.
+    """
     expanded = sp.expand(expression)
-    return sp.cancel(expanded) if expanded.is_rational_function() else expanded
+    if expanded == 0 or expanded.is_polynomial():
+        return expanded
+    return sp.cancel(sp.powsimp(sp.together(expanded)))
 
 
-def _witness(run: _Run, difference: list[sp.Expr]) -> tuple[int, dict[sp.Symbol, sp.Expr] | None]:
-    """Find values at which an entry of the difference is not zero, zeros and ones if possible."""
-    symbols = [symbol for array in (*run.inputs.values(), run.dy) for symbol in array.flat]
-    candidates = [
+def _candidates(
+    symbols: Sequence[sp.Symbol], difference: Sequence[sp.Expr]
+) -> Iterator[tuple[int, Values]]:
+    """Propose points for the entries that are not zero: a few ones among zeros, then any."""
+    wrong = [(i, entry) for i, entry in enumerate(difference) if entry != 0]
+    simple = [
         (i, {s: sp.Integer(s in term.free_symbols) for s in symbols})
-        for i, entry in enumerate(difference)
+        for i, entry in wrong
         for term in sp.Add.make_args(entry)
-        if entry != 0
     ]
-    candidates.sort(key=lambda candidate: sum(candidate[1].values()))
+    yield from sorted(simple, key=lambda candidate: sum(candidate[1].values()))
     generator = np.random.default_rng(0)
-    for i, entry in enumerate(difference):
-        if entry != 0:
-            integers = generator.integers(1, 100, len(symbols))
-            candidates.append((i, dict(zip(symbols, map(sp.Integer, integers), strict=True))))
-    for i, values in candidates:
-        value = difference[i].xreplace(values)
-        if value.is_number and value.is_finite and sp.simplify(value) != 0:
-            return i, values
-    return 0, None
+    for _ in range(TRIALS):
+        above, below = (
+            generator.integers(-9, 10, len(symbols)),
+            generator.integers(1, 4, len(symbols)),
+        )
+        point = [sp.Rational(int(a), int(b)) for a, b in zip(above, below, strict=True)]
+        for i, _ in wrong:
+            yield i, dict(zip(symbols, point, strict=True))
 
 
-def _symbols(name: str, shape: Any) -> np.ndarray:
+def _is_witness(run: _Run, true: sp.Expr, difference: sp.Expr, values: Values) -> bool:
+    """Say whether all is defined at this point, and the difference is certainly not zero."""
+    needed = [entry.xreplace(values) for entry in (*run.y.flat, true)]
+    if not all(_number(value) is not None for value in needed):
+        return False
+    value = _number(difference.xreplace(values))
+    return value is not None and value != 0
+
+
+def _number(value: sp.Expr) -> sp.Expr | None:
+    """Return the value of a real number, exactly or to some digits, or None if it has none.
+
+    A value that vanishes to all the digits that were asked for may be zero, and is given as 0.
+    """
+    if value.is_Rational:
+        return value
+    value = value.evalf(DIGITS)
+    if not value.is_Float or not value.is_finite:
+        return None
+    return sp.Integer(0) if value._prec == 1 else value
+
+
+def _symbols(name: str, shape: Sequence[int]) -> np.ndarray:
     array = np.empty(tuple(shape), dtype=object)
     for index in np.ndindex(array.shape):
-        array[index] = sp.Symbol(f"{name}[{', '.join(map(str, index))}]", real=True)
+        array[index] = Scalar(sp.Dummy(f"{name}{list(index)}", real=True))
     return array
 
 
-def _at(array: np.ndarray, values: Mapping[sp.Symbol, sp.Expr]) -> np.ndarray:
-    result = np.empty(array.shape, dtype=object)
-    for index in np.ndindex(array.shape):
-        result[index] = sp.sympify(array[index]).xreplace(dict(values))
-    return result
+def _constant(value: Any) -> Any:
+    if isinstance(value, sp.Expr):
+        return Scalar(exact(value))
+    if isinstance(value, float):
+        return Scalar(sp.Rational(repr(float(value))))
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        exact_entries = [Scalar(sp.Rational(repr(float(entry)))) for entry in value.flat]
+        return _filled(value.shape, exact_entries)
+    return value
+
+
+def _filled(shape: tuple[int, ...], entries: Sequence[Any]) -> np.ndarray:
+    array = np.empty(shape, dtype=object)
+    for index, entry in zip(np.ndindex(shape), entries, strict=True):
+        array[index] = entry
+    return array
+
+
+def _expressions(array: np.ndarray) -> np.ndarray:
+    return _filled(array.shape, [exact(entry) for entry in array.flat])
+
+
+def _derivatives(loss: sp.Expr, array: np.ndarray) -> np.ndarray:
+    return _filled(array.shape, [sp.diff(loss, entry.expression) for entry in array.flat])
+
+
+def _at(array: np.ndarray, values: Values) -> np.ndarray:
+    return _filled(array.shape, [entry.xreplace(values) for entry in array.flat])

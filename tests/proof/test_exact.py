@@ -98,7 +98,13 @@ def test_quotients_are_decided():
 def test_a_zero_that_is_not_recognised_is_undecided_and_not_refuted():
     hidden_zero = sp.sqrt(5 + 2 * sp.sqrt(6)) - sp.sqrt(2) - sp.sqrt(3)
     assert sp.expand(hidden_zero) != 0
-    report = prove_at(lambda x: (x, ()), lambda dy: dy + hidden_zero * dy, sizes={"N": 1}, x="N")
+    report = prove_at(
+        lambda x, z: (x, (z,)),
+        lambda dy, z: dy + z * dy,
+        sizes={"N": 1},
+        x="N",
+        const={"z": hidden_zero},
+    )
     assert not report
     assert report["dx"].status == "undecided"
 
@@ -148,9 +154,146 @@ def test_names_the_wrong_input():
         refute(linear.forward, wrt="V", claim=lambda *_: 0, sizes=SIZES)
 
 
-def test_comparisons_are_refused_with_the_reason():
-    with pytest.raises(TypeError, match="forward compares entries"):
-        prove_at(lambda x: (np.maximum(x, 0), (x,)), lambda dy, x: dy, sizes={"N": 2}, x="N")
+def twice(x):
+    return 2 * x, (x,)
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "message"),
+    [
+        (lambda x: (np.maximum(x, 0), (x,)), twice, "forward compares entries"),
+        (lambda x: (np.where(x > 0, x, 0), (x,)), twice, "forward compares entries"),
+        (lambda x: (np.abs(x), (x,)), twice, "forward compares entries"),
+        (lambda x: (x[x.argmax()], (x,)), twice, "forward compares entries"),
+        (lambda x: (np.where(x, x, 0), (x,)), twice, "forward converts to float, int or bool"),
+        (lambda x: (x.astype(float), (x,)), twice, "forward converts to float, int or bool"),
+        (lambda x: (np.sin(x), (x,)), twice, "forward uses np.sin, which is not followed"),
+        (lambda x: (0.1 * x, (x,)), twice, "forward computes with the float 0.1"),
+        (lambda x: (x + np.nan, (x,)), twice, "forward computes with nan"),
+        (twice, lambda dy, x: np.where(x == 0, 0, 2 * dy), "backward compares entries"),
+        (twice, lambda dy, x: dy * (x > 0), "backward compares entries"),
+        (twice, lambda dy, x: 0.3 * dy, "backward computes with the float 0.3"),
+        (twice, lambda dy, x: x + None, "backward computes with None"),
+    ],
+)
+def test_what_symbols_cannot_follow_is_refused_with_the_reason(forward, backward, message):
+    with pytest.raises(TypeError, match=message):
+        prove_at(forward, backward, sizes={"N": 2}, x="N")
+
+
+def test_halves_are_exact():
+    def forward(x):
+        return 0.5 * x**2, (x,)
+
+    assert prove_at(forward, lambda dy, x: dy * x, sizes={"N": 2}, x="N")
+
+
+def normalise(x, eps):
+    centre = x - x.mean(axis=0)
+    deviation = np.sqrt((centre * centre).mean(axis=0) + eps)
+    return centre / deviation, (centre / deviation, deviation)
+
+
+@pytest.mark.parametrize(
+    ("factor", "status"), [(1, "proven"), (2, "refuted"), (-1, "refuted"), (0, "refuted")]
+)
+def test_a_float_in_const_is_the_decimal_it_is_written_as(factor, status):
+    def backward(dy, y, deviation):
+        return factor * (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / deviation
+
+    report = prove_at(normalise, backward, sizes={"N": 2, "C": 1}, x="N C", const={"eps": 1e-5})
+    assert report["dx"].status == status
+
+
+def tanh(x):
+    y = np.tanh(x)
+    return y, (x, y)
+
+
+@pytest.mark.parametrize(
+    ("backward", "status"),
+    [
+        (lambda dy, x, y: dy * (1 - y * y), {"proven"}),
+        (lambda dy, x, y: 4 * dy / (np.exp(x) + np.exp(-x)) ** 2, {"proven", "undecided"}),
+        (lambda dy, x, y: dy * (1 - y), {"refuted"}),
+        (lambda dy, x, y: dy * (1 + y * y), {"refuted"}),
+    ],
+)
+def test_equal_numbers_never_refute(backward, status):
+    assert prove_at(tanh, backward, sizes={"N": 1}, x="N")["dx"].status in status
+
+
+def test_a_witness_is_a_point_where_the_layer_is_defined():
+    def forward(x, s):
+        return x + 1 / s, (s,)
+
+    report = prove_at(forward, lambda dy, s: (2 * dy, dy / s**2), sizes={"N": 1}, x="N", s="N")
+    for gradient in ("dx", "ds"):
+        assert report[gradient].status == "refuted"
+        assert report[gradient].counterexample.inputs["s"][0] != 0
+
+
+def test_a_claim_that_is_wrong_below_zero_only_is_refuted():
+    def forward(x):
+        return np.sqrt(x**6), (x,)
+
+    report = prove_at(forward, lambda dy, x: 3 * dy * x**2, sizes={"N": 1}, x="N")
+    assert report["dx"].status == "refuted"
+    assert report["dx"].counterexample.inputs["x"][0] < 0
+
+
+def test_writing_into_the_arguments_proves_nothing_and_refutes_nothing():
+    def zeros(dy, x):
+        dy[...] = 0
+        return 0 * x
+
+    with pytest.raises(RuntimeError, match="claim changed dy in place"):
+        refute(lambda x: (x * x, ()), wrt="x", claim=zeros, sizes={"N": 2}, x="N")
+
+    def forward(x):
+        y = x * x
+        return y, ({"x": x, "y": y},)
+
+    def reusing(dy, cache):
+        cache["y"][...] = 2 * dy * cache["x"]
+        return cache["y"]
+
+    with pytest.raises(RuntimeError, match=r"backward changed cache\[0\] in place"):
+        prove_at(forward, reusing, sizes={"N": 1}, x="N")
+
+
+@pytest.mark.parametrize(("factor", "status"), [(1, "proven"), (2, "refuted")])
+def test_an_input_may_be_called_dy(factor, status):
+    report = prove_at(lambda dy: (dy, ()), lambda up: factor * up, sizes={"N": 1}, dy="N")
+    assert report["ddy"].status == status
+
+
+def test_a_single_output_needs_no_axis():
+    report = prove_at(
+        lambda x: ((x * x).sum(), (x,)), lambda dy, x: 2 * dy * x, sizes={"N": 2}, x="N"
+    )
+    assert report
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "size", "const"),
+    [
+        (lambda x: (x.reshape(2, 2).sum(0), (x,)), lambda dy, x: 0 * x, 4, {}),
+        (lambda x, m: (x * m, (m,)), lambda dy, m: dy, 3, {"m": np.array([1, 2, 3], object)}),
+        (lambda x: (x, ()), lambda dy: dy + dy[1], 3, {}),
+    ],
+)
+def test_code_that_works_at_one_size_only_is_refuted_there(forward, backward, size, const):
+    report = prove_at(forward, backward, sizes={"N": size}, x="N", const=const)
+    assert report["dx"].status == "refuted"
+
+
+def test_an_error_of_the_backward_itself_is_not_called_a_shape_error():
+    def backward(dy, x, W):
+        raise ValueError("not finished")
+
+    with pytest.raises(ValueError, match="not finished"):
+        prove_at(linear.forward, backward, sizes=SIZES)
 
 
 def test_a_report_knows_its_gradients():
