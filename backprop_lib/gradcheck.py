@@ -5,6 +5,7 @@ A numeric check is evidence at one point, not a proof; for that see `backprop_li
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -185,18 +186,26 @@ def _as_upstream(dy: Any, y: np.ndarray) -> np.ndarray:
     return upstream
 
 
+Step = Callable[[], np.ndarray]
+"""Makes the array of a step when it is needed: one of the input's size for every entry is much."""
+
+
 def _steps(
     x: np.ndarray, method: str, generator: np.random.Generator
-) -> Iterator[tuple[str, np.ndarray]]:
+) -> Iterator[tuple[str, Step]]:
     """Yield the steps to take from x, each with the name of the slope along it."""
     if method == "direction" and x.size:
-        direction = generator.standard_normal(x.shape)
-        yield "the slope along a random direction", STEP * np.maximum(1, np.abs(x)) * direction
+        step = STEP * np.maximum(1, np.abs(x)) * generator.standard_normal(x.shape)
+        yield "the slope along a random direction", lambda: step
     elif method == "entries":
         for index in np.ndindex(x.shape):
-            step = np.zeros_like(x)
-            step[index] = STEP * max(1, abs(x[index]))
-            yield f"entry {list(index)}", step
+            yield f"entry {list(index)}", partial(_along, x, index)
+
+
+def _along(x: np.ndarray, index: tuple[int, ...]) -> np.ndarray:
+    step = np.zeros_like(x)
+    step[index] = STEP * max(1, abs(x[index]))
+    return step
 
 
 @dataclass
@@ -211,7 +220,7 @@ class _Slopes:
     evaluations: int = 0
 
     def compare(
-        self, claim: np.ndarray, steps: Iterator[tuple[str, np.ndarray]], tol: float
+        self, claim: np.ndarray, steps: Iterator[tuple[str, Step]], tol: float
     ) -> Comparison:
         """Hold the claimed gradient against the slope along every step."""
         if claim.shape != self.x.shape:
@@ -232,41 +241,60 @@ class _Slopes:
         error = max(differences, default=0.0) / (largest or 1.0)
         return Comparison(self.name, agrees, verdict, error, self.evaluations)
 
-    def moved(self, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return x + step and y there."""
-        self.evaluations += 1
-        there = self.x + step
+    def ends(self, step: np.ndarray) -> "_Ends":
+        """Evaluate forward at x + step and at x − step."""
+        self.evaluations += 2
+        above, below = self.x + step, self.x - step
         with np.errstate(all="ignore"):  # the step may leave the function's domain
-            return there, self.output(**{self.name: there})
+            high, low = (self.output(**{self.name: there}) for there in (above, below))
+        return _Ends(above, below, high, low)
 
-    def rise(self, high: np.ndarray, low: np.ndarray) -> tuple[float, float]:
-        """Return the change of L between two outputs, and the rounding to be expected in it."""
-        moved = high != low  # what a step does not touch cancels exactly
-        still = self.dy[~moved] * high[~moved]  # untouched, or touched by less than a rounding
-        high, low, dy = high[moved], low[moved], self.dy[moved]
+    def rise(self, high: np.ndarray, low: np.ndarray, touched: np.ndarray) -> float:
+        """Return the change of L between two outputs."""
         with np.errstate(all="ignore"):
-            size = float(np.sum(np.abs(dy) * (np.abs(high) + np.abs(low))))
-            size = ROUNDINGS * size + float(np.linalg.norm(still[np.isfinite(still)]))
-            return float(np.sum(dy * (high - low))), UNIT_ROUNDOFF * size
+            return float(np.sum(self.dy[touched] * (high - low)[touched]))
+
+    def rounding(self, ends: "_Ends", touched: np.ndarray) -> float:
+        """Return the rounding error to be expected in the change of L between the two ends."""
+        with np.errstate(all="ignore"):
+            size = np.abs(self.dy) * (np.abs(ends.high) + np.abs(ends.low))
+        return ROUNDINGS * UNIT_ROUNDOFF * float(np.sum(size[touched]))
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Both ends of a step, and y there."""
+
+    above: np.ndarray
+    below: np.ndarray
+    high: np.ndarray
+    low: np.ndarray
+
+    def touched(self, y: np.ndarray) -> np.ndarray:
+        """Return where the step changes y; elsewhere all cancels exactly, with no rounding."""
+        touched: np.ndarray = (self.high != y) | (self.low != y)
+        return touched
 
 
 class _Slope:
     """The slope along one step: as claimed, and as measured."""
 
-    def __init__(self, slopes: _Slopes, claim: np.ndarray, step: np.ndarray):
+    def __init__(self, slopes: _Slopes, claim: np.ndarray, step: Step):
         self.slopes, self.claim, self.step = slopes, claim, step
-        self.claimed, self.measured, self.uncertainty, self.gap = self.measure(step)
+        ends = slopes.ends(step())
+        self.claimed, self.measured, self.uncertainty, self.gap = self.measure(
+            ends, ends.touched(slopes.y)
+        )
 
-    def measure(self, step: np.ndarray) -> tuple[float, float, float, float]:
+    def measure(self, ends: _Ends, touched: np.ndarray) -> tuple[float, float, float, float]:
         """Return the claimed and the measured slope, its rounding, and the gap of both sides."""
-        here, centre = self.slopes.x, self.slopes.y
-        (above, high), (below, low) = self.slopes.moved(step), self.slopes.moved(-step)
-        width = float(np.linalg.norm(above - below))  # of the step as it was rounded
-        rise, rounding = self.slopes.rise(high, low)
-        right = self.slopes.rise(high, centre)[0] / float(np.linalg.norm(above - here))
-        left = self.slopes.rise(centre, low)[0] / float(np.linalg.norm(here - below))
-        claimed = float(np.sum(self.claim * (above - below))) / width
-        return claimed, rise / width, rounding / width, abs(right - left)
+        x, y, rise = self.slopes.x, self.slopes.y, self.slopes.rise
+        width = float(np.linalg.norm(ends.above - ends.below))  # of the step as it was rounded
+        right = rise(ends.high, y, touched) / float(np.linalg.norm(ends.above - x))
+        left = rise(y, ends.low, touched) / float(np.linalg.norm(x - ends.below))
+        claimed = float(np.sum(self.claim * (ends.above - ends.below))) / width
+        measured = rise(ends.high, ends.low, touched) / width
+        return claimed, measured, self.slopes.rounding(ends, touched) / width, abs(right - left)
 
     def difference(self) -> float:
         """Return |claimed − measured|, infinite if either is no number."""
@@ -298,7 +326,10 @@ class _Slope:
 
     def _measure_again(self) -> None:
         """Measure with other steps, and keep the slope that changes least with the step."""
-        trials = [self.measure(factor * self.step) for factor in OTHER_STEPS]
+        ends = [self.slopes.ends(factor * self.step()) for factor in OTHER_STEPS]
+        # A short step may drown in the rounding of a large y; a longer one shows what it touches.
+        touched = np.any([each.touched(self.slopes.y) for each in ends], axis=0)
+        trials = [self.measure(each, touched) for each in ends]
         self.uncertainty = np.inf
         for three in zip(trials, trials[1:], trials[2:], strict=False):
             measured = [slope for _, slope, _, _ in three]
@@ -316,5 +347,6 @@ class _Slope:
         scale = max(abs(self.claimed), abs(self.measured), self.gap)
         if not self.gap > max(KINK * scale, 4 * self.uncertainty):
             return False
-        _, _, rounding, gap = self.measure(self.step / 16)
+        ends = self.slopes.ends(self.step() / 16)
+        _, _, rounding, gap = self.measure(ends, ends.touched(self.slopes.y))
         return max(self.gap / 4, 4 * rounding) < gap < 4 * self.gap
