@@ -36,15 +36,17 @@ class KeepPunctuation(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         """Wrap formula and punctuation in one element that does not break."""
         for formula in list(self.document.findall(nodes.math)):
-            after = formula.next_node(siblings=True, descend=False)
-            if not isinstance(after, nodes.Text) or not re.match(r"\S", after.astext()):
-                continue
-            mark, rest = re.fullmatch(r"(\S+)(.*)", after.astext(), re.DOTALL).groups()
             parent = formula.parent
-            parent.replace(after, nodes.Text(rest))
-            together = nodes.inline("", "", classes=["keep-together"])
-            parent.replace(formula, together)
-            together += [formula, nodes.Text(mark)]
+            place = next(i for i, node in enumerate(parent) if node is formula)
+            after = parent[place + 1] if place + 1 < len(parent) else None
+            if not isinstance(after, nodes.Text):
+                continue
+            mark, rest = re.fullmatch(r"(\S*)(.*)", after.astext(), re.DOTALL).groups()
+            if mark:
+                together = nodes.inline(
+                    "", "", formula, nodes.Text(mark), classes=["keep-together"]
+                )
+                parent[place : place + 2] = [together, nodes.Text(rest)]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -63,6 +63,15 @@ def test_public_functions_document_shapes_errors_and_source(path):
             assert section in ast.get_docstring(function)
 
 
+@pytest.mark.parametrize("page", ["README.md", "intro.md"])
+def test_the_example_prints_what_the_page_says(page, capsys):
+    text = (ROOT / page).read_text(encoding="utf8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (printed,) = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    exec(code, {})
+    assert capsys.readouterr().out == printed
+
+
 def requirements(name):
     """Return the requirement lines of a file as (package, version, marker)."""
     for line in (ROOT / name).read_text(encoding="utf8").splitlines():

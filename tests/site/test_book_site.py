@@ -1,0 +1,43 @@
+"""The Sphinx extension: punctuation stays with its formula, and no word of the text is lost."""
+
+from book_site import MATHJAX_FILES, KeepPunctuation, mathjax_folder
+from docutils import nodes
+from docutils.utils import new_document
+
+
+def transformed(*parts):
+    """Return a paragraph of texts and formulas (those in dollars) after the transform."""
+    document = new_document("test")
+    paragraph = nodes.paragraph()
+    for part in parts:
+        text = part.strip("$")
+        paragraph += nodes.math(text, text) if part != text else nodes.Text(text)
+    document += paragraph
+    KeepPunctuation(document).run()
+    return paragraph
+
+
+def test_punctuation_is_kept_with_its_formula():
+    paragraph = transformed("So ", "$a$", ", ", "$b$", ", and ", "$c$", ".")
+    assert paragraph.astext() == "So a, b, and c."
+    kept = [node.astext() for node in paragraph.findall(nodes.inline)]
+    assert kept == ["a,", "b,", "c."]
+
+
+def test_equal_texts_are_not_taken_for_each_other():
+    literal = nodes.literal("x", "x")
+    paragraph = transformed("$a$", " is ", "$b$", ", ")
+    paragraph.insert(1, literal)
+    assert paragraph.astext() == "ax is b, "
+    repeated = transformed("one, ", "$a$", ", ", "$b$", ", ", "$c$", ", ")
+    assert repeated.astext() == "one, a, b, c, "
+
+
+def test_what_needs_nothing_is_left_alone():
+    paragraph = transformed("$a$", " and ", "$b$")
+    assert not list(paragraph.findall(nodes.inline))
+    assert paragraph.astext() == "a and b"
+
+
+def test_mathjax_is_in_its_package():
+    assert all((mathjax_folder() / name).exists() for name in MATHJAX_FILES)
