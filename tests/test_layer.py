@@ -48,6 +48,19 @@ def test_names_the_wrong_input(given, const, message):
         Layer(forward, backward).inputs(given, const)
 
 
+def test_a_parameter_with_a_default_need_not_be_given():
+    assert Layer(lambda x, eps=1e-5: (x, ()), backward).inputs({"x": 0}, {}) == ["x"]
+
+
+def test_arrays_inside_the_cache_are_watched_too():
+    def backward(dy, cache):
+        cache["parts"][0][...] = 0
+        return dy
+
+    with pytest.raises(RuntimeError, match=r"backward changed cache\[0\] in place"):
+        Layer(forward, backward).run_backward(X, ({"parts": [X.copy()]},), ["x"])
+
+
 def test_runs_both():
     layer = Layer(forward, backward)
     y, cache = layer.run_forward({"x": X, "W": W})
@@ -63,7 +76,12 @@ def test_a_single_gradient_needs_no_tuple():
 
 @pytest.mark.parametrize(
     ("result", "said"),
-    [(X, "a ndarray"), ((X, X), "(ndarray, ndarray)"), ((X, (), ()), "(ndarray, tuple, tuple)")],
+    [
+        (X, "a ndarray"),
+        ([X, ()], "a list"),
+        ((X, X), "(ndarray, ndarray)"),
+        ((X, (), ()), "(ndarray, tuple, tuple)"),
+    ],
 )
 def test_forward_returns_y_and_cache(result, said):
     with pytest.raises(TypeError, match="expected \\(y, cache\\)") as raised:

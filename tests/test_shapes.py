@@ -43,6 +43,40 @@ def test_a_fixed_axis_has_that_size():
         pairs(np.ones((3, 4)))
 
 
+@shaped
+def weighted(x: Shaped[Array, "N *L C"], s: Shaped[Array, "*L"]):
+    return x
+
+
+def test_starred_axes_are_told_apart():
+    assert weighted(np.ones((2, 3, 4, 5)), np.ones((3, 4))).shape == (2, 3, 4, 5)
+    with pytest.raises(ShapeError, match=r"s has shape \(3, 5\).*axis 1 is 5, but x has L.1 = 4"):
+        weighted(np.ones((2, 3, 4, 5)), np.ones((3, 5)))
+
+
+def test_a_function_of_a_notebook_goes_by_its_own_name():
+    def mine(x: Shaped[Array, "N"]):
+        return x
+
+    mine.__module__, mine.__qualname__ = "__main__", "mine"
+    with pytest.raises(ShapeError, match=r"^mine: x has shape"):
+        shaped(mine)(np.ones((2, 2)))
+
+
+class Foreign:
+    """An array of another library."""
+
+    def __init__(self, shape, dtype):
+        self.shape, self.dtype = shape, dtype
+
+
+def test_an_array_of_another_library_is_judged_by_its_dtype():
+    assert isinstance(Foreign((2,), "torch.float32"), Array)
+    assert not isinstance(Foreign((2,), "torch.int64"), Array)
+    with pytest.raises(TypeError, match=r"x to be floats of shape \(N, 2\): it holds torch.int64"):
+        pairs(Foreign((3, 2), "torch.int64"))
+
+
 def test_too_few_axes_for_a_starred_one():
     with pytest.raises(ShapeError, match="the number of axes is 1, not 2"):
         pooled(np.ones(3))

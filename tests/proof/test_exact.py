@@ -5,7 +5,7 @@ import pytest
 import sympy as sp
 
 from backprop_lib.layers import linear
-from backprop_lib.proof import prove_at, refute
+from backprop_lib.proof import Report, prove_at, refute
 
 SIZES = {"N": 2, "C_in": 3, "C_out": 4}
 SQUARE = {"N": 2, "C_in": 3, "C_out": 3}
@@ -294,6 +294,10 @@ def test_an_error_of_the_backward_itself_is_not_called_a_shape_error():
 
     with pytest.raises(ValueError, match="not finished"):
         prove_at(linear.forward, backward, sizes=SIZES)
+
+
+def test_an_empty_report_proves_nothing():
+    assert not Report(())
 
 
 def test_a_report_knows_its_gradients():
