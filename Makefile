@@ -10,6 +10,7 @@ BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapte
 	-not -path '*/.*' -not -path '*/__pycache__/*')
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help serve book test test-library notebooks format constraints clean
 
 help: ## list the targets

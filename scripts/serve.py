@@ -28,17 +28,20 @@ class Pages(SimpleHTTPRequestHandler):
 def main() -> None:
     """Claim the port before the build, so that a port in use is told at once."""
     parser = argparse.ArgumentParser(description="Build the book and serve it on this machine.")
-    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--port", default="8000")
     parser.add_argument("folder", help="the built book")
     parser.add_argument("build", nargs=argparse.REMAINDER, help="command that builds the book")
     arguments = parser.parse_args()
 
+    if not arguments.port.isdecimal():
+        sys.exit(f"error: port {arguments.port} is no number; for example, make serve PORT=8001")
+    port = int(arguments.port)
     pages = partial(Pages, directory=arguments.folder)
-    server = ThreadingHTTPServer((HOST, arguments.port), pages, bind_and_activate=False)
+    server = ThreadingHTTPServer((HOST, port), pages, bind_and_activate=False)
     try:
         server.server_bind()
     except (OSError, OverflowError) as error:
-        sys.exit(f"error: {_why(error, arguments.port)}")
+        sys.exit(f"error: {_why(error, port)}")
     if arguments.build and subprocess.run(arguments.build, check=False).returncode:
         sys.exit("error: the book was not built; what is wrong stands above")
     server.server_activate()

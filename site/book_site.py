@@ -1,6 +1,7 @@
 """What this book adds to Jupyter Book's website.
 
-MathJax comes from the site itself, and a formula stays on one line with the comma behind it.
+MathJax comes from the site itself, a formula stays on one line with the comma behind it, and the
+site's front door is a page that a browser has nothing to complain of.
 """
 
 import importlib.util
@@ -23,6 +24,20 @@ MATHJAX_FILES = [
     "sre/mathmaps/nemeth.json",
 ]
 """TeX input, HTML output and the menu's accessibility tools; not SVG, MathML or other languages."""
+
+FRONT_DOOR = """\
+<!DOCTYPE html>
+<html lang="{language}">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta http-equiv="refresh" content="0; url={page}">
+    <link rel="icon" href="data:,">
+    <title>{title}</title>
+  </head>
+  <body><p><a href="{page}">{title}</a></p></body>
+</html>
+"""
 
 
 class KeepPunctuation(SphinxPostTransform):
@@ -55,6 +70,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it in any case
     app.add_post_transform(KeepPunctuation)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", write_front_door, priority=900)  # after sphinx_external_toc's
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -66,6 +82,21 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     for name in MATHJAX_FILES:
         source = mathjax_folder() / name
         copy_asset(str(source), str((target / name) if source.is_dir() else (target / name).parent))
+
+
+def write_front_door(app: Sphinx, error: Exception | None) -> None:
+    """Write index.html, which leads to the landing page.
+
+    The one that comes with the table of contents names no icon, so browsers ask the host's root for
+    one. Here none is asked for: the page is gone before it would arrive.
+    """
+    if error is None and app.builder.format == "html":
+        page = FRONT_DOOR.format(
+            language=app.config.language,
+            page=f"{app.config.root_doc}.html",
+            title=app.config.html_title,
+        )
+        Path(app.outdir, "index.html").write_text(page, encoding="utf8")
 
 
 def mathjax_folder() -> Path:

@@ -111,13 +111,16 @@ def test_serve_says_that_a_port_is_in_use_before_it_builds(tmp_path):
     )
 
 
-@pytest.mark.parametrize("port", ["99999", "-1"])
-def test_serve_refuses_a_port_that_is_none(tmp_path, port):
+@pytest.mark.parametrize(
+    ("port", "why"), [("99999", "cannot be used"), ("-1", "is no number"), ("web", "is no number")]
+)
+def test_serve_refuses_a_port_that_is_none(tmp_path, port, why):
     run = subprocess.run(
         [*SERVE, f"--port={port}", str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert run.returncode == 1
-    assert run.stderr.startswith(f"error: port {port} cannot be used")
+    assert run.stderr.startswith(f"error: port {port} {why}")
+    assert run.stderr.count("\n") == 1
 
 
 def test_serve_stops_if_the_book_is_not_built(tmp_path):
