@@ -81,14 +81,12 @@ def backward(
 
     Raises
     ------
-    ShapeError
-        If the number of axes or a size is not as above.
-    TypeError
-        If an argument is not an array of floats.
+    ShapeError, TypeError
+        As `forward`.
 
     References
     ----------
-    I. Goodfellow, Y. Bengio, A. Courville, Deep Learning, MIT Press 2016, section 6.5.
+    As for `forward`.
     """
     dx = dy @ W
     dW = dy.T @ x
