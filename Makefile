@@ -6,11 +6,12 @@ VENV ?= .venv
 PORT ?= 8000
 
 PY := $(VENV)/bin/python
-BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapters site -type f \
-	-not -path '*/.*' -not -path '*/__pycache__/*')
+BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapters site \( -type f -o -type d \) \
+	-not -path '*/.*' -not -path '*/__pycache__*')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
+unexport PYTHONPATH PYTHONHOME
 .PHONY: help serve book test test-library notebooks format constraints clean
 
 help: ## list the targets
@@ -60,5 +61,6 @@ $(VENV)/test.stamp: $(VENV)/book.stamp tests/requirements.txt
 	@touch $@
 
 _build/book.stamp: $(VENV)/book.stamp $(BOOK_SOURCES)
+	rm -rf _build # else a page that is gone stays, and a warning is told only once
 	$(VENV)/bin/jupyter-book build . -n -W --keep-going
 	@touch $@

@@ -52,7 +52,7 @@ class GradcheckReport:
     comparisons: tuple[Comparison, ...]
 
     def __bool__(self) -> bool:
-        return all(comparison.agrees for comparison in self.comparisons)
+        return bool(self.comparisons) and all(c.agrees for c in self.comparisons)
 
     @property
     def errors(self) -> dict[str, float]:
@@ -129,6 +129,8 @@ def gradcheck(
     const = const or {}
     checked = Layer.of(layer, backward)
     names = checked.inputs(inputs, const)
+    if not names:
+        raise TypeError("no input is given to check; name one, as in x=x")
     point = {name: _as_float64(name, inputs[name]) for name in names}
     seed = np.random.SeedSequence(rng, spawn_key=(STREAM,)) if isinstance(rng, int) else rng
     generator = np.random.default_rng(seed)

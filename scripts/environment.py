@@ -30,15 +30,19 @@ def main(environment: str, *requirements: str) -> None:
 
 def runs(python: str) -> bool:
     """Say whether `python` is there and starts, with pip."""
-    command = [python, "-c", "import pip"]
+    command = [python, "-m", "pip", "--version"]
+    silent = subprocess.DEVNULL
     try:
-        return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
+        return subprocess.run(command, stdout=silent, stderr=silent, check=False).returncode == 0
     except OSError:
         return False
 
 
 def create(environment: str) -> None:
     """Create a virtual environment, in place of a broken one if there is one."""
+    occupied = os.path.isdir(environment) and os.listdir(environment)
+    if occupied and not os.path.isfile(os.path.join(environment, "pyvenv.cfg")):
+        stop(f"{environment} holds other files and no virtual environment: name another VENV")
     try:
         import ensurepip  # noqa: F401 (Debian ships venv without it)
         import venv
@@ -48,7 +52,7 @@ def create(environment: str) -> None:
             "(on Debian and Ubuntu, apt install python3-venv)"
         )
     print(f"Creating {environment} with {sys.executable}", flush=True)
-    venv.create(environment, with_pip=True, clear=True)
+    venv.create(environment, with_pip=True, clear=True, symlinks=True)
 
 
 def install(command: list) -> None:
@@ -74,4 +78,7 @@ def stop(why: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except KeyboardInterrupt:
+        stop("interrupted; run the command again")

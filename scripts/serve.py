@@ -37,16 +37,15 @@ def main() -> None:
         sys.exit(f"error: port {arguments.port} is no number; for example, make serve PORT=8001")
     port = int(arguments.port)
     pages = partial(Pages, directory=arguments.folder)
-    server = ThreadingHTTPServer((HOST, port), pages, bind_and_activate=False)
     try:
-        server.server_bind()
+        server = ThreadingHTTPServer((HOST, port), pages)
     except (OSError, OverflowError) as error:
         sys.exit(f"error: {_why(error, port)}")
-    if arguments.build and subprocess.run(arguments.build, check=False).returncode:
-        sys.exit("error: the book was not built; what is wrong stands above")
-    server.server_activate()
-    print(f"\nThe book is at http://{HOST}:{server.server_port}   (stop with Ctrl+C)", flush=True)
     try:
+        if arguments.build and subprocess.run(arguments.build, check=False).returncode:
+            sys.exit("error: the book was not built; what is wrong stands above")
+        address = f"http://{HOST}:{server.server_port}"
+        print(f"\nThe book is at {address}   (stop with Ctrl+C)", flush=True)
         server.serve_forever()
     except KeyboardInterrupt:
         print()

@@ -1,5 +1,7 @@
 """What make says when something is missing: one line that tells what to do."""
 
+import ast
+import os
 import re
 import socket
 import subprocess
@@ -11,6 +13,7 @@ import environment
 import pytest
 from conftest import ROOT
 
+MAKE = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}  # a make that runs the tests has its own
 SERVE = [sys.executable, str(ROOT / "scripts" / "serve.py")]
 
 
@@ -38,6 +41,18 @@ def test_a_python_without_venv_is_told_so(monkeypatch, tmp_path):
     assert not (tmp_path / "venv").exists()
 
 
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    said = said_by(environment.create, str(tmp_path))
+    assert "holds other files and no virtual environment" in said
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+def test_the_environments_script_can_be_read_by_an_old_python():
+    source = (ROOT / "scripts" / "environment.py").read_text(encoding="utf8")
+    ast.parse(source, feature_version=(3, 6))
+
+
 def test_a_missing_network_is_told_in_one_line(monkeypatch, tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
@@ -60,7 +75,8 @@ def test_any_other_failure_of_pip_is_shown_whole():
 
 def test_a_missing_python_is_named(tmp_path):
     command = ["make", "--no-print-directory", "serve", "PYTHON=python9", f"VENV={tmp_path}/venv"]
-    make = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    alone = {name: value for name, value in os.environ.items() if name not in MAKE}
+    make = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, check=False)
     assert make.returncode == 2
     assert make.stderr.splitlines()[0].startswith(
         "error: python9 is not there: install Python 3.11"

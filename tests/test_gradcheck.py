@@ -52,6 +52,7 @@ def test_right_gradients_agree(method):
 )
 def test_wrong_gradients_are_found_and_no_other_is_blamed(method, wrong, backward):
     report = gradcheck(linear.forward, backward, **POINT, method=method)
+    assert not report
     assert [c.name for c in report.comparisons if not c.agrees] == [wrong]
     assert report.errors[wrong] > 1e-6
 
@@ -67,6 +68,7 @@ def test_says_which_entry_is_wrong():
 
 def test_a_gradient_of_the_wrong_shape_does_not_hide_the_others():
     report = gradcheck(linear.forward, lambda dy, x, W: (dy @ W, x.T @ dy, dy.sum(0)), **POINT)
+    assert not report
     assert repr(report) == (
         "dx agrees within 1e-06\ndW has shape (4, 2), expected W's (2, 4)\ndb agrees within 1e-06"
     )
@@ -268,6 +270,11 @@ def test_float32_is_checked_in_float64():
 def test_misleading_questions_are_refused(change, error, message):
     with pytest.raises(error, match=message):
         gradcheck(linear, **POINT | change)
+
+
+def test_nothing_to_check_is_no_agreement():
+    with pytest.raises(TypeError, match="no input is given to check"):
+        gradcheck(lambda x: (x, ()), lambda dy: (), const={"x": np.ones(2)})
 
 
 def test_a_forward_with_dice_is_refused():

@@ -1,6 +1,6 @@
 """What a proof answers: one verdict for each gradient, a counterexample where it is wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,6 +53,9 @@ class Report:
 
     def __bool__(self) -> bool:
         return bool(self.verdicts) and all(v.status == "proven" for v in self.verdicts)
+
+    def __iter__(self) -> Iterator[Verdict]:
+        return iter(self.verdicts)
 
     def __getitem__(self, gradient: str) -> Verdict:
         for verdict in self.verdicts:
