@@ -119,7 +119,7 @@ def unchanged(function: str, arguments: Mapping[str, Any]) -> Iterator[None]:
     for (name, array), old in zip(arrays, before, strict=True):
         if not _same(array, old):
             raise RuntimeError(
-                f"{function} changed {name.strip()} in place; whoever passed it may still need it"
+                f"{function} changed {name} in place; whoever passed it may still need it"
             )
 
 

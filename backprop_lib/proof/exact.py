@@ -109,9 +109,9 @@ def refute(
     """
 
     def claims_of(run: "_Run") -> Mapping[str, Any]:
-        arguments = {"dy": run.dy.copy()} | {f"{k} ": v.copy() for k, v in run.inputs.items()}
-        with unchanged("claim", arguments):
-            return {wrt: claim(*arguments.values())}
+        dy, inputs = run.dy.copy(), [array.copy() for array in run.inputs.values()]
+        with unchanged("claim", {"dy": dy, "an input": inputs}):
+            return {wrt: claim(dy, *inputs)}
 
     inputs = {**shape_table(forward), **shapes}.keys() - (const or {}).keys()
     if wrt not in inputs:
