@@ -78,7 +78,8 @@ class Layer:
                 f"forward returned {_kind(result)}; expected (y, cache), "
                 "the cache a tuple of what backward takes after dy"
             )
-        return np.asanyarray(result[0]), result[1]
+        y, cache = result
+        return (y if _is_foreign(y) else np.asanyarray(y)), cache
 
     def run_backward(
         self, dy: np.ndarray, cache: tuple[Any, ...], inputs: list[str]
@@ -88,7 +89,7 @@ class Layer:
         Raises
         ------
         TypeError
-            If it does not return as many gradients as there are inputs.
+            If it does not return as many gradients as there are inputs, or returns None for one.
         RuntimeError
             If it changes dy or the cache in place.
         """
@@ -101,6 +102,9 @@ class Layer:
                 f"backward returned {len(gradients)} gradient(s), expected {len(inputs)}: "
                 f"one for each of {', '.join(inputs)}, in this order"
             )
+        for name, gradient in zip(inputs, gradients, strict=True):
+            if gradient is None:
+                raise TypeError(f"backward returned None for d{name}, expected an array")
         return dict(zip(inputs, gradients, strict=True))
 
 
@@ -123,8 +127,13 @@ def unchanged(function: str, arguments: Mapping[str, Any]) -> Iterator[None]:
             )
 
 
-def _arrays_in(value: Any) -> Iterator[np.ndarray]:
-    if isinstance(value, np.ndarray):
+def _is_foreign(value: Any) -> bool:
+    """Say whether this is an array that is not NumPy's, but that NumPy's functions take."""
+    return hasattr(value, "__array_function__") and not isinstance(value, np.ndarray)
+
+
+def _arrays_in(value: Any) -> Iterator[Any]:
+    if isinstance(value, np.ndarray) or hasattr(type(value), "same"):
         yield value
     elif isinstance(value, list | tuple):
         for part in value:
@@ -133,7 +142,9 @@ def _arrays_in(value: Any) -> Iterator[np.ndarray]:
         yield from _arrays_in(list(value.values()))
 
 
-def _same(array: np.ndarray, old: np.ndarray) -> bool:
+def _same(array: Any, old: Any) -> bool:
+    if _is_foreign(array):  # one of `backprop_lib.proof.symbolic`
+        return bool(array.same(old))
     if array.dtype == object:  # by identity: exact symbols do not compare
         return all(new is entry for new, entry in zip(array.flat, old.flat, strict=True))
     return np.array_equal(array, old, equal_nan=old.dtype.kind == "f")
