@@ -10,10 +10,10 @@ Use a layer as a pair of functions::
 Check one, the library's or your own::
 
     from backprop_lib.gradcheck import gradcheck
-    from backprop_lib.proof import prove_at
+    from backprop_lib.proof import prove
 
     gradcheck(linear, x=x, W=W, b=b)
-    prove_at(linear, sizes={"N": 2, "C_in": 3, "C_out": 2})
+    prove(linear)
 """
 
 __version__ = "0.1.0"

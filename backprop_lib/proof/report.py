@@ -1,12 +1,20 @@
 """What a proof answers: one verdict for each gradient, a counterexample where it is wrong."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
+import sympy as sp
+
+from backprop_lib.proof.all_sizes import ClosedForm
+from backprop_lib.proof.writing import gradient_name, latex_name
 
 Status = Literal["proven", "refuted", "shape error", "undecided", "not answered yet"]
+
+LONGEST_FORMULA = 90
+LONGEST_NUMBER = 12
+MARKS = {"proven": "✓", "refuted": "✗", "shape error": "✗"}
 
 
 @dataclass(frozen=True)
@@ -17,15 +25,28 @@ class Counterexample:
     inputs: Mapping[str, np.ndarray]
     """The inputs and the upstream gradient dy, as arrays of exact numbers."""
     entry: tuple[int, ...]
+    """An entry in which the two gradients differ."""
     true: np.ndarray
     claimed: np.ndarray
+    const: Mapping[str, Any] = field(default_factory=dict)
+    """The constants, such as eps; a friendly value in the place of a tiny one."""
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{name} = {size}" for name, size in self.sizes.items())
-        lines = [f"with {sizes} and"]
+        lines = [f"with {_sizes({**self.sizes, **self.const})} and"]
         lines += [f"  {name} = {_plain(array)}" for name, array in self.inputs.items()]
         lines.append(f"the gradient is {_plain(self.true)}, the claim {_plain(self.claimed)}")
         return "\n".join(lines)
+
+    def latex(self, gradient: str) -> str:
+        """Return inputs and gradients as LaTeX."""
+        given = [f"{gradient_name(name)} = {_matrix(array)}" for name, array in self.inputs.items()]
+        symbol = gradient_name(gradient)
+        results = [
+            rf"\text{{true }} {symbol} = {_matrix(self.true)}",
+            rf"\text{{claimed }} {symbol} = {_matrix(self.claimed)}",
+        ]
+        lines = [r",\quad ".join(given), r",\quad ".join(results)]
+        return rf"\begin{{aligned}} &{lines[0]} \\ &{lines[1]} \end{{aligned}}"
 
 
 @dataclass(frozen=True)
@@ -35,14 +56,45 @@ class Verdict:
     gradient: str
     status: Status
     reason: str
-    """What was shown, or what went wrong."""
+    """What was shown, or what went wrong; it continues the line after the status."""
     counterexample: Counterexample | None = None
+    formula: ClosedForm | None = None
+    """The true gradient, derived by the index calculus."""
+    where: tuple[str, ...] = ()
+    """On which set of inputs it holds: what has to be so, apart from being defined."""
+    notes: tuple[str, ...] = ()
+    """What the other engines say."""
 
     def __repr__(self) -> str:
-        line = f"{self.gradient}: {self.status}{self.reason}"
-        if self.counterexample is None:
-            return line
-        return line + "\n" + _indented(repr(self.counterexample))
+        lines = [f"{self.gradient}: {self.status}{self.reason}"]
+        lines += [f"  where {condition}" for condition in self.where]
+        if self.formula and self.status == "proven" and len(self.formula.text) <= LONGEST_FORMULA:
+            lines.append(f"  {self.formula.text}")
+        lines += [f"  {note}" for note in self.notes]
+        if self.counterexample is not None:
+            if self.status == "shape error":
+                lines.append("  and wrong where the sizes happen to fit:")
+            lines += ["  " + line for line in repr(self.counterexample).splitlines()]
+        return "\n".join(lines)
+
+    def _repr_markdown_(self) -> str:
+        symbol = gradient_name(self.gradient)
+        mark = MARKS.get(self.status, "?")
+        parts = [f"{mark} ${symbol}$: **{self.status}**{_escaped(self.reason)}"]
+        parts += [f"where {_escaped(condition)}" for condition in self.where]
+        parts += [_escaped(note) for note in self.notes]
+        text = "; ".join(parts)
+        if self.formula and self.status == "proven":
+            text += f"\n\n$${self.formula.latex}$$"
+        elif self.formula and len(self.formula.text) <= LONGEST_FORMULA:
+            text += f"\n\nThe gradient is\n\n$${self.formula.latex}$$"
+        if self.counterexample is not None:
+            numbers = {**self.counterexample.sizes, **self.counterexample.const}
+            sizes = ",\\; ".join(f"{latex_name(key)} = {n}" for key, n in numbers.items())
+            fits = "where the sizes happen to fit, " if self.status == "shape error" else ""
+            text += f"\n\nA counterexample, {fits}with ${sizes}$:\n\n"
+            text += f"$${self.counterexample.latex(self.gradient)}$$"
+        return text
 
 
 @dataclass(frozen=True)
@@ -67,10 +119,46 @@ class Report:
     def __repr__(self) -> str:
         return "\n".join(map(repr, self.verdicts))
 
+    def _repr_markdown_(self) -> str:
+        return "\n\n".join(verdict._repr_markdown_() for verdict in self.verdicts)
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} = {size}" for name, size in sizes.items())
+
+
+def _escaped(text: str) -> str:
+    for sign in "\\_*$":
+        text = text.replace(sign, "\\" + sign)
+    return text
+
 
 def _plain(array: np.ndarray) -> str:
-    return str(array.tolist())
+    return str(_mapped(array.tolist(), _short)).replace("'", "")
 
 
-def _indented(text: str) -> str:
-    return "\n".join("  " + line for line in text.splitlines())
+def _mapped(value: Any, function: Any) -> Any:
+    return [_mapped(v, function) for v in value] if isinstance(value, list) else function(value)
+
+
+def _short(number: sp.Expr) -> str:
+    """Write a number, rounded if it is long."""
+    text = str(number)
+    return text if len(text) <= LONGEST_NUMBER else f"≈ {float(number):.6g}"
+
+
+def _short_latex(number: sp.Expr) -> str:
+    if len(str(number)) > LONGEST_NUMBER:
+        return rf"\approx {float(number):.6g}"
+    return str(sp.latex(number))
+
+
+def _matrix(array: np.ndarray) -> str:
+    """Write an array as LaTeX: numbers, a row, a matrix, or a row of matrices."""
+    if array.ndim == 0:
+        return _short_latex(array[()])
+    if array.ndim <= 2:
+        rows = [array] if array.ndim == 1 else list(array)
+        body = r" \\ ".join(" & ".join(map(_short_latex, row)) for row in rows)
+        return rf"\begin{{bmatrix}} {body} \end{{bmatrix}}"
+    return r"\left[" + r",\; ".join(map(_matrix, array)) + r"\right]"

@@ -1,0 +1,149 @@
+"""Prove a module's backward from the command line: python -m backprop_lib.proof MODULE."""
+
+import argparse
+import ast
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Timer
+from types import ModuleType
+from typing import Any
+
+from backprop_lib.proof import prove
+
+SECONDS = 1.0
+"""A step that takes longer is announced."""
+
+EPILOG = """\
+The exit status is 0 if every gradient is proven for all sizes, 1 if not, and 2 if there was
+nothing to prove. Examples:
+
+  python -m backprop_lib.proof backprop_lib.layers.linear
+  python -m backprop_lib.proof mine.py:forward,backward --shape x="N C" --const eps=1e-5
+"""
+
+
+class _Announced:
+    """Print what is being done, if it takes long."""
+
+    def __init__(self) -> None:
+        self._timer: Timer | None = None
+
+    def __call__(self, step: str) -> None:
+        self.done()
+        self._timer = Timer(SECONDS, print, [f"... {step}"], {"file": sys.stderr, "flush": True})
+        self._timer.daemon = True
+        self._timer.start()
+
+    def done(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command, and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m backprop_lib.proof",
+        description="Prove a hand-written backward pass for all sizes, or find a counterexample.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "module",
+        metavar="MODULE[:FORWARD,BACKWARD]",
+        help="an importable module or a .py file, and the two functions if they are not called "
+        "forward and backward",
+    )
+    parser.add_argument(
+        "--shape",
+        metavar='x="N C"',
+        action="append",
+        default=[],
+        type=_pair,
+        help="the axes of an input, if forward's signature does not have them",
+    )
+    parser.add_argument(
+        "--const",
+        metavar="eps=1e-5",
+        action="append",
+        default=[],
+        type=_constant,
+        help="an argument of forward that has no gradient",
+    )
+    parser.add_argument(
+        "--size",
+        metavar="N=2",
+        action="append",
+        default=[],
+        type=_constant,
+        help="a size at which to prove what is undecided for all sizes; name all or none",
+    )
+    given = parser.parse_args(arguments)
+    name, _, functions = given.module.partition(":")
+    forward_name, _, backward_name = (functions or "forward,backward").partition(",")
+    try:
+        module = _module(name)
+        forward, backward = (_function(module, f) for f in (forward_name, backward_name))
+        announced = _Announced()
+        try:
+            report = prove(
+                forward,
+                backward,
+                const=dict(given.const),
+                sizes=dict(given.size) or None,
+                progress=announced,
+                **dict(given.shape),
+            )
+        finally:
+            announced.done()
+    except Exception as error:
+        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    print(report)
+    return 0 if report else 1
+
+
+def _module(name: str) -> ModuleType:
+    if not name.endswith(".py"):
+        if "" not in sys.path:
+            sys.path.insert(0, "")
+        return importlib.import_module(name)
+    path = Path(name)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {name}")
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[path.stem] = module
+    sys.path.insert(0, str(path.parent))
+    specification.loader.exec_module(module)
+    return module
+
+
+def _function(module: ModuleType, name: str) -> Any:
+    function = getattr(module, name.strip(), None)
+    if not callable(function):
+        raise AttributeError(f"{module.__name__} has no function {name.strip() or 'backward'}")
+    return function
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name, value
+
+
+def _constant(text: str) -> tuple[str, Any]:
+    name, value = _pair(text)
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        raise argparse.ArgumentTypeError(f"{value!r} is no Python value") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

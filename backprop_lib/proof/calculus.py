@@ -1,0 +1,1051 @@
+"""The index calculus: sums of products of indexed entries, in a normal form, for all sizes.
+
+A `Formula` is a sum of products. The factors of a product, its *atoms*, are
+
+    x[n, i]          an entry of an array          (`Entry`)
+    N                a size                        (`Size`)
+    δ(m, n)          Kronecker's delta             (`Delta`)
+    Σ_n ...          a sum that does not factor    (`Total`)
+    u^(-1/2)         of a formula u                (`Root`)
+    [u > 0]          1 if u is positive, else 0    (`Step`)
+    exp(u), log(u)                                 (`Exp`, `Log`)
+
+Whatever is built with the functions of this module is in normal form: products are expanded,
+equal terms collected, a delta under its sum is contracted, and sums are split into factors that
+share no index. Names of summed indices do not matter: two formulas that differ in them only are
+equal. If `a - b` is zero, then a and b are equal for all sizes and all values at which both are
+defined. The converse does not hold: not every identity is found.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache, reduce
+from itertools import count, permutations, product
+from math import gcd, lcm
+from typing import Any, Union
+
+import sympy as sp
+
+Number = int | Fraction
+Key = tuple[Any, ...]
+Labels = Mapping["Index", Key]
+
+_serials = count()
+NO_LABELS: Labels = {}
+MOST_STEPS = 4
+"""So many steps within one function are taken apart into cases, and no more."""
+HIGHEST_DEGREE = 12
+MOST_TERMS = 60
+"""Polynomials up to this size are factored."""
+MOST_TERMS_OF_A_SUM = 8
+"""A sum over an axis of a known size up to this is written out."""
+MOST_ORDERS = 720
+"""So many orders of summed indices are compared in search of the normal one, and no more."""
+
+
+class RangeError(ValueError):
+    """An index that runs over one axis is used where it would have to run over another."""
+
+
+class CalculusError(ValueError):
+    """Something that the calculus has no form for."""
+
+
+class Index:
+    """An index that runs over one axis, from 0; every instance is another index."""
+
+    __slots__ = ("name", "serial", "size")
+
+    def __init__(self, size: str | int, name: str = ""):
+        self.size = size
+        self.name = name  # for people; two indices of one name are two indices
+        self.serial = next(_serials)
+
+    def __repr__(self) -> str:
+        return self.name or f"{self.size}.{self.serial}"
+
+    def fresh(self) -> "Index":
+        """Return another index over the same axis."""
+        return Index(self.size)
+
+
+@dataclass(frozen=True)
+class Pick:
+    """An index that is looked up, as in x[n, k[n]]: nothing is known of k but its range."""
+
+    name: str
+    size: str | int
+    at: tuple["Place", ...]
+
+
+Place = Index | Pick | int
+"""Where an entry stands along one axis."""
+
+
+def free_in(place: Place) -> frozenset[Index]:
+    """Return the indices on which a place depends."""
+    if isinstance(place, Index):
+        return frozenset((place,))
+    if isinstance(place, Pick):
+        return _union(free_in(part) for part in place.at)
+    return frozenset()
+
+
+def moved(place: Place, to: Mapping[Index, Place]) -> Place:
+    """Replace indices within a place."""
+    if isinstance(place, Index):
+        return to.get(place, place)
+    if isinstance(place, Pick):
+        return Pick(place.name, place.size, tuple(moved(part, to) for part in place.at))
+    return place
+
+
+def _label(place: Place, labels: Labels) -> Key:
+    if isinstance(place, int):
+        return (0, place)
+    if isinstance(place, Index):
+        return labels.get(place) or (1, place.serial)
+    return (3, place.name, *(_label(part, labels) for part in place.at))
+
+
+class Atom:
+    """A factor that is not split further. Atoms are equal if their keys are."""
+
+    rank: int
+
+    @cached_property
+    def free(self) -> frozenset[Index]:
+        """The indices that are not summed within."""
+        raise NotImplementedError
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:
+        """Return what two atoms of the same meaning have in common."""
+        raise NotImplementedError
+
+    def moved(self, to: Mapping[Index, Place]) -> "Formula":
+        """Replace indices."""
+        raise NotImplementedError
+
+    def derivative(self, by: "Entry") -> "Formula":
+        """Differentiate by an entry of an array."""
+        raise NotImplementedError
+
+    @cached_property
+    def _key(self) -> Key:
+        return self.key()
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Atom) and self._key == other._key)
+
+
+@dataclass(frozen=True, eq=False)
+class Size(Atom):
+    """The number of entries along an axis, a positive integer."""
+
+    rank = 0
+    name: str
+
+    @cached_property
+    def free(self) -> frozenset[Index]:  # noqa: D102
+        return frozenset()
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, self.name)
+
+    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return of(self)
+
+    def derivative(self, by: "Entry") -> "Formula":  # noqa: D102
+        return ZERO
+
+
+@dataclass(frozen=True, eq=False)
+class Entry(Atom):
+    """An entry of an array of independent numbers; without indices, a single number."""
+
+    rank = 1
+    array: str
+    at: tuple[Place, ...] = ()
+
+    @cached_property
+    def free(self) -> frozenset[Index]:  # noqa: D102
+        return _union(free_in(place) for place in self.at)
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, self.array, *(_label(place, labels) for place in self.at))
+
+    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return of(Entry(self.array, tuple(moved(place, to) for place in self.at)))
+
+    def derivative(self, by: "Entry") -> "Formula":  # noqa: D102
+        if self.array != by.array:
+            return ZERO
+        if len(self.at) != len(by.at):
+            raise RangeError(f"{self.array} is used with {len(self.at)} and {len(by.at)} indices")
+        return multiplied(delta(a, b) for a, b in zip(self.at, by.at, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Delta(Atom):
+    """1 where two places are the same, else 0. Made by `delta`."""
+
+    rank = 2
+    a: Place
+    b: Place
+
+    @cached_property
+    def free(self) -> frozenset[Index]:  # noqa: D102
+        return free_in(self.a) | free_in(self.b)
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, *sorted((_label(self.a, labels), _label(self.b, labels))))
+
+    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return delta(moved(self.a, to), moved(self.b, to))
+
+    def derivative(self, by: Entry) -> "Formula":  # noqa: D102
+        return ZERO
+
+    def solved(self) -> Iterator[tuple[Index, Place]]:
+        """Yield what an index equals where the delta is not 0."""
+        for index, place in ((self.a, self.b), (self.b, self.a)):
+            if isinstance(index, Index) and index not in free_in(place):
+                yield index, place
+
+
+@dataclass(frozen=True, eq=False)
+class OfFormula(Atom):
+    """A function of one formula."""
+
+    u: "Formula"
+
+    @cached_property
+    def free(self) -> frozenset[Index]:  # noqa: D102
+        return self.u.free
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, self.u.key(labels))
+
+
+class Root(OfFormula):
+    """u^(-1/2). Only its even powers occur where u may be negative."""
+
+    rank = 3
+
+    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return inverse_root(self.u.moved(to), 1)
+
+    def derivative(self, by: Entry) -> "Formula":  # noqa: D102
+        return Fraction(-1, 2) * _raised(self, 3) * self.u.derivative(by)
+
+
+class Step(OfFormula):
+    """1 where u > 0, else 0. Its derivative is 0, except where u is 0."""
+
+    rank = 4
+
+    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return step(self.u.moved(to))
+
+    def derivative(self, by: Entry) -> "Formula":  # noqa: D102
+        return ZERO
+
+
+class Exp(OfFormula):
+    """e^u, where u is a single product."""
+
+    rank = 5
+
+    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return exp(self.u.moved(to))
+
+    def derivative(self, by: Entry) -> "Formula":  # noqa: D102
+        return of(self) * self.u.derivative(by)
+
+
+class Log(OfFormula):
+    """The natural logarithm of u."""
+
+    rank = 6
+
+    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return log(self.u.moved(to))
+
+    def derivative(self, by: Entry) -> "Formula":  # noqa: D102
+        return power(self.u, Fraction(-1)) * self.u.derivative(by)
+
+
+@dataclass(frozen=True, eq=False)
+class Total(Atom):
+    """A sum over indices of one product whose factors all hang together. Made by `total`."""
+
+    rank = 7
+    bound: tuple[Index, ...]
+    product: "Product"
+
+    @cached_property
+    def free(self) -> frozenset[Index]:  # noqa: D102
+        return self.product.free - frozenset(self.bound)
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return self._least(labels)[0]
+
+    def order(self, labels: Labels = NO_LABELS) -> list[Index]:
+        """Return the summed indices in an order that does not depend on their names."""
+        return self._least(labels)[1]
+
+    def _least(self, labels: Labels) -> tuple[Key, list[Index]]:
+        # Summed indices are labelled by how deep their sum lies and by their number in it; of
+        # all numberings, the one with the smallest key counts.
+        outer = [label[1] for index in self.free if (label := labels.get(index))]
+        depth = 1 + max(outer, default=-1)
+        groups = self._alike(labels, depth)
+        candidates = product(*(permutations(group) for group in groups))
+        found = []
+        for _, candidate in zip(range(MOST_ORDERS), candidates, strict=False):
+            order = [index for group in candidate for index in group]
+            inner = {index: (2, depth, i) for i, index in enumerate(order)}
+            sizes = tuple(str(index.size) for index in order)
+            key = (self.rank, depth, sizes, self.product.key({**labels, **inner}))
+            found.append((key, order))
+        return min(found, key=lambda pair: pair[0])
+
+    def _alike(self, labels: Labels, depth: int) -> list[list[Index]]:
+        """Group the summed indices that look the same when all others are anonymous."""
+        if len(self.bound) == 1:
+            return [list(self.bound)]
+        anonymous = dict.fromkeys(self.bound, (2, depth, -2))
+        groups: dict[Key, list[Index]] = {}
+        for index in self.bound:
+            marked = {**labels, **anonymous, index: (2, depth, -1)}
+            look = (str(index.size), self.product.key(marked))
+            groups.setdefault(look, []).append(index)
+        return [groups[look] for look in sorted(groups)]
+
+    def opened(self) -> tuple["Formula", set[Index]]:
+        """Return what is summed and over which indices, under names that are used nowhere else."""
+        renamed = {index: index.fresh() for index in self.bound}
+        return self.product.moved(renamed), set(renamed.values())
+
+    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        inside, indices = self.opened()
+        return total(inside.moved(to), indices)
+
+    def derivative(self, by: Entry) -> "Formula":  # noqa: D102
+        inside, indices = self.opened()
+        return total(inside.derivative(by), indices)
+
+
+class Product:
+    """Atoms with their exponents, whole numbers."""
+
+    def __init__(self, powers: Mapping[Atom, int]):
+        self.powers = powers
+
+    @cached_property
+    def free(self) -> frozenset[Index]:
+        """The indices that are not summed within."""
+        return _union(atom.free for atom in self.powers)
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:
+        """Return what two products of the same meaning have in common."""
+        if not labels or self.free.isdisjoint(labels):
+            return self._key
+        return tuple(sorted((atom.key(labels), power) for atom, power in self.powers.items()))
+
+    @cached_property
+    def _key(self) -> Key:
+        return tuple(sorted((atom._key, power) for atom, power in self.powers.items()))
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Product) and self._key == other._key
+
+    def moved(self, to: Mapping[Index, Place]) -> "Formula":
+        """Replace indices."""
+        if self.free.isdisjoint(to):
+            return Formula({self: Fraction(1)})
+        return multiplied(
+            of(atom) ** power if atom.free.isdisjoint(to) else atom.moved(to) ** power
+            for atom, power in self.powers.items()
+        )
+
+    def derivative(self, by: Entry) -> "Formula":
+        """Differentiate by an entry of an array, by the product rule."""
+        result = ZERO
+        for atom, power in self.powers.items():
+            inner = atom.derivative(by)
+            if inner.terms:
+                result += power * (self.times({atom: -1}) * inner)
+        return result
+
+    def times(self, powers: Mapping[Atom, int]) -> "Formula":
+        """Multiply by powers of atoms."""
+        together = dict(self.powers)
+        for atom, power in powers.items():
+            together[atom] = together.get(atom, 0) + power
+        return _reduced({atom: power for atom, power in together.items() if power})
+
+    def without(self, atom: Atom) -> "Formula":
+        """Leave an atom out."""
+        return Formula({Product({a: p for a, p in self.powers.items() if a != atom}): Fraction(1)})
+
+
+class Formula:
+    """A sum of products with rational coefficients, in normal form."""
+
+    def __init__(self, terms: Mapping[Product, Fraction]):
+        self.terms = terms
+
+    @cached_property
+    def free(self) -> frozenset[Index]:
+        """The indices that are not summed within."""
+        return _union(term.free for term in self.terms)
+
+    @cached_property
+    def _key(self) -> Key:
+        return tuple(sorted((term._key, coefficient) for term, coefficient in self.terms.items()))
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:
+        """Return what two formulas have in common if they are found to be equal."""
+        if not labels or self.free.isdisjoint(labels):
+            return self._key
+        return tuple(sorted((term.key(labels), c) for term, c in self.terms.items()))
+
+    def __bool__(self) -> bool:
+        raise TypeError("a formula is neither true nor false; compare with ==")
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, int | Fraction):
+            other = number(other)
+        return isinstance(other, Formula) and not (self - other).terms
+
+    def __add__(self, other: "Formula") -> "Formula":
+        return added((self, other))
+
+    def __neg__(self) -> "Formula":
+        return Formula({term: -coefficient for term, coefficient in self.terms.items()})
+
+    def __sub__(self, other: "Formula") -> "Formula":
+        return self + -other
+
+    def __mul__(self, other: Union["Formula", Number]) -> "Formula":
+        if isinstance(other, int | Fraction):
+            return Formula({term: c * other for term, c in self.terms.items()} if other else {})
+        return added(
+            (c * d) * term.times(factor.powers)
+            for term, c in self.terms.items()
+            for factor, d in other.terms.items()
+        )
+
+    __rmul__ = __mul__
+
+    def __pow__(self, exponent: int) -> "Formula":
+        return power(self, Fraction(exponent))
+
+    def moved(self, to: Mapping[Index, Place]) -> "Formula":
+        """Replace indices, all at once."""
+        if self.free.isdisjoint(to):
+            return self
+        return added(coefficient * term.moved(to) for term, coefficient in self.terms.items())
+
+    def derivative(self, by: Entry) -> "Formula":
+        """Differentiate by an entry of an array.
+
+        The entry needs indices of its own: with an index that occurs in the formula already, it
+        is one particular entry.
+        """
+        return added(c * term.derivative(by) for term, c in self.terms.items())
+
+    def as_number(self) -> Fraction | None:
+        """Return the number that this formula is, or None if it is more than a number."""
+        if not self.terms:
+            return Fraction(0)
+        ((term, coefficient), *more) = self.terms.items()
+        return None if more or term.powers else coefficient
+
+    def only(self) -> tuple[Product, Fraction] | None:
+        """Return the one product and its coefficient, or None if there are none or more."""
+        if len(self.terms) != 1:
+            return None
+        ((term, coefficient),) = self.terms.items()
+        return term, coefficient
+
+    def as_entry(self) -> Entry | None:
+        """Return the entry that this formula is, or None if it is something else."""
+        single = self.only()
+        atom = next(iter(single[0].powers), None) if single else None
+        return atom if isinstance(atom, Entry) and self == of(atom) else None
+
+    def atoms(self) -> Iterator[Atom]:
+        """Yield all atoms, also those inside of others."""
+        for term in self.terms:
+            for atom in term.powers:
+                yield atom
+                if isinstance(atom, Total):
+                    yield from Formula({atom.product: Fraction(1)}).atoms()
+                elif isinstance(atom, OfFormula):
+                    yield from atom.u.atoms()
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether some index is one that was looked up."""
+        return any(
+            isinstance(place, Pick)
+            for atom in self.atoms()
+            for place in (
+                atom.at
+                if isinstance(atom, Entry)
+                else (atom.a, atom.b)
+                if isinstance(atom, Delta)
+                else ()
+            )
+        )
+
+    def __repr__(self) -> str:
+        from backprop_lib.proof.writing import plain
+
+        return plain(self)
+
+
+NO_FACTORS = Product({})
+ZERO = Formula({})
+ONE = Formula({NO_FACTORS: Fraction(1)})
+
+
+def number(value: Number) -> Formula:
+    """Return a number as a formula."""
+    return Formula({NO_FACTORS: Fraction(value)}) if value else ZERO
+
+
+def of(atom: Atom) -> Formula:
+    """Return an atom as a formula."""
+    return _raised(atom, 1)
+
+
+def entry(array: str, *at: Place) -> Formula:
+    """Return an entry of an array of independent numbers."""
+    return of(Entry(array, at))
+
+
+def size(name: str | int) -> Formula:
+    """Return a size; one that is known is a number."""
+    return number(name) if isinstance(name, int) else of(Size(name))
+
+
+def delta(a: Place, b: Place) -> Formula:
+    """Return 1 where two places of one axis are the same, else 0.
+
+    Raises
+    ------
+    RangeError
+        If the places belong to different axes.
+    """
+    if a == b:
+        return ONE
+    if isinstance(a, int) and isinstance(b, int):
+        return ZERO
+    if not isinstance(a, int) and not isinstance(b, int) and a.size != b.size:
+        raise RangeError(f"an index over {a.size} meets one over {b.size}")
+    return of(Delta(a, b))
+
+
+def total(formula: Formula, bound: Iterable[Index]) -> Formula:
+    """Sum over indices: they are not free in the result."""
+    indices = frozenset(bound)
+    return added(c * _total_of(term, indices) for term, c in formula.terms.items())
+
+
+def power(u: Formula, exponent: Fraction) -> Formula:
+    """Return u to a whole or half exponent.
+
+    Raises
+    ------
+    CalculusError
+        If twice the exponent is not whole.
+    """
+    twice = exponent * 2
+    if twice.denominator != 1:
+        raise CalculusError(f"the exponent {exponent} is neither whole nor a half")
+    if exponent < 0:
+        return inverse_root(u, -int(twice))
+    whole, half = divmod(int(twice), 2)
+    if not half:
+        return multiplied([u] * whole)
+    return multiplied([u] * (whole + 1)) * inverse_root(u, 1)
+
+
+def inverse_root(u: Formula, times: int) -> Formula:
+    """Return u^(-1/2) to a positive power.
+
+    Raises
+    ------
+    ZeroDivisionError
+        If u is 0.
+    """
+    if not u.terms:
+        raise ZeroDivisionError("division by a formula that is zero for all values")
+    if (parts := _split(u, lambda part: inverse_root(part, times))) is not None:
+        return parts
+    pairs, single = divmod(times, 2)
+    result = ONE
+    if pairs:
+        scale, common, rest = _primitive(u, _may_be_inverted)
+        for atom in list(common):  # u may be v^(1/2), written as v · v^(-1/2)
+            if isinstance(atom, Root) and rest == atom.u:
+                result *= _raised(atom, pairs * (2 - common.pop(atom)))
+                rest = ONE
+                break
+        result *= scale**-pairs * _reduced({a: -p * pairs for a, p in common.items()})
+        for factor, multiplicity in _factors(rest):
+            result *= _raised(Root(factor), 2 * pairs * multiplicity)
+    if single:
+        scale, common, rest = _primitive(u, _is_positive)
+        result *= _root_of_number(1 / abs(scale))
+        for atom, p in common.items():
+            whole, half = divmod(-p, 2)
+            result *= _raised(atom, whole) if whole else ONE
+            result *= _half(atom) if half else ONE
+        rest = -rest if scale < 0 else rest
+        if rest != 1:
+            result *= _raised(Root(rest), 1)
+    return result
+
+
+def step(u: Formula) -> Formula:
+    """Return 1 where u > 0, else 0."""
+    value = u.as_number()
+    if value is not None:
+        return ONE if value > 0 else ZERO
+    if (parts := _split(u, step)) is not None:
+        return parts
+    # [s u > 0] = s [u > 0] for an s that is 0 or 1
+    common = _common(u, lambda atom, _: isinstance(atom, Delta | Step))
+    if common:
+        mask = _reduced(dict.fromkeys(common, 1))
+        return mask * step(_divided(u, dict.fromkeys(common, 1)))
+    scale, _, rest = _primitive(u, _is_positive)
+    if scale > 0:
+        return _raised(Step(rest), 1)
+    if vanishes_nowhere_dense(rest):
+        return ONE - _raised(Step(rest), 1)
+    return _raised(Step(-rest), 1)
+
+
+def exp(u: Formula) -> Formula:
+    """Return e^u, one factor for each term of u."""
+    if (parts := _split(u, exp, whole=True)) is not None:
+        return parts
+    result = ONE
+    for term, coefficient in u.terms.items():
+        atom = next(iter(term.powers), None)
+        if (
+            isinstance(atom, Log)
+            and term.powers == {atom: 1}
+            and (2 * coefficient).denominator == 1
+        ):
+            result *= power(atom.u, coefficient)
+        else:
+            base = Formula({term: Fraction(1, coefficient.denominator)})
+            result *= _raised(Exp(base), coefficient.numerator)
+    return result
+
+
+def log(u: Formula) -> Formula:
+    """Return the logarithm of u; a common factor that is an exponential is taken out."""
+    if not u.terms:
+        raise ZeroDivisionError("the logarithm of a formula that is zero for all values")
+    if (parts := _split(u, log)) is not None:
+        return parts
+    common = _common(u, lambda atom, _: isinstance(atom, Exp))
+    outside = added(p * atom.u for atom, p in common.items() if isinstance(atom, Exp))
+    rest = _divided(u, common)
+    return outside if rest == 1 else outside + _raised(Log(rest), 1)
+
+
+def added(formulas: Iterable[Formula]) -> Formula:
+    """Return the sum of formulas."""
+    terms: dict[Product, Fraction] = {}
+    for formula in formulas:
+        for term, coefficient in formula.terms.items():
+            terms[term] = terms.get(term, Fraction(0)) + coefficient
+    return Formula({term: coefficient for term, coefficient in terms.items() if coefficient})
+
+
+def multiplied(formulas: Iterable[Formula]) -> Formula:
+    """Return the product of formulas."""
+    return reduce(Formula.__mul__, formulas, ONE)
+
+
+def _made(index: Index) -> int:
+    return index.serial
+
+
+def _union(sets: Iterable[frozenset[Index]]) -> frozenset[Index]:
+    return frozenset().union(*sets)
+
+
+def _split(
+    u: Formula, function: Callable[[Formula], Formula], *, whole: bool = False
+) -> Formula | None:
+    """Take the two cases of a step s in u apart: f(u) = s f(u if s is 1) + (1 - s) f(u if it is 0).
+
+    A step that is a factor of all of u is left to the function, unless `whole` is true.
+    """
+    steps = dict.fromkeys(a for term in u.terms for a in term.powers if isinstance(a, Step))
+    if not 1 <= len(steps) <= MOST_STEPS:
+        return None
+    for s in steps:
+        inside = Formula({term: c for term, c in u.terms.items() if s in term.powers})
+        outside = u - inside
+        if outside.terms or whole:
+            one, mask = _divided(inside, {s: 1}) + outside, of(s)
+            return mask * function(one) + (ONE - mask) * function(outside)
+    return None
+
+
+def _raised(atom: Atom, exponent: int) -> Formula:
+    return _reduced({atom: exponent}) if exponent else ONE
+
+
+def _half(atom: Atom) -> Formula:
+    """Return a positive atom to the power 1/2."""
+    if isinstance(atom, Exp):
+        return exp(Fraction(1, 2) * atom.u)
+    base = of(atom)
+    return base * _raised(Root(base), 1)
+
+
+def _root_of_number(value: Fraction) -> Formula:
+    """Return the root of a positive number: a number, times roots of different primes."""
+    result, left = Fraction(1, value.denominator), value.numerator * value.denominator
+    roots = ONE
+    prime = 2
+    while left > 1:
+        if prime * prime > left:
+            prime = left
+        exponent = 0
+        while left % prime == 0:
+            left //= prime
+            exponent += 1
+        result *= prime ** ((exponent + 1) // 2)
+        if exponent % 2:  # √p = p · p^(-1/2)
+            roots *= Formula({Product({Root(number(prime)): 1}): Fraction(1)})
+        prime += 1
+    return result * roots
+
+
+def _reduced(powers: Mapping[Atom, int]) -> Formula:
+    """Bring a product of powers into normal form."""
+    for atom, exponent in powers.items():
+        others = {a: p for a, p in powers.items() if a is not atom}
+        if isinstance(atom, Delta | Step) and exponent != 1:
+            if exponent < 1:
+                raise ZeroDivisionError("division by something that is 0 or 1")
+            return _reduced({**others, atom: 1})
+        if isinstance(atom, Delta) and (solved := _solved_for_others(atom, others)):
+            index, place = solved
+            return Formula({Product({atom: 1}): Fraction(1)}) * Product(others).moved(
+                {index: place}
+            )
+        if isinstance(atom, Root) and exponent > 1:
+            even = exponent - exponent % 2
+            simpler = inverse_root(atom.u, even) if _splits(atom.u) else None
+            if simpler is not None:
+                return simpler * _reduced({**others, **({atom: 1} if exponent % 2 else {})})
+            if (rewritten := _pivoted(atom, exponent, others)) is not None:
+                return rewritten
+        if isinstance(atom, Root) and exponent < 0:
+            return power(atom.u, Fraction(-exponent, 2)) * _reduced(others)
+        if isinstance(atom, Total) and exponent < 0:
+            return inverse_root(of(atom), -2 * exponent) * _reduced(others)
+    return Formula({Product(powers): Fraction(1)})
+
+
+def _solved_for_others(atom: Delta, others: Mapping[Atom, int]) -> tuple[Index, Place] | None:
+    """Return which index a delta lets replace in the other factors: the one made last."""
+    choices = sorted(atom.solved(), key=lambda choice: -choice[0].serial)
+    if not choices or all(choices[0][0] not in other.free for other in others):
+        return None
+    return choices[0]
+
+
+def _may_be_inverted(atom: Atom, _: int) -> bool:
+    return not isinstance(atom, Delta | Step | Total)
+
+
+def _splits(u: Formula) -> bool:
+    """Say whether an even power of u^(-1/2) has a simpler form."""
+    scale, common, rest = _primitive(u, _may_be_inverted)
+    return scale != 1 or bool(common) or _factors(rest) != [(rest, 1)]
+
+
+@lru_cache(maxsize=4096)
+def _factors(u: Formula) -> list[tuple[Formula, int]]:
+    """Factor u as a polynomial in its atoms, so that 1/(1 + 2x + x²) is 1/(1 + x)²."""
+    if u == 1:
+        return []
+    atoms = sorted({a for term in u.terms for a in term.powers}, key=lambda a: a._key)
+    letters = {atom: sp.Dummy(f"a{i}") for i, atom in enumerate(atoms)}
+    unit = {  # e^(1.7 x) is the 17th power of e^(x/10): a letter for the power that occurs
+        a: gcd(*(t.powers.get(a, 0) for t in u.terms)) if isinstance(a, Exp) else 1 for a in atoms
+    }
+    degrees = [sum(abs(p) // unit[a] for a, p in t.powers.items()) for t in u.terms]
+    if max(degrees) > HIGHEST_DEGREE or len(degrees) > MOST_TERMS:
+        return [(u, 1)]
+    falling = {a for term in u.terms for a, p in term.powers.items() if p < 0}
+    if any(p > 0 for term in u.terms for a, p in term.powers.items() if a in falling):
+        return [(u, 1)]
+    polynomial = sp.Add(
+        *(
+            sp.Rational(c.numerator, c.denominator)
+            * sp.Mul(*(letters[a] ** (abs(p) // unit[a]) for a, p in term.powers.items()))
+            for term, c in u.terms.items()
+        )
+    )
+    _, found = sp.factor_list(polynomial, *letters.values())
+    if sum(multiplicity for _, multiplicity in found) <= 1:
+        return [(u, 1)]
+    result = []
+    for factor, multiplicity in found:
+        formula = added(
+            Fraction(int(c.p), int(c.q))
+            * _reduced(
+                {
+                    a: (-p if a in falling else p) * unit[a]
+                    for a, p in zip(letters, exponents, strict=True)
+                    if p
+                }
+            )
+            for exponents, c in sp.Poly(factor, *letters.values()).terms()
+        )
+        _, common, rest = _primitive(formula, _may_be_inverted)
+        if common:
+            return [(u, 1)]
+        result.append((rest, int(multiplicity)))
+    product_of_all = multiplied(factor**multiplicity for factor, multiplicity in result)
+    return result if product_of_all == u else [(u, 1)]
+
+
+def _pivoted(atom: Root, exponent: int, others: Mapping[Atom, int]) -> Formula | None:
+    """Use u · u^(-1) = 1 to remove a term of u that stands beside u^(-1).
+
+    One term t of u is chosen, its pivot; then t u^(-1) = 1 - (u - t) u^(-1). Beside a negative
+    power of an exponential the pivot is the number in u, so that exponents come to lie around 0.
+    """
+    pivot = _number_pivot(atom.u, others) or _pivot(atom.u)
+    if pivot is None:
+        return None
+    term, coefficient, marks = pivot
+    if not all(others.get(a, 0) * p >= p * p for a, p in marks.items()):
+        return None
+    rest = Product(others).times({a: -p for a, p in term.powers.items()})
+    tail = atom.u - Formula({term: coefficient})
+    inverse = Formula({Product({atom: exponent}): Fraction(1)})
+    once = _reduced({atom: exponent - 2}) if exponent > 2 else ONE
+    return (1 / coefficient) * (rest * once - (rest * tail) * inverse)
+
+
+def _number_pivot(
+    u: Formula, others: Mapping[Atom, int]
+) -> tuple[Product, Fraction, dict[Atom, int]] | None:
+    """Choose the number in u, beside a negative power of an exponential in all its other terms."""
+    if NO_FACTORS not in u.terms:
+        return None
+    for atom, p in others.items():
+        others_grow = all(t.powers.get(atom, 0) > 0 for t in u.terms if t != NO_FACTORS)
+        if isinstance(atom, Exp) and p < 0 and others_grow:
+            return NO_FACTORS, u.terms[NO_FACTORS], {}
+    return None
+
+
+def _pivot(u: Formula) -> tuple[Product, Fraction, dict[Atom, int]] | None:
+    """Choose the term of u that `_pivoted` removes, and the factors by which it is known.
+
+    These occur in no other term of u. A term without indices and sums is preferred.
+    """
+    ranks: dict[Product, Key] = {}
+    marks: dict[Product, dict[Atom, int]] = {}
+    for term in u.terms:
+        if not _may_vanish(term):
+            elsewhere = {a for t in u.terms if t != term for a in t.powers}
+            marks[term] = {a: p for a, p in term.powers.items() if a not in elsewhere}
+            if marks[term]:
+                is_plain = not term.free and not any(isinstance(a, Total) for a in term.powers)
+                ranks[term] = (is_plain, _signature(term))
+    chosen = [term for term, rank in ranks.items() if rank == max(ranks.values())]
+    if len(chosen) == 1:
+        (term,) = chosen
+        return term, u.terms[term], marks[term]
+    return _leading(u)
+
+
+def _may_vanish(term: Product) -> bool:
+    """Say whether a product may be 0 on an open set, because of a mask in it."""
+    return any(
+        isinstance(a, Delta | Step) or (isinstance(a, Total) and _may_vanish(a.product))
+        for a in term.powers
+    )
+
+
+def _leading(u: Formula) -> tuple[Product, Fraction, dict[Atom, int]] | None:
+    """Return the largest term of a polynomial, as in long division, known by all its factors."""
+    if any(_may_vanish(t) or any(p < 0 for p in t.powers.values()) for t in u.terms):
+        return None
+    atoms = sorted({a for term in u.terms for a in term.powers}, key=lambda a: a._key)
+    term = max(u.terms, key=lambda term: [term.powers.get(atom, 0) for atom in atoms])
+    return (term, u.terms[term], dict(term.powers)) if term.powers else None
+
+
+def _signature(term: Product) -> Key:
+    """Describe a product without its indices."""
+    return tuple(sorted((_kind(atom), power) for atom, power in term.powers.items()))
+
+
+def _kind(atom: Atom) -> Key:
+    if isinstance(atom, Entry):
+        return (atom.rank, atom.array)
+    if isinstance(atom, Size):
+        return (atom.rank, atom.name)
+    if isinstance(atom, Total):
+        return (atom.rank, _signature(atom.product))
+    if isinstance(atom, OfFormula):
+        return (atom.rank, tuple(sorted((_signature(t), c) for t, c in atom.u.terms.items())))
+    return (atom.rank,)
+
+
+Filter = Callable[[Atom, int], bool]
+
+
+def _common(u: Formula, wanted: Filter) -> dict[Atom, int]:
+    """Return the powers of wanted atoms to take out of u, so that none is common to all terms.
+
+    Of sizes, the largest power is taken, which leaves means as they are written: Σ x / N + 1.
+    """
+    common = {}
+    for atom in dict.fromkeys(a for term in u.terms for a in term.powers):
+        powers = [term.powers.get(atom, 0) for term in u.terms]
+        if all(wanted(atom, p) for p in powers if p):
+            common[atom] = max(powers) if isinstance(atom, Size) else min(powers)
+    return {atom: p for atom, p in common.items() if p}
+
+
+def _divided(u: Formula, powers: Mapping[Atom, int]) -> Formula:
+    if not powers:
+        return u
+    inverse = {atom: -p for atom, p in powers.items()}
+    return added(c * term.times(inverse) for term, c in u.terms.items())
+
+
+def _primitive(u: Formula, wanted: Filter) -> tuple[Fraction, dict[Atom, int], Formula]:
+    """Split u into a number, a product of wanted atoms and the rest.
+
+    The sign of the number does not depend on which index bears which name.
+    """
+    common = _common(u, lambda atom, p: wanted(atom, p) and _may_be_inverted(atom, p))
+    rest = _divided(u, common)
+    denominators = lcm(*(c.denominator for c in rest.terms.values()))
+    content = Fraction(gcd(*(int(c * denominators) for c in rest.terms.values())), denominators)
+    by_signature: dict[Key, Fraction] = {}
+    for term, c in rest.terms.items():
+        signature = _signature(term)
+        by_signature[signature] = by_signature.get(signature, Fraction(0)) + c
+    leading = max((s for s, c in by_signature.items() if c), default=None)
+    if leading is not None and by_signature[leading] < 0:
+        content = -content
+    return content, common, rest * (1 / content)
+
+
+def _is_positive(atom: Atom, exponent: int) -> bool:
+    """Say whether a power of an atom is positive wherever it is defined."""
+    return isinstance(atom, Size | Exp) or (isinstance(atom, Root) and exponent % 2 == 1)
+
+
+def vanishes_nowhere_dense(u: Formula) -> bool:
+    """Say whether u is zero on no open set, whatever values its indices take.
+
+    So it is if an array occurs in one term only, linearly, with a factor that is not 0; or if u
+    is a polynomial all of whose coefficients are positive.
+    """
+    if all(c > 0 for c in u.terms.values()) and all(map(_is_monomial, u.terms)):
+        return True
+    arrays = [a.array for a in u.atoms() if isinstance(a, Entry)]
+    for term in u.terms:
+        powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size)}
+        atom = next(iter(powers), None)
+        if isinstance(atom, Entry) and powers == {atom: 1} and arrays.count(atom.array) == 1:
+            return True
+    return False
+
+
+def _is_monomial(term: Product) -> bool:
+    """Say whether a product is made of entries and sizes only, possibly summed."""
+    return all(
+        isinstance(atom, Size)
+        or (isinstance(atom, Entry) and p > 0)
+        or (isinstance(atom, Total) and _is_monomial(atom.product))
+        for atom, p in term.powers.items()
+    )
+
+
+def _total_of(term: Product, bound: frozenset[Index]) -> Formula:
+    """Sum one product over indices."""
+    for index in sorted(bound & term.free, key=_made):
+        if isinstance(index.size, int) and index.size <= MOST_TERMS_OF_A_SUM:
+            written_out = added(term.moved({index: place}) for place in range(index.size))
+            return total(written_out, bound - {index})
+    bound_here = bound & term.free
+    factor = multiplied(size(index.size) for index in bound - bound_here)
+    if not bound_here:
+        return factor * Formula({term: Fraction(1)})
+    nested = [a for a in term.powers if isinstance(a, Total) and not a.free.isdisjoint(bound_here)]
+    if nested:  # Σ_k x_k Σ_j y_jk is one sum over k and j
+        rest = Product({a: p for a, p in term.powers.items() if a not in nested})
+        inside = Formula({rest: Fraction(1)})
+        bound_there = set(bound_here)
+        for sum_within in nested:
+            for _ in range(term.powers[sum_within]):
+                opened, more = sum_within.opened()
+                inside *= opened
+                bound_there |= more
+        return factor * total(inside, bound_there)
+    for atom in term.powers:
+        if isinstance(atom, Delta):
+            for index, place in atom.solved():
+                if index in bound_here:
+                    contracted = term.without(atom).moved({index: place})
+                    return factor * total(contracted, bound_here - {index})
+    outside: dict[Atom, int] = {}
+    result = factor
+    for atoms, indices in _connected(term, bound_here):
+        powers = {atom: term.powers[atom] for atom in atoms}
+        if not indices:
+            outside |= powers
+            continue
+        inner = Total(tuple(sorted(indices, key=_made)), Product(powers))
+        result *= Formula({Product({inner: 1}): Fraction(1)})
+    return result * Formula({Product(outside): Fraction(1)})
+
+
+def _connected(term: Product, bound: frozenset[Index]) -> list[tuple[list[Atom], frozenset[Index]]]:
+    """Part the atoms into groups that share no summed index."""
+    groups: list[tuple[list[Atom], frozenset[Index]]] = []
+    for atom in term.powers:
+        atoms, indices = [atom], atom.free & bound
+        apart = []
+        for group in groups:
+            if indices and not indices.isdisjoint(group[1]):
+                atoms, indices = group[0] + atoms, indices | group[1]
+            else:
+                apart.append(group)
+        groups = [*apart, (atoms, indices)]
+    return groups

@@ -1,0 +1,588 @@
+"""NumPy's functions on arrays of symbolic shape: what each of them means as a formula.
+
+Every function here has the name of NumPy's in the tables at the end, and takes the same arguments,
+by the same names; a call with an argument that is missing here is refused.
+"""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from backprop_lib.proof import calculus
+from backprop_lib.proof.calculus import ONE, ZERO, Formula, Index, Pick, Place
+from backprop_lib.proof.refusal import MismatchError, NotFollowedError, fraction
+from backprop_lib.proof.symbolic import (
+    FUNCTIONS,
+    IN_PLACE,
+    KINDS,
+    METHODS,
+    UFUNCS,
+    Axis,
+    PlaceArray,
+    Size,
+    SymbolicArray,
+    aligned,
+    as_array,
+    axes_of,
+    axes_written,
+    check_order,
+    fresh_axes,
+    renaming,
+    run_of,
+    shape_written,
+    size_along,
+    sizes_along,
+    with_new_axes,
+)
+from backprop_lib.shapes import written
+
+MINUS = Fraction(-1)
+
+
+def _wider(*arrays: SymbolicArray) -> str:
+    """Return the kind of numbers that arrays are promoted to."""
+    return max((array.kind for array in arrays), key=KINDS.index)
+
+
+def _entrywise(
+    function: Callable[..., Formula], *, to_float: bool = False, compares: bool = False
+) -> Callable[..., Any]:
+    """Model a function of numbers that works entry by entry."""
+
+    def model(*arrays: Any) -> SymbolicArray:
+        run = run_of(*arrays)
+        if compares:
+            run.compares()
+        operands = [as_array(run, array) for array in arrays]
+        kind = _wider(*operands)
+        if kind == "bool" and function is not _times:
+            run.refuse("computes with truth values alone; use &, | and ~, or np.where")
+        axes, formulas = aligned(*operands)
+        return SymbolicArray(run, axes, function(*formulas), kind="float" if to_float else kind)
+
+    return model
+
+
+def _comparison(function: Callable[[Formula, Formula], Formula]) -> Callable[..., Any]:
+    def model(a: Any, b: Any) -> SymbolicArray:
+        run = run_of(a, b)
+        run.compares()
+        axes, (left, right) = aligned(*(as_array(run, value) for value in (a, b)))
+        if run.is_constant(left - right):
+            run.refuse("compares a constant of const")
+        return SymbolicArray(run, axes, function(left, right), kind="bool")
+
+    return model
+
+
+def _logical(function: Callable[..., Formula]) -> Callable[..., Any]:
+    def model(*arrays: Any) -> SymbolicArray:
+        run = run_of(*arrays)
+        operands = [as_array(run, array) for array in arrays]
+        if _wider(*operands) != "bool":
+            run.refuse("uses a logical operator on numbers; compare them with 0 first")
+        axes, formulas = aligned(*operands)
+        return SymbolicArray(run, axes, function(*formulas), kind="bool")
+
+    return model
+
+
+def _times(a: Formula, b: Formula) -> Formula:
+    return a * b
+
+
+def _inverse(a: Formula) -> Formula:
+    return calculus.power(a, MINUS)
+
+
+def _maximum(a: Formula, b: Formula) -> Formula:
+    a_wins = calculus.step(a - b)
+    return a * a_wins + b * (ONE - a_wins)
+
+
+def _absolute(a: Formula) -> Formula:
+    return a * (2 * calculus.step(a) - ONE)
+
+
+def _tanh(a: Formula) -> Formula:
+    return ONE - 2 * calculus.power(calculus.exp(2 * a) + ONE, MINUS)
+
+
+def _power(base: Any, exponent: Any) -> SymbolicArray:
+    run = run_of(base, exponent)
+    low, up = as_array(run, base), as_array(run, exponent)
+    value = up.formula.as_number()
+    if value is None or up.axes:
+        run.refuse("raises to a power that is no number; use np.exp(b * np.log(a))")
+    if low.kind == "bool" or (_wider(low, up) == "int" and value < 0):
+        run.refuse(f"raises {low.kind} numbers to the power {value}")
+    axes = fresh_axes(low.axes)
+    formula = low.formula.moved(renaming(low.axes, axes))
+    return SymbolicArray(run, axes, calculus.power(formula, value), kind=_wider(low, up))
+
+
+def _reciprocal(a: Any) -> Any:
+    if as_array(a.run, a).kind != "float":
+        a.run.refuse("calls np.reciprocal with whole numbers, which rounds; divide 1 by them")
+    return 1 / a
+
+
+def _equal(a: Formula, b: Formula) -> Formula:
+    difference = a - b
+    value = difference.as_number()
+    if value is not None:
+        return ZERO if value else ONE
+    first, second = a.as_entry(), b.as_entry()
+    if first and second and first.array == second.array:  # independent numbers
+        return calculus.multiplied(map(calculus.delta, first.at, second.at))
+    if calculus.vanishes_nowhere_dense(difference):
+        return ZERO
+    raise NotFollowedError("compares with ==, which is decided for entries of one input only")
+
+
+def matmul(x1: Any, x2: Any) -> SymbolicArray:
+    """Model np.matmul."""
+    run = run_of(x1, x2)
+    a, b = as_array(run, x1), as_array(run, x2)
+    if _wider(a, b) == "bool":
+        run.refuse("multiplies two masks as matrices")
+    if not a.ndim or not b.ndim:
+        raise MismatchError(f"{shape_written(a)} @ {shape_written(b)}: a number is no matrix")
+    left = a if a.ndim > 1 else a.view([(), *a.axes], a.formula)
+    right = b if b.ndim > 1 else b.view([*b.axes, ()], b.formula)
+    inner, other = left.axes[-1], right.axes[-2]
+    if sizes_along(inner) != sizes_along(other):
+        check_order(run, sizes_along(inner), sizes_along(other))
+        met = f"{size_along(run, inner)} meets {size_along(run, other)}"
+        raise MismatchError(f"{shape_written(a)} @ {shape_written(b)}: {met}")
+    (summed,) = fresh_axes([inner])
+    rows, columns = fresh_axes([left.axes[-2], right.axes[-1]])
+    batch, formulas = aligned(
+        SymbolicArray(
+            run,
+            left.axes[:-2],
+            left.formula.moved(renaming(left.axes[-2:], [rows, summed])),
+        ),
+        SymbolicArray(
+            run,
+            right.axes[:-2],
+            right.formula.moved(renaming(right.axes[-2:], [summed, columns])),
+        ),
+    )
+    axes = [*batch, *([rows] if a.ndim > 1 else []), *([columns] if b.ndim > 1 else [])]
+    formula = calculus.total(formulas[0] * formulas[1], summed)
+    return SymbolicArray(run, axes, formula, kind=_wider(a, b))
+
+
+def _dot(a: Any, b: Any) -> SymbolicArray:
+    run = run_of(a, b)
+    left, right = as_array(run, a), as_array(run, b)
+    if not left.ndim or not right.ndim:
+        return left * right  # type: ignore[no-any-return]
+    if left.ndim > 2 or right.ndim > 2:
+        run.refuse("uses np.dot on more than two axes; use @")
+    return matmul(left, right)
+
+
+def _outer(a: Any, b: Any) -> SymbolicArray:
+    run = run_of(a, b)
+    left, right = _reshape(as_array(run, a), (-1,)), _reshape(as_array(run, b), (-1,))
+    return left[:, None] * right  # type: ignore[no-any-return]
+
+
+def _einsum(subscripts: str, *operands: Any) -> SymbolicArray:
+    run = run_of(*operands)
+    if not isinstance(subscripts, str) or "." in subscripts:
+        run.refuse("calls np.einsum with something else than letters; spell all axes out")
+    left, arrow, result = subscripts.replace(" ", "").partition("->")
+    names = left.split(",")
+    if not arrow:
+        result = "".join(sorted(s for s in set(left) - {","} if left.count(s) == 1))
+    if len(names) != len(operands):
+        raise MismatchError(f"np.einsum({subscripts!r}) names {len(names)} arrays")
+    arrays = [as_array(run, operand) for operand in operands]
+    if _wider(*arrays) == "bool":
+        run.refuse("calls np.einsum with truth values alone")
+    axis_of: dict[str, Axis] = {}
+    for name, array in zip(names, arrays, strict=True):
+        if len(name) != array.ndim:
+            raise MismatchError(f"np.einsum({subscripts!r}): {name} names {shape_written(array)}")
+        for letter, axis in zip(name, array.axes, strict=True):
+            known = axis_of.get(letter, ())
+            if known and axis and sizes_along(known) != sizes_along(axis):
+                check_order(run, sizes_along(known), sizes_along(axis))
+                sizes = f"{size_along(run, known)} and {size_along(run, axis)}"
+                raise MismatchError(f"np.einsum({subscripts!r}): {letter} is both {sizes}")
+            axis_of[letter] = known or fresh_axes([axis])[0]
+    formula = ONE
+    for name, array in zip(names, arrays, strict=True):
+        own = fresh_axes(array.axes)
+        here = array.formula.moved(renaming(array.axes, own))
+        for letter, axis in zip(name, own, strict=True):
+            here = here.moved(renaming([axis], [axis_of[letter]]))
+        formula *= here
+    if len(set(result)) < len(result) or set(result) - set(axis_of):
+        run.refuse(f"calls np.einsum({subscripts!r})")
+    summed = [i for letter, axis in axis_of.items() if letter not in result for i in axis]
+    axes = [axis_of[letter] for letter in result]
+    return SymbolicArray(run, axes, calculus.total(formula, summed), kind=_wider(*arrays))
+
+
+def _reduced(array: SymbolicArray, axis: Any, keepdims: Any) -> tuple[list[Index], list[Axis]]:
+    """Return the indices along the given axes, and the axes of the result."""
+    if not isinstance(keepdims, bool | np.bool_):
+        raise NotFollowedError(f"passes keepdims={keepdims!r}")
+    gone = axes_of(array, axis)
+    indices = [index for i in gone for index in array.axes[i]]
+    axes = [() if i in gone else a for i, a in enumerate(array.axes) if keepdims or i not in gone]
+    return indices, axes
+
+
+def _sum(a: Any, axis: Any = None, keepdims: Any = False) -> SymbolicArray:
+    indices, axes = _reduced(a, axis, keepdims)
+    kind = "int" if a.is_mask else a.kind
+    return SymbolicArray(a.run, axes, calculus.total(a.formula, indices), kind=kind)
+
+
+def _mean(a: Any, axis: Any = None, keepdims: Any = False) -> SymbolicArray:
+    indices, axes = _reduced(a, axis, keepdims)
+    count = calculus.multiplied(calculus.size(index.size) for index in indices)
+    return SymbolicArray(
+        a.run, axes, calculus.total(a.formula, indices) * calculus.power(count, MINUS)
+    )
+
+
+def _var(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> SymbolicArray:
+    indices, _ = _reduced(a, axis, keepdims)
+    count = calculus.multiplied(calculus.size(index.size) for index in indices)
+    centred = a - _mean(a, axis, True)
+    squares = _sum(centred * centred, axis, keepdims)
+    divisor = calculus.power(count - calculus.number(fraction(ddof)), MINUS)
+    return SymbolicArray(a.run, squares.axes, squares.formula * divisor)
+
+
+def _std(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> SymbolicArray:
+    variance = _var(a, axis, ddof, keepdims)
+    return SymbolicArray(a.run, variance.axes, calculus.power(variance.formula, Fraction(1, 2)))
+
+
+def _extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) -> dict[Index, Pick]:
+    """Return the place of the largest entry along some indices, one look-up for each."""
+    if not indices:
+        return {}
+    array.run.searches(indices, "largest" if sign > 0 else "smallest")
+    formula = array.formula * sign
+    free = sorted(formula.free - set(indices), key=lambda index: index.serial)
+
+    def look(rest: Sequence[Index]) -> Any:
+        labels = {index: (2, -1, i) for i, index in enumerate([*indices, *rest])}
+        return formula.key(labels)
+
+    rest = min(permutations(free), key=look)  # the same for the same numbers, however arranged
+    picks = {}
+    for number, index in enumerate(indices):
+        name = array.run.pick_name((number, len(indices), look(rest)))
+        picks[index] = Pick(name, index.size, rest)
+    return picks
+
+
+def _extreme(sign: int) -> Callable[..., Any]:
+    def model(a: Any, axis: Any = None, keepdims: Any = False) -> SymbolicArray:
+        indices, axes = _reduced(a, axis, keepdims)
+        formula = a.formula.moved(_extreme_places(a, indices, sign))
+        return SymbolicArray(a.run, axes, formula, kind=a.kind)
+
+    return model
+
+
+def _extreme_place(sign: int) -> Callable[..., Any]:
+    def model(a: Any, axis: Any = None, keepdims: Any = False) -> PlaceArray:
+        indices, axes = _reduced(a, axis, keepdims)
+        if len(indices) > 1:
+            a.run.refuse("takes argmax over several axes at once")
+        places = _extreme_places(a, indices, sign)
+        return PlaceArray(a.run, axes, places[indices[0]] if indices else 0)
+
+    return model
+
+
+def transpose(a: Any, axes: Any = None) -> Any:
+    """Model np.transpose."""
+    order = list(range(a.ndim))[::-1] if axes is None else axes_of(a, tuple(axes))
+    if len(order) != a.ndim:
+        raise MismatchError(f"transpose names {len(order)} of the axes of {shape_written(a)}")
+    return a.view([a.axes[i] for i in order], a.formula)
+
+
+def _swapaxes(a: Any, axis1: Any, axis2: Any) -> Any:
+    i, j = axes_of(a, (axis1,)) + axes_of(a, (axis2,))
+    axes = list(a.axes)
+    axes[i], axes[j] = axes[j], axes[i]
+    return a.view(axes, a.formula)
+
+
+def _moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    old, new = axes_of(a, source), axes_of(a, destination)
+    order = [i for i in range(a.ndim) if i not in old]
+    for to, i in sorted(zip(new, old, strict=True)):
+        order.insert(to, i)
+    return a.view([a.axes[i] for i in order], a.formula)
+
+
+def _expand_dims(a: Any, axis: Any) -> Any:
+    return a.view(with_new_axes(a.axes, axis), a.formula)
+
+
+def _squeeze(a: Any, axis: Any = None) -> Any:
+    if axis is None:
+        a.run.refuse("squeezes all axes that happen to be of size 1; name the axis")
+    gone = axes_of(a, axis)
+    for i in gone:
+        if a.axes[i]:
+            raise MismatchError(f"axis {i} of {shape_written(a)} is not of size 1")
+    return a.view([axis for i, axis in enumerate(a.axes) if i not in gone], a.formula)
+
+
+def _reshape(a: Any, shape: Any) -> Any:
+    wanted = list(shape) if isinstance(shape, tuple | list) else [shape]
+    source = [index for axis in a.axes for index in axis]
+    cannot = (
+        f"reshapes {shape_written(a)} to {written(wanted)}, "
+        "which neither merges nor splits whole axes"
+    )
+
+    def taken(sizes: Sequence[Any], indices: list[Index]) -> list[Axis]:
+        axes = []
+        for size in sizes:
+            target = as_array(a.run, size).formula
+            axis: list[Index] = []
+            while calculus.multiplied(calculus.size(i.size) for i in axis) != target:
+                if not indices:
+                    a.run.refuse(cannot)
+                axis.append(indices.pop(0))
+            axes.append(tuple(axis))
+        return axes
+
+    open_ones = [i for i, size in enumerate(wanted) if isinstance(size, int) and size == -1]
+    if len(open_ones) > 1:
+        a.run.refuse(cannot)
+    if not open_ones:
+        axes = taken(wanted, source)
+        if source:
+            a.run.refuse(cannot)
+        return a.view(axes, a.formula)
+    (at,) = open_ones
+    front = taken(wanted[:at], source)
+    source.reverse()
+    back = [axis[::-1] for axis in taken(wanted[at + 1 :][::-1], source)][::-1]
+    return a.view([*front, tuple(source[::-1]), *back], a.formula)
+
+
+def _ravel(a: Any) -> Any:
+    return _reshape(a, (-1,))
+
+
+def _flatten(a: Any) -> Any:
+    return _reshape(a, (-1,)).copy()
+
+
+def _broadcast_to(array: Any, shape: Any) -> Any:
+    wanted = list(shape) if isinstance(shape, tuple | list) else [shape]
+    run = run_of(array, *wanted)
+    given = as_array(run, array)
+    axes: list[Axis] = [
+        tuple(map(Index, size.parts))
+        if isinstance(size, Size)
+        else ()
+        if size == 1
+        else (Index(size),)
+        for size in wanted
+    ]
+    common, (_, formula) = aligned(SymbolicArray(run, axes, ZERO), given)
+    if [sizes_along(axis) for axis in common] != [sizes_along(axis) for axis in axes]:
+        raise MismatchError(f"{shape_written(given)} does not broadcast to {written(wanted)}")
+    return given.view(common, formula, writeable=False)
+
+
+def _where(condition: Any, x: Any, y: Any) -> SymbolicArray:
+    run = run_of(condition, x, y)
+    mask = as_array(run, condition)
+    if not mask.is_mask:
+        run.refuse("asks np.where for the entries that are not 0; compare them first")
+    choices = as_array(run, x), as_array(run, y)
+    axes, (m, a, b) = aligned(mask, *choices)
+    return SymbolicArray(run, axes, m * a + (ONE - m) * b, kind=_wider(*choices))
+
+
+def _like(value: Formula) -> Callable[..., Any]:
+    def model(a: Any, dtype: Any = None) -> SymbolicArray:
+        return SymbolicArray(a.run, fresh_axes(a.axes), value, kind=_kind_like(a, dtype))
+
+    return model
+
+
+def _kind_like(a: SymbolicArray, dtype: Any) -> str:
+    if dtype is None:
+        return a.kind
+    kinds = {"b": "bool", "i": "int", "f": "float", "O": "float"}
+    kind = np.dtype(dtype).kind
+    if kind not in kinds:
+        a.run.refuse(f"asks for an array of {dtype}")
+    return kinds[kind]
+
+
+def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> SymbolicArray:
+    value, kind = as_array(a.run, fill_value), _kind_like(a, dtype)
+    if value.axes:
+        a.run.refuse("fills an array with an array; use np.broadcast_to")
+    if KINDS.index(value.kind) > KINDS.index(kind):
+        a.run.refuse(f"fills an array of {kind} with {value.kind} numbers")
+    return SymbolicArray(a.run, fresh_axes(a.axes), value.formula, kind=kind)
+
+
+def _copy(a: Any) -> Any:
+    return a.copy()
+
+
+def _along(arr: SymbolicArray, indices: Any, axis: Any) -> tuple[Index | None, Place]:
+    """Check the arguments of take_along_axis; return the searched index and the place."""
+    if not isinstance(indices, PlaceArray):
+        arr.run.refuse("looks up entries at indices that are not from argmax")
+    (at,) = axes_of(arr, axis)
+    if indices.ndim != arr.ndim or indices.axes[at]:
+        have, want = axes_written(arr.run, indices.axes), shape_written(arr)
+        raise MismatchError(f"indices {have} along axis {at} of {want}: size 1 is needed there")
+    others = [i for i in range(arr.ndim) if i != at]
+    here, there = ([array.axes[i] for i in others] for array in (indices, arr))
+    if [sizes_along(a) for a in here] != [sizes_along(a) for a in there]:
+        raise MismatchError(
+            f"indices {axes_written(arr.run, indices.axes)} of {shape_written(arr)}"
+        )
+    searched = arr.axes[at]
+    if len(searched) > 1:
+        arr.run.refuse("looks up entries along an axis that was merged from several")
+    place = calculus.moved(indices.place, renaming(here, there))
+    if searched and isinstance(place, Pick) and place.size != searched[0].size:
+        raise MismatchError(f"a place along {place.size} is used along {searched[0].size}")
+    return (searched[0] if searched else None), place
+
+
+def _take_along_axis(arr: Any, indices: Any, axis: Any) -> SymbolicArray:
+    index, place = _along(arr, indices, axis)
+    (at,) = axes_of(arr, axis)
+    axes = [() if i == at else a for i, a in enumerate(arr.axes)]
+    formula = arr.formula if index is None else arr.formula.moved({index: place})
+    return SymbolicArray(arr.run, axes, formula, kind=arr.kind)
+
+
+def _put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
+    index, place = _along(arr, indices, axis)
+    (at,) = axes_of(arr, axis)
+    small = [() if i == at else a for i, a in enumerate(arr.axes)]
+    part = as_array(arr.run, values)
+    axes, (_, inside) = aligned(SymbolicArray(arr.run, small, ZERO), part)
+    if [sizes_along(a) for a in axes] != [sizes_along(a) for a in small]:
+        raise MismatchError(
+            f"values {shape_written(part)} for {axes_written(arr.run, small)} places"
+        )
+    inside = inside.moved(renaming(axes, small))
+    here = ONE if index is None else calculus.delta(index, place)
+    formula = here * inside + (ONE - here) * arr.formula
+    arr[...] = SymbolicArray(arr.run, arr.axes, formula, kind=_wider(part))
+
+
+UFUNCS |= {
+    np.add: _entrywise(lambda a, b: a + b),
+    np.subtract: _entrywise(lambda a, b: a - b),
+    np.multiply: _entrywise(_times),
+    np.true_divide: _entrywise(lambda a, b: a * _inverse(b), to_float=True),
+    np.negative: _entrywise(lambda a: -a),
+    np.positive: _entrywise(lambda a: a),
+    np.conjugate: _entrywise(lambda a: a),
+    np.square: _entrywise(lambda a: a * a),
+    np.reciprocal: _reciprocal,
+    np.sqrt: _entrywise(lambda a: calculus.power(a, Fraction(1, 2)), to_float=True),
+    np.exp: _entrywise(calculus.exp, to_float=True),
+    np.expm1: _entrywise(lambda a: calculus.exp(a) - ONE, to_float=True),
+    np.log: _entrywise(calculus.log, to_float=True),
+    np.log1p: _entrywise(lambda a: calculus.log(a + ONE), to_float=True),
+    np.tanh: _entrywise(_tanh, to_float=True),
+    np.power: _power,
+    np.maximum: _entrywise(_maximum, compares=True),
+    np.fmax: _entrywise(_maximum, compares=True),
+    np.minimum: _entrywise(lambda a, b: -_maximum(-a, -b), compares=True),
+    np.fmin: _entrywise(lambda a, b: -_maximum(-a, -b), compares=True),
+    np.absolute: _entrywise(_absolute, compares=True),
+    np.fabs: _entrywise(_absolute, compares=True, to_float=True),
+    np.sign: _entrywise(lambda a: calculus.step(a) - calculus.step(-a), compares=True),
+    np.greater: _comparison(lambda a, b: calculus.step(a - b)),
+    np.less: _comparison(lambda a, b: calculus.step(b - a)),
+    np.greater_equal: _comparison(lambda a, b: ONE - calculus.step(b - a)),
+    np.less_equal: _comparison(lambda a, b: ONE - calculus.step(a - b)),
+    np.equal: _comparison(_equal),
+    np.not_equal: _comparison(lambda a, b: ONE - _equal(a, b)),
+    np.matmul: matmul,
+}
+for _ufuncs, _function in (
+    ((np.logical_and, np.bitwise_and), lambda a, b: a * b),
+    ((np.logical_or, np.bitwise_or), lambda a, b: a + b - a * b),
+    ((np.logical_xor, np.bitwise_xor), lambda a, b: a + b - 2 * (a * b)),
+    ((np.logical_not, np.invert), lambda a: ONE - a),
+):
+    UFUNCS.update(dict.fromkeys(_ufuncs, _logical(_function)))
+
+FUNCTIONS |= {
+    np.sum: _sum,
+    np.mean: _mean,
+    np.var: _var,
+    np.std: _std,
+    np.max: _extreme(1),
+    np.amax: _extreme(1),
+    np.min: _extreme(-1),
+    np.amin: _extreme(-1),
+    np.argmax: _extreme_place(1),
+    np.argmin: _extreme_place(-1),
+    np.transpose: transpose,
+    np.swapaxes: _swapaxes,
+    np.moveaxis: _moveaxis,
+    np.expand_dims: _expand_dims,
+    np.squeeze: _squeeze,
+    np.reshape: _reshape,
+    np.ravel: _ravel,
+    np.broadcast_to: _broadcast_to,
+    np.where: _where,
+    np.zeros_like: _like(ZERO),
+    np.ones_like: _like(ONE),
+    np.full_like: _full_like,
+    np.copy: _copy,
+    np.shape: lambda a: a.shape,
+    np.ndim: lambda a: a.ndim,
+    np.size: lambda a: a.size,
+    np.dot: _dot,
+    np.outer: _outer,
+    np.einsum: _einsum,
+    np.take_along_axis: _take_along_axis,
+    np.put_along_axis: _put_along_axis,
+}
+
+for _method in [
+    "sum",
+    "mean",
+    "var",
+    "std",
+    "max",
+    "min",
+    "argmax",
+    "argmin",
+    "swapaxes",
+    "squeeze",
+    "ravel",
+    "dot",
+]:
+    METHODS[_method] = FUNCTIONS[getattr(np, _method)]
+METHODS |= {"flatten": _flatten, "sqrt": UFUNCS[np.sqrt]}
+
+IN_PLACE.append(_put_along_axis)

@@ -1,0 +1,116 @@
+"""What the engines do not follow is refused by name, never guessed."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+Result = TypeVar("Result")
+NO_METHOD = re.compile(r"has no callable (\w+) method|ufunc '(\w+)' not supported")
+
+SHORT = 6
+"""A float of at most so many decimal digits is taken for the decimal that it is written as."""
+
+
+class NotFollowedError(TypeError):
+    """The code does something that an engine has no exact meaning for."""
+
+
+class MismatchError(ValueError):
+    """Two axes that do not fit together for all sizes."""
+
+
+class CodeError(Exception):
+    """An exception of the code that is judged."""
+
+    def __init__(self, error: Exception):
+        super().__init__(str(error))
+        self.error = error
+
+
+class DisagreementError(AssertionError):
+    """Two engines contradict each other: an error of this library, or code that looks who asks."""
+
+
+def fraction(number: Any) -> Fraction:
+    """Return a number as a fraction; a float of a few digits, such as 0.1, as that decimal.
+
+    Raises
+    ------
+    NotFollowedError
+        If it is a float of many digits, the result of some rounding, or no rational number.
+    """
+    if isinstance(number, int | np.integer | np.bool_):
+        return Fraction(int(number))
+    if isinstance(number, Fraction):
+        return number
+    if isinstance(number, float | np.floating) and np.isfinite(number):
+        if len(Decimal(repr(float(number))).normalize().as_tuple().digits) <= SHORT:
+            return decimal(float(number))
+        if Fraction(float(number)).denominator <= 2 ** (2 * SHORT):
+            return Fraction(float(number))
+        raise NotFollowedError(
+            f"computes with the float {float(number)!r}, which is rounded; divide integers "
+            "instead, or pass it in const"
+        )
+    if getattr(number, "is_Rational", False):  # SymPy's
+        return Fraction(int(number.p), int(number.q))
+    raise NotFollowedError(f"computes with {number!r}, which is no exact number")
+
+
+def decimal(number: float) -> Fraction:
+    """Return the decimal that a float is written as: 1e-5 is 1/100000."""
+    return Fraction(repr(float(number)))
+
+
+class State(Protocol):
+    """What a run has met so far; `refused` is the first thing that is not followed."""
+
+    refused: str | None
+
+
+def followed(who: str, state: State, call: Callable[[], Result]) -> Result:
+    """Run code of the user's on numbers of ours.
+
+    Raises
+    ------
+    NotFollowedError
+        With the reason, if it did what is not followed, even where it caught our exception.
+    CodeError
+        If it fails for a reason of its own. An ArithmeticError or a ValueError is let through:
+        it may be due to the numbers or the sizes.
+    """
+    try:
+        result = call()
+    except NotFollowedError as error:
+        raise NotFollowedError(f"{who} {state.refused or error}") from None
+    except (MismatchError, RecursionError):
+        raise
+    except Exception as error:
+        if state.refused:  # NumPy has turned our exception into one of its own
+            raise NotFollowedError(f"{who} {state.refused}") from None
+        missing = NO_METHOD.search(str(error))
+        if isinstance(error, TypeError) and missing:
+            raise NotFollowedError(
+                f"{who} uses np.{missing[1] or missing[2]}, which is not followed; "
+                "gradcheck measures it"
+            ) from None
+        if isinstance(error, ArithmeticError | ValueError):
+            raise
+        raise CodeError(error) from error
+    if state.refused:
+        raise NotFollowedError(f"{who} {state.refused}")
+    return result
+
+
+@contextmanager
+def errors_of_the_code() -> Iterator[None]:
+    """Raise an error of the code that is judged as if nothing had been in between."""
+    try:
+        yield
+    except CodeError as wrapped:
+        raise wrapped.error from None

@@ -1,0 +1,176 @@
+"""What is to be judged: a forward, and who claims which of its gradients."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, count
+from typing import Any
+
+import numpy as np
+
+from backprop_lib.layer import Layer, unchanged
+from backprop_lib.shapes import shape_table
+
+Claims = Callable[[Any, Mapping[str, Any], tuple[Any, ...]], Mapping[str, Any]]
+Axes = tuple[str | int, ...]
+
+MOST_VARIADIC = 2
+"""An input of shape "N C *L" is judged with 0, 1 and 2 axes in the place of *L."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A forward, the shapes of its inputs, and a function that claims gradients."""
+
+    layer: Layer
+    shapes: Mapping[str, str]
+    """The axes of every input, in forward's order."""
+    const: Mapping[str, Any]
+    judged: tuple[str, ...]
+    """The inputs whose gradients are claimed."""
+    claims: Claims
+    """From dy, the inputs and the cache to the claimed gradients."""
+    claimant: str
+    """Who is to blame if the claim cannot be computed."""
+
+    @classmethod
+    def of_backward(
+        cls, layer: Layer, shapes: Mapping[str, str], const: Mapping[str, Any]
+    ) -> "Task":
+        """Judge all that a backward returns."""
+        own, arguments = _arguments(layer, shapes, const)
+
+        def claims(dy: Any, inputs: Mapping[str, Any], cache: tuple[Any, ...]) -> Mapping[str, Any]:
+            return layer.run_backward(dy, cache, list(inputs))
+
+        return cls(layer, own, arguments, tuple(own), claims, "backward")
+
+    @classmethod
+    def of_claim(
+        cls,
+        layer: Layer,
+        wrt: str,
+        claim: Callable[..., Any],
+        shapes: Mapping[str, str],
+        const: Mapping[str, Any],
+    ) -> "Task":
+        """Judge one formula for the gradient of one input.
+
+        Raises
+        ------
+        ValueError
+            If there is no such input.
+        """
+        own, arguments = _arguments(layer, shapes, const)
+        if wrt not in own:
+            raise ValueError(f"wrt is {wrt!r}, expected one of {', '.join(own)}")
+
+        def claims(dy: Any, inputs: Mapping[str, Any], cache: tuple[Any, ...]) -> Mapping[str, Any]:
+            given = {name: array.copy() for name, array in inputs.items()}
+            with unchanged("claim", {"dy": dy, **given}):
+                return {wrt: claim(dy, *given.values())}
+
+        return cls(layer, own, arguments, (wrt,), claims, f"d{wrt}")
+
+    @property
+    def upstream(self) -> str:
+        """The name of the upstream gradient: dy, unless that is an argument of forward."""
+        used = {*self.shapes, *self.const}
+        return next(name for name in ("dy", *(f"dy_{i}" for i in range(99))) if name not in used)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of all sizes, in the order in which they occur."""
+        names = [axis for axes in self.shapes.values() for axis in axes.split()]
+        return tuple(dict.fromkeys(name for name in names if not name.isdecimal()))
+
+    def axes_of(self, name: str) -> Axes:
+        """Return the axes of an input: names, or numbers where the size is fixed."""
+        return tuple(int(a) if a.isdecimal() else a for a in self.shapes[name].split())
+
+    def shape_of(self, name: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """Return the shape of an input at given sizes."""
+        return tuple(a if isinstance(a, int) else sizes[a] for a in self.axes_of(name))
+
+    def spelled_out(self) -> list["Task"]:
+        """Return a task for each number of axes that *L may stand for; itself if there is none."""
+        variadic = dict.fromkeys(axis for axis in self.axes if axis.startswith("*"))
+        if not variadic:
+            return [self]
+        return [
+            replace(
+                self,
+                shapes={
+                    name: " ".join(
+                        part
+                        for axis in axes.split()
+                        for part in (_several(axis[1:], n) if axis in variadic else [axis])
+                    )
+                    for name, axes in self.shapes.items()
+                },
+            )
+            for n in range(MOST_VARIADIC + 1)
+        ]
+
+    def check_sizes(self, sizes: Mapping[str, int]) -> None:
+        """Check that sizes names every axis and no other.
+
+        Raises
+        ------
+        ValueError
+            If not, or if a size is no positive integer.
+        """
+        for axis in sorted(set(self.axes) - set(sizes)):
+            raise ValueError(f"sizes lacks {axis}: {dict(sizes)}")
+        for axis, size in sizes.items():
+            if axis not in self.axes:
+                raise ValueError(f"sizes has {axis}, expected {', '.join(sorted(self.axes))}")
+            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+                raise ValueError(f"sizes has {axis} = {size!r}, expected a positive integer")
+
+    def different_sizes(self, chosen: Sequence[int]) -> dict[str, int]:
+        """Give every axis a size of its own: the chosen ones, then larger ones."""
+        taken = {int(a) for axes in self.shapes.values() for a in axes.split() if a.isdecimal()}
+        sizes = (size for size in chain(chosen, count(max(chosen) + 1)) if size not in taken)
+        return dict(zip(self.axes, sizes, strict=False))
+
+
+def _several(axis: str, number: int) -> list[str]:
+    """Name the axes that stand for *L: none, L, or L_1 and L_2."""
+    return [axis] if number == 1 else [f"{axis}_{i + 1}" for i in range(number)]
+
+
+def _arguments(
+    layer: Layer, shapes: Mapping[str, str], const: Mapping[str, Any]
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the shapes of the inputs in forward's order, and what is constant.
+
+    A parameter of forward that has no shape but a number by default is constant.
+    """
+    for name, axes in shapes.items():
+        if not isinstance(axes, str):
+            raise TypeError(
+                f'{name} is {axes!r}, expected its axes, as in {name}="N C_in"; '
+                "what is no input belongs into const"
+            )
+        _check_axes(name, axes)
+    table = {**shape_table(layer.forward), **shapes}
+    table = {name: axes for name, axes in table.items() if name not in const}
+    if not table:
+        raise TypeError('no shapes: annotate forward, or name them, as in x="N C_in"')
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(layer.forward).parameters.items()
+        if name not in table and isinstance(parameter.default, int | float | np.number)
+    }
+    arguments = {**defaults, **const}
+    return {name: table[name] for name in layer.inputs(table, arguments)}, arguments
+
+
+def _check_axes(name: str, axes: str) -> None:
+    for axis in axes.split():
+        if not (axis.removeprefix("*").isidentifier() or (axis.isdecimal() and int(axis) > 0)):
+            raise ValueError(
+                f"{name} has the axis {axis!r}, expected names and positive numbers, "
+                f'as in {name}="N C_in"'
+            )
