@@ -1,0 +1,452 @@
+"""Arrays of symbolic shape mean what NumPy means: at any sizes, for every function modelled."""
+
+import itertools
+
+import numpy as np
+import pytest
+from proof.evaluation import value_of_formula
+
+from backprop_lib.proof import numpy_functions, symbolic
+from backprop_lib.proof.refusal import MismatchError, NotFollowedError
+from backprop_lib.proof.symbolic import LostArray, Run, SymbolicArray
+
+SHAPES = {
+    "x": "N C", "y": "N C", "w": "C", "v": "N", "t": "N C L", "q": "C C", "p": "L C", "s": "",
+    "three": "N 3", "one": "N 1", "z": "C L",
+}  # fmt: skip
+SIZES = [{"N": 2, "C": 3, "L": 4}, {"N": 3, "C": 2, "L": 2}, {"N": 1, "C": 4, "L": 1}]
+
+
+def put(x):
+    result = np.zeros_like(x)
+    np.put_along_axis(result, x.argmax(1)[:, None], x.sum(1)[:, None], axis=1)
+    return result
+
+
+def masked(x):
+    result = x.copy()
+    result[x > 0] = 0
+    return result
+
+
+def first_row(x, w):
+    result = x.copy()
+    result[0] = w
+    return result
+
+
+def column(x, v):
+    result = np.zeros_like(x)
+    result[:, 1] = v
+    result[..., 0] = 2
+    return result
+
+
+def in_place(x, w):
+    result = x.copy()
+    result += w
+    result *= 2
+    result -= x
+    result /= 3
+    return result
+
+
+CODE = {
+    # arithmetic and broadcasting
+    "add": lambda x, w: x + w,
+    "subtract": lambda x, v: v[:, None] - x,
+    "multiply": lambda x, s: 2 * x * s,
+    "divide": lambda x, y: x / (1 + y * y),
+    "power": lambda x: x**3 + (x * x + 1) ** -0.5 + (1 + x * x) ** 1.5,
+    "negative": lambda x: -x,
+    "positive": lambda x: +x,
+    "square": lambda x: np.square(x),
+    "sqrt": lambda x: np.sqrt(x * x + 1) + 1 / np.sqrt(2 + x * x),
+    "reciprocal": lambda x: np.reciprocal(1 + x * x),
+    "exp": lambda x: np.exp(x / 2) + np.expm1(x),
+    "log": lambda x: np.log(1 + x * x) + np.log1p(x * x),
+    "tanh": lambda x: np.tanh(x),
+    "size 1": lambda x, one: x * one,
+    "three dimensions": lambda t, w: t * w[:, None],
+    "numbers": lambda x: 0.5 * x + np.float64(0.25) - np.int64(2) + x * True,
+    "in place": in_place,
+    # comparisons
+    "maximum": lambda x, y: np.maximum(x, y) - np.minimum(x, 0.5),
+    "absolute": lambda x: np.abs(x) + np.fabs(x),
+    "sign": lambda x: np.sign(x) * x,
+    "greater": lambda x, y: x * (x > y) - y * (x < y),
+    "at least": lambda x, y: x * (x >= y) - y * (x <= y),
+    "relu mask": lambda x: np.where(np.maximum(x, 0) > 0, x, 0),
+    "wrong relu mask": lambda x: np.where(np.maximum(x, 0) < 0, x, 0),
+    "shape": lambda x: x / np.shape(x)[0] + np.ndim(x) - np.size(x),
+    "masks": lambda x, y: (x > 0) * (y > 0) * x + ((x > 0) * (y > 0)).sum(),
+    "relu6": lambda x: np.minimum(np.maximum(x, 0), 0.5) + x * (x > 0) * (x < 0.5),
+    "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
+    "leaky": lambda x: 1 / (np.where(x > 0, x, x / 10) ** 2 + 1),
+    "whole numbers": lambda x: (x > 0).sum(axis=1) ** 2 / 3 + np.ones_like((x > 0).sum(axis=1)),
+    "moveaxis of two": lambda t: np.moveaxis(t, (0, 1), (1, 2)),
+    "three entries": lambda three: three[:, 0] + three[:, 1] + three[:, 2] - three.sum(axis=1),
+    "row into a row": lambda x, w: first_row(x, w[None]),
+    "einsum of size 1": lambda x: np.einsum("nc,nc->nc", x, x.mean(axis=1, keepdims=True)),
+    "reshape in order": lambda t: t.reshape(-1, order="C"),
+    "copy of a kind": lambda x: np.zeros_like(x > 0, dtype=float) + x.astype(float, copy=False),
+    "and or not": lambda x, y: x * ((x > 0) & (y > 0)) + y * ((x > 0) | ~(y > 0)) + ((x > 0) ^ (y > 0)),
+    "logical": lambda x, y: np.logical_and(x > 0, y > 0) * x + np.logical_not(x > 0) * y,
+    "equal": lambda x: x * (x == x.max(axis=1, keepdims=True)),
+    "not equal": lambda x: x * (x != x.max(axis=1, keepdims=True)),
+    "where": lambda x, w: np.where(x > w, x, w),
+    "write a mask": masked,
+    "count": lambda x: (x > 0).sum(axis=0) / x.shape[0] + (x > 0).mean(axis=0),
+    # reductions
+    "sum": lambda x: x.sum(axis=0),
+    "sum of all": lambda t: np.sum(t),
+    "sum of two": lambda t: t.sum(axis=(0, -1)),
+    "keepdims": lambda x: x - x.sum(axis=1, keepdims=True),
+    "mean": lambda t: t.mean(axis=(0, 2), keepdims=True) * t.mean(),
+    "var": lambda x: x.var(axis=0) + np.var(x, axis=1, keepdims=True) * 2,
+    "std": lambda x: (x * x + 1).std(axis=1) + 1,
+    "literal axis": lambda three: three.sum(axis=1) + three.mean(axis=1) + three[:, 2],
+    "max": lambda x: x.max(axis=1),
+    "min": lambda t: t.min(axis=-1, keepdims=True),
+    "max over two": lambda t: t.max(axis=(1, 2)),
+    "max of all": lambda x: np.max(x),
+    # products
+    "matmul": lambda x, q: x @ q,
+    "matmul vectors": lambda x, w, v: x @ w + v * (w @ w) + v * (v @ x).sum(),
+    "matmul transposed": lambda x, y: x.T @ y,
+    "matmul batched": lambda t, p: t @ p,
+    "matmul broadcast": lambda z, t, p: (p @ z) @ (p @ t),
+    "matmul of itself": lambda x: x @ x.T,
+    "dot": lambda x, q: np.dot(x, q) + x.dot(q),
+    "outer": lambda v, w: np.outer(v, w),
+    "einsum": lambda x, y: np.einsum("no,ni->oi", x, y),
+    "einsum diagonal": lambda q, x: np.einsum("ii,ni->n", q, x),
+    "einsum implicit": lambda x, q: np.einsum("ij,jk", x, q),
+    # shapes
+    "transpose": lambda x: x.T + np.transpose(x),
+    "transpose axes": lambda t: t.transpose(2, 0, 1) + np.transpose(t, (2, 0, 1)),
+    "swapaxes": lambda t: t.swapaxes(1, 2) + np.swapaxes(t, -1, -2),
+    "moveaxis": lambda t: np.moveaxis(t, 1, -1),
+    "expand dims": lambda x: np.expand_dims(x, 1) + x[:, None, :],
+    "squeeze": lambda one: one.squeeze(1) + np.squeeze(one, axis=-1),
+    "reshape": lambda t: t.reshape(-1, t.shape[2]) * 2,
+    "reshape back": lambda t: (t.reshape(t.shape[0], -1) * 2).reshape(t.shape),
+    "merged product": lambda t: t.swapaxes(0, 1).reshape(t.shape[1], -1) @ t.swapaxes(0, 1).reshape(t.shape[1], -1).T,
+    "column vector": lambda t, w: t * w.reshape(1, -1, 1),
+    "ravel": lambda x: np.ravel(x) + x.ravel() + x.flatten(),
+    "broadcast to": lambda w, x: np.broadcast_to(w, x.shape) + 0,
+    "index": lambda t: t[0] + t[:, :, 0].sum() + t[..., 0, :].sum(),
+    "ellipsis": lambda t: t[..., None].sum(axis=-1) + t[None, ...].sum(axis=0),
+    "sizes": lambda x: x / x.shape[0] + x.size - 1 / (x.shape[0] + 1) + 2 * x.shape[1] ** 2,
+    "root of a size": lambda x: x / np.sqrt(x.shape[1]),
+    "product of sizes": lambda t: t / (t.shape[0] * t.shape[2]) - (t.shape[0] - 2),
+    "like": lambda x: np.zeros_like(x) + np.ones_like(x) + np.full_like(x, 3),
+    "copy": lambda x: np.copy(x) + x.copy() + x.astype(float),
+    # looking up
+    "take": lambda t: np.take_along_axis(t, t.argmax(-1)[..., None], axis=-1)[..., 0],
+    "take at least": lambda x: np.take_along_axis(x, np.expand_dims(x.argmin(1), 1), axis=1),
+    "take keepdims": lambda x: np.take_along_axis(x, x.argmax(axis=1, keepdims=True), axis=1),
+    "put": put,
+    "write a row": first_row,
+    "write a column": column,
+    # together
+    "softmax": lambda x: np.exp(x - x.max(1, keepdims=True)) / np.exp(x - x.max(1, keepdims=True)).sum(1, keepdims=True),
+    "normalised": lambda t: (t - t.mean(axis=(0, 2), keepdims=True)) / np.sqrt(t.var(axis=(0, 2), keepdims=True) + 0.1),
+}  # fmt: skip
+
+
+def arguments_of(code):
+    return code.__code__.co_varnames[: code.__code__.co_argcount]
+
+
+def floats(sizes, seed=0):
+    rng = np.random.default_rng(seed)
+    shapes = {name: [sizes.get(a) or int(a) for a in axes.split()] for name, axes in SHAPES.items()}
+    return {name: rng.normal(size=shape) for name, shape in shapes.items()}
+
+
+def symbols(run):
+    axes = {
+        name: [int(a) if a.isdecimal() else a for a in text.split()]
+        for name, text in SHAPES.items()
+    }
+    return {name: run.array(name, own) for name, own in axes.items()}
+
+
+def instantiated(array, arrays, sizes, picks):
+    """Fill in numbers: the value of a symbolic array at known sizes."""
+    lengths = [
+        [i.size if isinstance(i.size, int) else sizes[i.size] for i in a] for a in array.axes
+    ]
+    result = np.empty([int(np.prod(own)) for own in lengths])
+    spread = [list(itertools.product(*map(range, own))) for own in lengths]
+    for place in np.ndindex(result.shape):
+        at = {}
+        for axis, values, number in zip(array.axes, spread, place, strict=True):
+            at |= dict(zip(axis, values[number], strict=True))
+        result[place] = value_of_formula(array.formula, arrays, sizes, at, picks)
+    return result
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("name", CODE)
+def test_means_what_numpy_means(name, sizes):
+    code = CODE[name]
+    run = Run()
+    given = symbols(run)
+    result = code(*(given[argument] for argument in arguments_of(code)))
+    assert run.refused is None
+    assert isinstance(result, SymbolicArray)
+    arrays = floats(sizes)
+    expected = np.asarray(code(*(arrays[argument] for argument in arguments_of(code))))
+    picks = found_places(run, code, arrays)
+    found = instantiated(result, arrays, sizes, picks)
+    assert found.shape == expected.shape
+    assert np.allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def found_places(run, code, arrays):
+    """Map the names of looked up indices to the places that NumPy finds."""
+    (argument, *_) = arguments_of(code)
+    array = arrays[argument]
+    if not run._picks:
+        return {}
+    sign, axis = {
+        "min": (-1, (2,)), "max over two": (1, (1, 2)), "max of all": (1, (0, 1)),
+        "take": (1, (2,)), "take at least": (-1, (1,)),
+    }.get(next(k for k, v in CODE.items() if v is code), (1, (1,)))  # fmt: skip
+    rest = [i for i in range(array.ndim) if i not in axis]
+    moved = np.transpose(array, [*rest, *axis])
+    flat = (sign * moved).reshape(*moved.shape[: len(rest)], -1).argmax(-1)
+    unravelled = np.unravel_index(flat, moved.shape[len(rest) :])
+    return dict(zip(run._picks.values(), unravelled, strict=True))
+
+
+def test_every_function_that_is_modelled_is_tried():
+    source = " ".join(
+        str(constant)
+        for code in CODE.values()
+        for constant in (*code.__code__.co_names, *code.__code__.co_consts)
+    )
+    assert numpy_functions.FUNCTIONS is symbolic.FUNCTIONS
+    for function in [*symbolic.FUNCTIONS, *symbolic.UFUNCS]:
+        operators = {
+            "add", "subtract", "multiply", "true_divide", "divide", "negative", "positive", "power",
+            "matmul", "greater", "less", "greater_equal", "less_equal", "equal", "not_equal",
+            "bitwise_and", "bitwise_or", "bitwise_xor", "invert", "bitwise_not",
+        }  # fmt: skip
+        synonyms = {
+            "amax",
+            "amin",
+            "absolute",
+            "conjugate",
+            "fmax",
+            "fmin",
+            "logical_or",
+            "logical_xor",
+            "float_power",
+        }
+        name = function.__name__
+        assert name in source.split() or name in operators | synonyms, name
+
+
+def test_sizes_are_symbols():
+    t = symbols(Run())["t"]
+    assert repr(t.shape) == "(N, C, L)"
+    assert repr(t.size) == "N·C·L"
+    assert repr(t.reshape(-1, t.shape[2]).shape) == "(N·C, L)"
+    assert t.ndim == 3
+    assert symbols(Run())["three"].shape[1] == 3
+    assert symbols(Run())["one"].shape[1] == 1
+
+
+def loop(x):
+    return [x[n] for n in range(x.shape[0])]
+
+
+def caught(x):
+    try:
+        return x * len(x)
+    except TypeError:
+        return 2 * x
+
+
+def shapes_caught(x):
+    copied = x.copy()
+    try:
+        copied[...] = x.T
+    except ValueError:
+        return copied
+
+
+def lost_put(x):
+    copied = x.copy()
+    np.put_along_axis(copied, x.argmax(1)[:, None], (x @ x)[:, :1], axis=1)
+    return copied
+
+
+REFUSED = {
+    "np.cumsum": (lambda x: np.cumsum(x, axis=0), "uses np.cumsum, which is not followed"),
+    "np.clip": (lambda x: np.clip(x, 0, 1), "uses np.clip, which is not followed; use np.maximum"),
+    "np.sin": (np.sin, "uses np.sin, which is not followed"),
+    "reduce": (lambda x: np.add.reduce(x), "uses np.add.reduce"),
+    "dtype of sum": (lambda x: x.sum(axis=0, dtype=float), "calls np.sum"),
+    "where of sum": (lambda x: np.sum(x, axis=0, where=x > 0), "calls np.sum"),
+    "unknown method": (lambda x: x.cumprod(), "uses .cumprod of an array"),
+    "int": (lambda x: x.astype(int), "calls astype"),
+    "bool": (lambda x: x.astype(bool), "calls astype"),
+    "asarray": (lambda x: np.asarray(x), "makes a plain array"),
+    "zeros": (lambda x: np.zeros(x.shape), "needs the size N as a number"),
+    "range": (loop, "needs the size N as a number"),
+    "len": (lambda x: x / len(x), "needs an entry, or the length of an array"),
+    "if": (lambda x: x if x[0, 0] > 0 else -x, "needs an entry"),
+    "iteration": (lambda x: list(x), "needs an entry"),
+    "float": (lambda x: float(x[0, 0]), "needs an entry"),
+    "size compared": (lambda x: x if x.shape[0] > 1 else 2 * x, "needs the size N as a number"),
+    "size equal": (lambda x: x if x.shape[0] == 1 else 2 * x, "asks whether the size N is 1"),
+    "sizes equal": (lambda x: x if x.shape[0] == x.shape[1] else 2 * x, "whether the size N is C"),
+    "caught": (caught, "needs an entry, or the length"),
+    "slice": (lambda x: x[1:], "takes a slice"),
+    "last": (lambda x: x[-1], "counts an index from the end"),
+    "list": (lambda x: x[[0, 1]], "indexes with an array"),
+    "picked by mask": (lambda x: x[x > 0], "picks the entries under a mask"),
+    "argmax computed": (lambda x: x.argmax(1) + 1, "computes with argmax's result"),
+    "argmax index": (lambda x: x[0, x.argmax(1)], "indexes with an array"),
+    "argmax of two": (lambda x: x.argmax(), "argmax over several axes"),
+    "known array": (lambda x: x * np.arange(3.0), "an array of the known shape (3,)"),
+    "masks added": (lambda x: (x > 0) + (x < 1), "computes with truth values alone"),
+    "mask turned": (lambda x: -(x > 0), "computes with truth values alone"),
+    "exp of a mask": (lambda x: np.exp(x > 0), "computes with truth values alone"),
+    "masks in einsum": (lambda x: np.einsum("nc->n", x > 0), "np.einsum with truth values"),
+    "masks as matrices": (lambda x: (x > 0) @ (x.T > 0), "two masks as matrices"),
+    "inverse of counts": (lambda x: np.reciprocal((x > 0).sum(axis=1)), "np.reciprocal with whole"),
+    "power of counts": (lambda x: (x > 0).sum(axis=1) ** -1, "raises int numbers to the power -1"),
+    "float into mask": (lambda x: np.zeros_like(x > 0).__setitem__(..., x), "writes float numbers"),
+    "float into counts": (lambda x: np.zeros_like((x > 0).sum(0)).__setitem__(0, 0.5), "writes float"),
+    "float fills mask": (lambda x: np.full_like(x > 0, 0.5), "fills an array of bool with float"),
+    "counts divided in place": (lambda x: (x > 0).sum(axis=1).__itruediv__(2), "writes float numbers"),
+    "broadcast written": (lambda x: np.broadcast_to(x * 1, x.shape).__setitem__(..., 0), "np.broadcast_to"),
+    "set of sizes": (lambda x: {x.shape[0]}, "needs the size N as a number"),
+    "merged otherwise": (
+        lambda x: x.reshape(-1) + x.T.reshape(-1), "axes that were merged in different orders",
+    ),
+    "argmax added": (lambda x: 1 + x.argmax(1), "computes with argmax's result"),
+    "argmax reshaped": (lambda x: x.argmax(1).reshape(-1, 1), "computes with argmax's result"),
+    "order F": (lambda x: x.reshape(-1, order="F"), "reshapes in the order 'F'"),
+    "shapes caught": (shapes_caught, "catches an error of shapes"),
+    "lost written": (lambda x: np.multiply(x @ x, 0, out=x.copy()), "catches an error of shapes"),
+    "lost put": (lost_put, "catches an error of shapes"),
+    "mask of number": (lambda x: ~x, "uses a logical operator on numbers"),
+    "where number": (lambda x: np.where(x, 1, 0), "asks np.where for the entries that are not 0"),
+    "equal formulas": (lambda x: x * (x * x == x), "compares with =="),
+    "exponent": (lambda x: 2**x, "raises to a power that is no number"),
+    "cube root": (lambda x: x ** (1 / 4), "neither whole nor a half"),
+    "rounded": (lambda x: x * (1 / 3), "computes with the float 0.333"),
+    "reshape": (lambda x: x.reshape(x.shape[1], x.shape[0]), "neither merges nor splits"),
+    "squeeze": (lambda x: x.squeeze(), "squeezes all axes"),
+    "by zero": (lambda x: 1 / (x - x), "division by a formula that is zero"),
+    "text": (lambda x: x + None, "which is no exact number"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_modelled_is_refused_by_name(name):
+    code, reason = REFUSED[name]
+    run = Run()
+    try:
+        code(symbols(run)["x"])
+    except Exception:
+        assert run.refused, name
+    assert reason in (run.refused or ""), run.refused
+
+
+MISFITS = {
+    "add": (lambda x, v: x + v, "(N, C) and (N,) do not fit: C and N meet"),
+    "matmul": (lambda x, y: x @ y, "(N, C) @ (N, C): C meets N"),
+    "vector": (lambda x, s: x @ s, "a number is no matrix"),
+    "axis": (lambda x: x.sum(axis=2), "there is no axis 2 in (N, C)"),
+    "axis twice": (lambda x: x.sum(axis=(0, -2)), "names an axis twice"),
+    "einsum": (lambda x, y: np.einsum("ij,jk->ik", x, y), "j is both C and N"),
+    "einsum axes": (lambda x: np.einsum("i->i", x), "i names (N, C)"),
+    "broadcast": (lambda x, w: np.broadcast_to(x, w.shape), "does not broadcast to (C,)"),
+    "indices": (lambda v: v[0, 0], "2 indices for (N,)"),
+    "take": (lambda t, x: np.take_along_axis(t, x.argmax(1)[:, None], axis=1), "indices (N, 1)"),
+    "of no size 1": (lambda x: x.squeeze(0), "axis 0 of (N, C) is not of size 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_axes_that_do_not_fit_lose_the_result_and_nothing_else(name):
+    code, reason = MISFITS[name]
+    run = Run()
+    given = symbols(run)
+    lost = code(*(given[argument] for argument in arguments_of(code)))
+    assert isinstance(lost, LostArray)
+    assert reason in str(lost.reason)
+    assert run.refused is None
+    assert isinstance((lost * 2 + given["x"]).sum(axis=0).T, LostArray)
+    assert isinstance(given["x"] @ given["x"].T @ lost, LostArray)
+    with pytest.raises(MismatchError):
+        lost.shape  # noqa: B018
+    with pytest.raises(MismatchError):
+        given["x"][...] = lost
+    assert "catches an error of shapes" in run.refused
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x.T, lambda x: x[0], lambda x: x[:, None], lambda x: x.reshape(-1),
+        lambda x: x.swapaxes(0, 1), lambda x: np.broadcast_to(x, x.shape), lambda x: x.ravel(),
+    ],
+)  # fmt: skip
+def test_nothing_is_written_where_a_view_would_change_too(view):
+    run = Run()
+    x = symbols(run)["x"].copy()
+    kept = view(x)
+    with pytest.raises(NotFollowedError, match="of which it keeps a view"):
+        x[...] = 0
+    with pytest.raises(NotFollowedError, match="of which it keeps a view"):
+        kept += 1
+    del kept
+    x[...] = 0
+    assert x.formula == symbolic.ZERO
+
+
+def test_a_copy_may_be_written():
+    x = symbols(Run())["x"]
+    before = x.formula
+    for copied in (x.copy(), x * 1, np.copy(x), x.astype(float), x.flatten()):
+        copied[...] = 0
+        assert copied.formula == symbolic.ZERO
+    assert x.formula is before
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_programs_mean_what_numpy_means(seed):
+    """A few steps drawn from a list, on symbols and on floats alike."""
+    steps = [
+        lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - b.mean(axis=0), lambda a, b: a @ b.T @ a,
+        lambda a, b: a / (1 + b * b), lambda a, b: a * (b > 0), lambda a, b: np.maximum(a, b),
+        lambda a, b: np.where(a > 0, b, a), lambda a, b: a.T[:, 0] * b, lambda a, b: a - b.sum(axis=1, keepdims=True),
+        lambda a, b: a * np.sqrt((b * b).sum(axis=0) + 1), lambda a, b: (a[:, :, None] * b[:, None, :]).sum(axis=2),
+        lambda a, b: np.einsum("nc,nd->nc", a, b), lambda a, b: (a.reshape(-1) * b.ravel()).reshape(a.shape),
+    ]  # fmt: skip
+    rng = np.random.default_rng(seed)
+    chosen = rng.integers(0, len(steps), 3)
+    order = rng.integers(0, 2, 3)
+
+    def program(x, y):
+        a, b = x, y
+        for step, swap in zip(chosen, order, strict=True):
+            a, b = steps[step](a, b), (a if swap else b)
+        return a
+
+    run = Run()
+    given = symbols(run)
+    result = program(given["x"], given["y"])
+    assert run.refused is None
+    sizes = SIZES[0]
+    arrays = floats(sizes, seed)
+    found = instantiated(result, arrays, sizes, {})
+    assert np.allclose(found, program(arrays["x"], arrays["y"]), rtol=1e-8, atol=1e-8)
