@@ -12,7 +12,7 @@ BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapte
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 unexport PYTHONPATH PYTHONHOME
-.PHONY: help serve book test test-library notebooks format constraints clean
+.PHONY: help serve book test test-library mutants notebooks format constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: $(VENV)/test.stamp book ## run everything that guards the project
 
 test-library: $(VENV)/test.stamp ## run the tests that need neither website nor browser
 	$(PY) -m pytest --nbval --ignore tests/site
+
+mutants: $(VENV)/test.stamp ## change every backward in every small way; which guard notices? (ONLY=linear)
+	$(PY) scripts/mutants.py $(ONLY)
 
 notebooks: $(VENV)/book.stamp ## execute and normalise the notebooks after an edit
 	$(PY) scripts/notebooks.py

@@ -5,9 +5,9 @@ import shutil
 import subprocess
 import sys
 
-import nbformat
 import pytest
 from conftest import ROOT
+from mutants import code_of
 from notebooks import all_notebooks
 
 BREAKS = {
@@ -18,12 +18,6 @@ BREAKS = {
     "swapped outputs": ("return dx, dW, db", "return dx[:], dW, db[::-1]"),
     "order of outputs": ("return dx, dW, db", "return dW, dx, db"),
 }
-
-
-def code_of(path):
-    """Return a notebook's code as a script; a failing assert names its cell."""
-    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
-    return "\n".join(cell.source for cell in cells)
 
 
 def run(code, library):
