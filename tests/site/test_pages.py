@@ -14,7 +14,7 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))
 CHAPTERS = [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
 PAGES = [TOC["root"], *CHAPTERS, "index", "search", "genindex"]
 SCREENS = {"wide": (1280, 900), "narrow": (400, 800)}
-MATHEMATICS = {TOC["root"], "chapters/notation", "chapters/layers/linear"}
+MATHEMATICS = {TOC["root"], "chapters/notation", "chapters/proof", "chapters/layers/linear"}
 
 
 @dataclass
