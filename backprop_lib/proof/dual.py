@@ -195,7 +195,7 @@ def slopes(
     TypeError
         If forward does what exact numbers do not follow.
     ValueError
-        If a direction does not fit its input.
+        If a direction does not fit its input, or dy does not fit y.
     ArithmeticError
         If forward is not defined at the point, or has no finite slope there.
 
@@ -216,6 +216,10 @@ def slopes(
     back = {name: -value for name, value in direction.items()}
     with errors_of_the_code():
         point = Point(forward, arrays, const or {})
+        if np.ndim(dy) and np.shape(dy) != point.shape:
+            raise ValueError(
+                f"dy has shape {np.shape(dy)}, expected {point.shape}, that of y, or a number"
+            )
         upstream = exact_array(np.broadcast_to(np.asarray(dy, dtype=object), point.shape))
         right = point.slope(direction, upstream, Met())
         left = -point.slope(back, upstream, Met())

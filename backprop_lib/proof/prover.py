@@ -28,7 +28,7 @@ from backprop_lib.proof.witness import (
     small_sizes,
     smallest_counterexample,
 )
-from backprop_lib.shapes import unchecked, written
+from backprop_lib.shapes import ShapeError, unchecked, written
 
 Progress = Callable[[str], None]
 
@@ -403,7 +403,7 @@ def _check(task: Task, sizes: Mapping[str, int]) -> _Checked:
                 for name, state in states.items():
                     if checked.of.get(name) != "differs":
                         checked.of[name] = state
-                checked.rounded = checked.rounded or _rounded(case)
+                checked.rounded = checked.rounded or _rounded(case, checked.misfit)
     except NotFollowedError as error:
         checked.refused = str(error)
     except MisfitError as error:
@@ -493,17 +493,28 @@ def _states(case: Evaluated, checked: _Checked) -> dict[str, str] | None:
     return None if case.met.tie else states
 
 
-def _rounded(case: Evaluated) -> str:
+def _rounded(case: Evaluated, misfit: Mapping[str, str]) -> str:
     """Say where floats give something else than exact numbers, if they do."""
     task = case.task
     inputs = {name: array.astype(float) for name, array in case.point.inputs.items()}
+
+    def run() -> tuple[np.ndarray, Mapping[str, Any]]:
+        y, cache = task.layer.run_forward({**inputs, **task.const})
+        return y, task.claims(case.dy.astype(float), inputs, cache)
+
     try:
         exact_claims = case.claims()
-        with unchecked():
-            y, cache = task.layer.run_forward({**inputs, **task.const})
-            claims = task.claims(case.dy.astype(float), inputs, cache)
     except (MisfitError, NotFollowedError):
         return ""
+    if not misfit:
+        try:
+            run()  # as a user does, with the shapes of the signatures checked
+        except ShapeError as error:
+            return f"called with floats, it raises {type(error).__name__}: {error}"
+        except TypeError:
+            pass  # a constant of another type than the signature's
+    with unchecked():
+        y, claims = run()
     y_exact, _ = case.point.run(case.met, {})
     pairs = [("y", y, _floats(y_exact))]
     for name in task.judged:

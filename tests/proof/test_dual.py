@@ -129,6 +129,11 @@ def test_an_upstream_of_ones_hides_batch_normalisation():
             ValueError,
             r"along has z: \(2,\), expected directions",
         ),
+        (
+            {"z": [0], "along": {"z": [1]}, "dy": [1, 2]},
+            ValueError,
+            r"dy has shape \(2,\), expected",
+        ),
         ({"z": [0], "along": {"w": [1]}}, ValueError, "along has w: there is no such input"),
         ({"z": [1 / 3], "along": {"z": [1]}}, TypeError, "0.333"),
         ({"along": {}}, TypeError, "z is not given: forward takes z"),

@@ -345,6 +345,22 @@ def test_a_backward_of_a_decorated_layer_may_return_a_wrong_shape():
     assert [v.status for v in report] == ["proven", "shape error", "proven"]
 
 
+def test_a_signature_that_refuses_the_upstream_gradient_is_not_proven():
+    @shaped
+    def backward(
+        dy: Shaped[Array, "C_out N"], x: Shaped[Array, "N C_in"], W: Shaped[Array, "C_out C_in"]
+    ):
+        return dy @ W, dy.T @ x, dy.sum(axis=0)
+
+    report = prove(linear.forward, backward)
+    assert [v.status for v in report] == ["undecided"] * 3
+    assert report["dx"].reason == (
+        ": called with floats, it raises ShapeError: "
+        "test_prover.test_a_signature_that_refuses_the_upstream_gradient_is_not_proven.<locals>."
+        "backward: x has shape (3, 2), expected (N, C_in): axis 0 is 3, but dy has N = 4"
+    )
+
+
 def changes_dy(dy, x):
     dy *= 2 * x
     return dy
