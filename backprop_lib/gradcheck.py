@@ -13,6 +13,7 @@ import numpy as np
 from backprop_lib.layer import Layer
 from backprop_lib.shapes import written
 
+TOLERANCE = 1e-6
 UNIT_ROUNDOFF = float(np.finfo(np.float64).eps) / 2
 STEP = UNIT_ROUNDOFF ** (1 / 3)
 """The step h, about 5e-6, relative to max(1, |x|).
@@ -71,7 +72,7 @@ def gradcheck(
     const: Mapping[str, Any] | None = None,
     dy: np.ndarray | None = None,
     method: Literal["entries", "direction"] = "entries",
-    tol: float = 1e-6,
+    tol: float = TOLERANCE,
     rng: int | np.random.Generator = 0,
     **inputs: np.ndarray,
 ) -> GradcheckReport:
@@ -157,6 +158,23 @@ def gradcheck(
             for name in names
         )
     )
+
+
+def compare_along_direction(
+    name: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    dy: np.ndarray,
+    output: Callable[..., np.ndarray],
+    claim: np.ndarray,
+    generator: np.random.Generator,
+) -> Comparison:
+    """Hold the claimed gradient of one input against a slope along a random direction.
+
+    ``output(name=moved)`` is y where this input has moved; y is its value at x.
+    """
+    steps = _steps(x, "direction", generator)
+    return _Slopes(name, x, y, dy, output).compare(claim, steps, TOLERANCE)
 
 
 def _as_float64(name: str, value: Any) -> np.ndarray:

@@ -17,6 +17,7 @@ equal. If `a - b` is zero, then a and b are equal for all sizes and all values a
 defined. The converse does not hold: not every identity is found.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -109,27 +110,27 @@ def _label(place: Place, labels: Labels) -> Key:
     return (3, place.name, *(_label(part, labels) for part in place.at))
 
 
-class Atom:
+class Atom(ABC):
     """A factor that is not split further. Atoms are equal if their keys are."""
 
     rank: int
 
-    @cached_property
+    @property
+    @abstractmethod
     def free(self) -> frozenset[Index]:
         """The indices that are not summed within."""
-        raise NotImplementedError
 
+    @abstractmethod
     def key(self, labels: Labels = NO_LABELS) -> Key:
         """Return what two atoms of the same meaning have in common."""
-        raise NotImplementedError
 
+    @abstractmethod
     def moved(self, to: Mapping[Index, Place]) -> "Formula":
         """Replace indices."""
-        raise NotImplementedError
 
+    @abstractmethod
     def derivative(self, by: "Entry") -> "Formula":
         """Differentiate by an entry of an array."""
-        raise NotImplementedError
 
     @cached_property
     def _key(self) -> Key:
@@ -473,17 +474,9 @@ class Formula:
         ((term, coefficient), *more) = self.terms.items()
         return None if more or term.powers else coefficient
 
-    def only(self) -> tuple[Product, Fraction] | None:
-        """Return the one product and its coefficient, or None if there are none or more."""
-        if len(self.terms) != 1:
-            return None
-        ((term, coefficient),) = self.terms.items()
-        return term, coefficient
-
     def as_entry(self) -> Entry | None:
         """Return the entry that this formula is, or None if it is something else."""
-        single = self.only()
-        atom = next(iter(single[0].powers), None) if single else None
+        atom = next((atom for term in self.terms for atom in term.powers), None)
         return atom if isinstance(atom, Entry) and self == of(atom) else None
 
     def atoms(self) -> Iterator[Atom]:

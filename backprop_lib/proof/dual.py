@@ -17,12 +17,11 @@ import sympy as sp
 from backprop_lib.layer import Layer
 from backprop_lib.proof.refusal import (
     NotFollowedError,
-    decimal,
     errors_of_the_code,
     followed,
     fraction,
 )
-from backprop_lib.proof.scalar import Exact, expression, filled, number_sign
+from backprop_lib.proof.scalar import Exact, exact_constant, expression, filled, number_sign
 from backprop_lib.shapes import unchecked
 
 ZERO = sp.Integer(0)
@@ -141,7 +140,10 @@ class Point:
         moving = {
             name: duals(value, direction.get(name), met) for name, value in self.inputs.items()
         }
-        const = {name: constant(value, met) for name, value in self.const.items()}
+        const = {
+            name: exact_constant(value, lambda number: Dual(number, ZERO, met, constant=True))
+            for name, value in self.const.items()
+        }
         with unchecked():
             return followed("forward", met, lambda: self.layer.run_forward({**moving, **const}))
 
@@ -230,17 +232,6 @@ def exact_array(values: Any) -> np.ndarray:
     """Return an array of SymPy numbers."""
     array = np.array(values, dtype=object) if not isinstance(values, np.ndarray) else values
     return filled(array.shape, (expression(entry) for entry in array.flat))
-
-
-def constant(value: Any, met: Met) -> Any:
-    """Return an argument that is no input, exact if it is a float or an array of floats."""
-    if isinstance(value, sp.Expr):
-        return Dual(value, ZERO, met, constant=True)
-    if isinstance(value, float | np.floating):
-        return Dual(expression(decimal(float(value))), ZERO, met, constant=True)
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        return filled(value.shape, (constant(float(entry), met) for entry in value.flat))
-    return value
 
 
 def duals(values: np.ndarray, direction: np.ndarray | None, met: Met) -> np.ndarray:

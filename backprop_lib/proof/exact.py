@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from backprop_lib.proof.refusal import NotFollowedError, decimal, followed
-from backprop_lib.proof.scalar import Branch, Scalar, branches, expression, filled
+from backprop_lib.proof.refusal import NotFollowedError, followed
+from backprop_lib.proof.scalar import Branch, Scalar, branches, exact_constant, expression, filled
 from backprop_lib.proof.task import Task
 from backprop_lib.shapes import unchecked, written
 
@@ -48,7 +48,10 @@ def _on_branch(
     task: Task, sizes: Mapping[str, int], branch: Branch, judged: Mapping[str, str]
 ) -> dict[str, str]:
     inputs = {name: _symbols(name, task.shape_of(name, sizes), branch) for name in task.shapes}
-    const = {name: _constant(value, branch) for name, value in task.const.items()}
+    const = {
+        name: exact_constant(value, lambda number: Scalar(number, branch))
+        for name, value in task.const.items()
+    }
     copies = {name: array.copy() for name, array in inputs.items()}
     with unchecked():
         y, cache = followed("forward", branch, lambda: task.layer.run_forward({**copies, **const}))
@@ -118,16 +121,6 @@ def _symbols(name: str, shape: Sequence[int], branch: Branch) -> np.ndarray:
         # The branch remembers answers by expression, so the symbols are the same in every run.
         array[index] = Scalar(sp.Symbol(f"{name}{list(index)}", real=True), branch)
     return array
-
-
-def _constant(value: Any, branch: Branch) -> Any:
-    if isinstance(value, sp.Expr):
-        return Scalar(expression(value), branch)
-    if isinstance(value, float | np.floating):
-        return Scalar(expression(decimal(float(value))), branch)
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        return filled(value.shape, (_constant(float(entry), branch) for entry in value.flat))
-    return value
 
 
 def _expressions(array: np.ndarray) -> np.ndarray:

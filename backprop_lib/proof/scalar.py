@@ -6,13 +6,13 @@ with its slope.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 import sympy as sp
 
-from backprop_lib.proof.refusal import NotFollowedError, fraction
+from backprop_lib.proof.refusal import NotFollowedError, decimal, fraction
 
 DIGITS = 30
 """To how many digits a number is computed, to be sure of its sign."""
@@ -40,6 +40,20 @@ def filled(shape: Sequence[int], entries: Iterable[Any]) -> np.ndarray:
     for index, entry in zip(np.ndindex(array.shape), entries, strict=True):
         array[index] = entry
     return array
+
+
+def exact_constant(value: Any, number: Callable[[sp.Expr], "Exact"]) -> Any:
+    """Return an argument that is no input, its floats as the decimals that they are written as.
+
+    `number` makes a number of the engine's kind; what is no real number stays as it is.
+    """
+    if isinstance(value, sp.Expr):
+        return number(expression(value))
+    if isinstance(value, float | np.floating):
+        return number(expression(decimal(float(value))))
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return filled(value.shape, (exact_constant(float(e), number) for e in value.flat))
+    return value
 
 
 def number_sign(value: sp.Expr) -> int | None:

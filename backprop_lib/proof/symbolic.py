@@ -146,7 +146,24 @@ class Size:
         return "·".join(map(str, self.parts)) or "1"
 
 
-class SymbolicArray(NDArrayOperatorsMixin):
+class HasAxes:
+    """What has a shape: one axis after the other."""
+
+    run: Run
+    axes: tuple[Axis, ...]
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The sizes, known or symbolic."""
+        return tuple(size_along(self.run, axis) for axis in self.axes)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.axes)
+
+
+class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     """An array of symbolic shape, known by the formula of its entry."""
 
     __array_priority__ = 1000.0  # before object arrays of NumPy
@@ -170,16 +187,6 @@ class SymbolicArray(NDArrayOperatorsMixin):
         self._memory.add(self)
 
     # What NumPy's arrays tell of themselves.
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        """The sizes, known or symbolic."""
-        return tuple(size_along(self.run, axis) for axis in self.axes)
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.axes)
-
     @property
     def size(self) -> Any:
         """The number of entries."""
@@ -340,23 +347,13 @@ class SymbolicArray(NDArrayOperatorsMixin):
         return f"{shape_written(self)}: {self.formula!r}"
 
 
-class PlaceArray:
+class PlaceArray(HasAxes):
     """What argmax returns: for each entry a place along the axis that was searched."""
 
     def __init__(self, run: Run, axes: Iterable[Axis], place: Place):
         self.run = run
         self.axes = tuple(axes)
         self.place = place
-
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        """The sizes, known or symbolic."""
-        return tuple(size_along(self.run, axis) for axis in self.axes)
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.axes)
 
     def __getitem__(self, key: Any) -> "PlaceArray":
         axes, fixed = _indexed(self.run, self.axes, key)

@@ -3,6 +3,7 @@
 Long parts are given a letter and written out once, after "where".
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -123,7 +124,7 @@ def gradient_name(name: str) -> str:
 
 
 @dataclass
-class _Style:
+class _Style(ABC):
     """How the parts of a formula look; the subclasses say it for text and for LaTeX."""
 
     formula: Formula
@@ -265,35 +266,45 @@ class _Style:
         return f"({self.sum(u, names)})"
 
     # what the two styles do differently
+    @abstractmethod
     def name(self, name: str) -> str:
-        raise NotImplementedError
+        """Write the name of an array or a size."""
 
+    @abstractmethod
     def indexed(self, name: str, places: Sequence[str]) -> str:
-        raise NotImplementedError
+        """Write a name with its indices."""
 
+    @abstractmethod
     def power(self, text: str, exponent: int | str) -> str:
-        raise NotImplementedError
+        """Write a power."""
 
+    @abstractmethod
     def joined(self, above: list[str], sums: list[str], below: list[str]) -> str:
-        raise NotImplementedError
+        """Write a product: factors, sums, and what it is divided by."""
 
+    @abstractmethod
     def summed(self, indices: list[str], text: str) -> str:
-        raise NotImplementedError
+        """Write a sum over indices."""
 
+    @abstractmethod
     def delta(self, a: str, b: str) -> str:
-        raise NotImplementedError
+        """Write Kronecker's delta."""
 
+    @abstractmethod
     def step(self, text: str) -> str:
-        raise NotImplementedError
+        """Write a comparison with 0."""
 
+    @abstractmethod
     def exp(self, text: str) -> str:
-        raise NotImplementedError
+        """Write an exponential."""
 
+    @abstractmethod
     def log(self, text: str) -> str:
-        raise NotImplementedError
+        """Write a logarithm."""
 
+    @abstractmethod
     def definitions(self) -> str:
-        raise NotImplementedError
+        """Write what the letters stand for."""
 
 
 class _Plain(_Style):

@@ -559,9 +559,8 @@ def test_attacks(name):
 
 def test_axes_merged_in_another_order_are_wrong_and_no_shape_error():
     report = prove(conv1d.forward, merged_in_another_order)
-    assert [v.status for v in report] == ["proven", "refuted", "proven"] or [
-        v.status for v in report
-    ] == ["undecided", "refuted", "undecided"]
+    assert [v.status for v in report] == ["undecided", "refuted", "undecided"]
+    assert "axes that were merged in different orders" in report["dx"].reason
 
 
 def test_three_coordinates_may_be_written_out():
@@ -603,6 +602,18 @@ def test_an_array_in_const_needs_sizes():
 def test_what_only_floats_can_run_is_measured():
     report = prove(square, not_copied, x="N C")
     assert "at N = 3, C = 2: WRONG by slopes measured with floats" in repr(report)
+
+
+def test_measured_slopes_see_small_gradients_too():
+    """Exact numbers do not follow astype; an absolute tolerance would let the factor 2 pass."""
+
+    def forward(x):
+        return x.astype(float) / 10**9, ()
+
+    task = Task.of_backward(Layer(forward, lambda dy: 2 * dy / 10**9), {"x": "N C"}, {})
+    assert prover._check(task, {"N": 3, "C": 2}).measured == {"x": "differs"}
+    task = Task.of_backward(Layer(forward, lambda dy: dy / 10**9), {"x": "N C"}, {})
+    assert prover._check(task, {"N": 3, "C": 2}).measured == {"x": "agrees"}
 
 
 def test_a_random_forward_is_named():

@@ -115,10 +115,7 @@ def test_names_are_escaped(name, written):
 
 def test_indices_are_named_after_their_axes():
     assert letters(["N", "C_in", "L"]) == ["n", "i", "l"]
-    assert (
-        letters(["C", "C_2", "C", 3, 3]) == ["c", "j", "c'", "k", "j'"]
-        or len(set(letters(["C", "C_2", "C", 3, 3]))) == 5
-    )
+    assert letters(["C", "C_2", "C", 3, 3]) == ["c", "j", "c'", "k", "j'"]
 
 
 def test_every_kind_of_factor_is_written():
