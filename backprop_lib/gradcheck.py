@@ -16,7 +16,7 @@ from backprop_lib.shapes import written
 TOLERANCE = 1e-6
 UNIT_ROUNDOFF = float(np.finfo(np.float64).eps) / 2
 STEP = UNIT_ROUNDOFF ** (1 / 3)
-"""The step h, about 5e-6, relative to max(1, |x|).
+"""The step h, about 5e-6, relative to ``max(1, abs(x))``.
 
 A central difference is off by about h² f‴/6, because it ignores the third derivative, and by
 about u f/h, because f is rounded to the unit roundoff u. If f and its derivatives are of one
@@ -41,7 +41,7 @@ class Comparison:
     agrees: bool
     verdict: str
     error: float
-    """Largest |claimed − measured|, relative to the largest slope of this input."""
+    """Largest distance of claimed and measured, relative to the largest slope of this input."""
     evaluations: int
     """How often forward was evaluated for this input."""
 
@@ -84,7 +84,7 @@ def gradcheck(
     Parameters
     ----------
     layer, backward
-        A module with `forward` and `backward`, or the two functions.
+        A module with ``forward`` and ``backward``, or the two functions.
     const : dict, optional
         Arguments of forward that have no gradient, such as eps.
     dy : array of y's shape, optional
@@ -105,7 +105,7 @@ def gradcheck(
     -------
     GradcheckReport
         True if all agree. An input does not agree if its slopes differ from the claim, cannot
-        be measured to `tol`, or do not exist, at a kink or a tie. ``errors`` holds the relative
+        be measured to ``tol``, or do not exist, at a kink or a tie. ``errors`` holds the relative
         error of each input.
 
     Raises
@@ -207,7 +207,7 @@ def _as_upstream(dy: Any, y: np.ndarray) -> np.ndarray:
 
 
 Step = Callable[[], np.ndarray]
-"""Makes the array of a step when it is needed: one of the input's size for every entry is much."""
+"""Makes the array of a step when it is needed; one of the input's size for every entry is much."""
 
 
 def _steps(

@@ -22,12 +22,12 @@ class Layer:
 
     @classmethod
     def of(cls, layer: Any, backward: Callable[..., Any] | None = None) -> "Layer":
-        """Take a module or object with `forward` and `backward`, or the two functions.
+        """Take a module or object with ``forward`` and ``backward``, or the two functions.
 
         Raises
         ------
         TypeError
-            If `layer` is neither.
+            If ``layer`` is neither.
         """
         if backward is None:
             given = f"layer is {layer!r}, without a backward"

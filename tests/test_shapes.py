@@ -8,7 +8,16 @@ import pytest
 import sympy as sp
 
 from backprop_lib.layers import linear
-from backprop_lib.shapes import Array, Shaped, ShapeError, shape_table, shaped, written
+from backprop_lib.shapes import (
+    Array,
+    Constant,
+    Labels,
+    Shaped,
+    ShapeError,
+    shape_table,
+    shaped,
+    written,
+)
 
 
 @shaped
@@ -173,3 +182,87 @@ def test_shapes_are_written_as_python_writes_them():
     assert written(["N", "C"]) == "(N, C)"
     assert written((3,)) == str((3,))
     assert written(()) == "()"
+
+
+@shaped(nonempty=("C", "*L"), labels={"t": "C"})
+def labelled(
+    x: Shaped[Array, "N C *L"], mask: Shaped[Constant, "C"], t: Shaped[Labels, "N"], s: int = 1
+) -> Shaped[Array, "N"]:
+    return x.sum(axis=tuple(range(1, x.ndim))) * mask.sum() * s
+
+
+X, MASK, T = np.ones((2, 3)), np.ones(3), np.array([0, 2])
+
+
+def test_constants_and_labels_are_in_the_shape_table():
+    assert shape_table(labelled) == {"x": "N C *L", "mask": "const C", "t": "N < C"}
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8])
+def test_labels_are_integers_of_any_size(dtype):
+    assert labelled(X, MASK, T.astype(dtype)).shape == (2,)
+    assert labelled(X, mask=MASK, t=T.astype(dtype), s=2).shape == (2,)
+    assert labelled(X[:0], MASK, T[:0].astype(dtype)).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (
+            (X, MASK, np.array([0, 3])),
+            ValueError,
+            "labelled: t[1] is 3, expected a label from 0 to 2: x has C = 3",
+        ),
+        (
+            (X, MASK, np.array([-1, 3])),
+            ValueError,
+            "labelled: t[0] is -1, expected a label from 0 to 2: x has C = 3",
+        ),
+        (
+            (X, MASK, np.array([0.0, 1.0])),
+            TypeError,
+            "labelled: expected t to be integers of shape (N,): it holds float64",
+        ),
+        (
+            (X, MASK, [0, 1]),
+            TypeError,
+            "labelled: expected t to be integers of shape (N,): it is a list, not a NumPy array",
+        ),
+        (
+            (X, MASK, np.array([0, 1, 2])),
+            ShapeError,
+            "labelled: t has shape (3,), expected (N,): axis 0 is 3, but x has N = 2",
+        ),
+        (
+            (X, MASK.astype(int), T),
+            TypeError,
+            "labelled: expected mask to be floats of shape (C,): it holds int64; "
+            "mask.astype(float) makes floats of it",
+        ),
+        (
+            (X[:, :0], MASK[:0], T),
+            ShapeError,
+            "labelled: x has shape (2, 0), expected (N, C, *L) with C at least 1",
+        ),
+        (
+            (np.ones((2, 3, 4, 0)), MASK, T),
+            ShapeError,
+            "labelled: x has shape (2, 3, 4, 0), expected (N, C, *L) with L at least 1",
+        ),
+    ],
+)
+def test_what_is_out_of_range_is_named(arguments, error, message):
+    with pytest.raises(error) as raised:
+        labelled(*arguments)
+    assert str(raised.value).endswith(message)
+
+
+def test_a_missing_argument_is_pythons_own_error():
+    with pytest.raises(TypeError, match="missing a required argument: 't'"):
+        labelled(X, MASK)
+
+
+def test_a_whole_number_is_a_float_too():
+    assert pooled(np.ones((2, 3)), scale=2).sum() == 12
+    with pytest.raises(Exception, match="scale"):
+        pooled(np.ones((2, 3)), scale="2")

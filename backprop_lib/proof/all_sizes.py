@@ -6,10 +6,11 @@ from itertools import product
 from typing import Any
 
 from backprop_lib.proof import calculus, numpy_functions  # noqa: F401  what is followed
-from backprop_lib.proof.calculus import Entry, Formula, Index, Place
+from backprop_lib.proof.calculus import Entry, Formula, Index, Pick, Place
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, decimal, followed
 from backprop_lib.proof.symbolic import (
     LostArray,
+    PlaceArray,
     Run,
     Size,
     SymbolicArray,
@@ -62,13 +63,26 @@ def findings(task: Task, *, values: bool = False) -> dict[str, Finding]:
 def computed(task: Task) -> SymbolicArray:
     """Return y as forward computes it, for all sizes."""
     run = Run()
-    inputs = {name: run.array(name, task.axes_of(name)) for name in task.shapes}
     with unchecked():
-        return _forward(task, run, inputs, values=False)[0]
+        return _forward(task, run, _arrays(task, run), values=False)[0]
+
+
+def _arrays(task: Task, run: Run) -> dict[str, SymbolicArray | PlaceArray]:
+    """Return an array of symbols for every array that forward takes."""
+    arrays: dict[str, SymbolicArray | PlaceArray] = {}
+    for name in task.shapes:
+        symbols = run.array(name, task.axes_of(name))
+        arrays[name] = symbols
+        if name in task.labels:
+            at = tuple(axis[0] if axis else 0 for axis in symbols.axes)
+            axis = task.labels[name]
+            arrays[name] = PlaceArray(run, symbols.axes, 0 if axis == 1 else Pick(name, axis, at))
+            run.taken.add(name)
+    return arrays
 
 
 def _forward(
-    task: Task, run: Run, inputs: Mapping[str, SymbolicArray], *, values: bool
+    task: Task, run: Run, inputs: Mapping[str, Any], *, values: bool
 ) -> tuple[SymbolicArray, Any]:
     const = {name: _constant(run, name, value, values) for name, value in task.const.items()}
     copies = {name: array.copy() for name, array in inputs.items()}
@@ -81,7 +95,7 @@ def _forward(
 
 
 def _findings(task: Task, run: Run, values: bool) -> dict[str, Finding]:
-    inputs = {name: run.array(name, task.axes_of(name)) for name in task.shapes}
+    inputs = _arrays(task, run)
     y, cache = _forward(task, run, inputs, values=values)
     output = SymbolicArray(run, y.axes, y.formula)  # backward may write into y
     places: list[Place] = []
@@ -94,7 +108,7 @@ def _findings(task: Task, run: Run, values: bool) -> dict[str, Finding]:
     if run.lost and not any(isinstance(claim, LostArray) for claim in claims.values()):
         raise NotFollowedError(f"drops a result whose shapes do not fit: {run.lost}")
     return {
-        name: _finding(run, task, name, inputs[name], output, upstream, claim)
+        name: _finding(run, task, name, as_array(run, inputs[name]), output, upstream, claim)
         for name, claim in claims.items()
     }
 
@@ -136,7 +150,7 @@ def _finding(
         difference.moved(dict(zip(known, values, strict=True))).terms
         for values in product(*known.values())
     )
-    if y.formula.looks_up or array.formula.looks_up:
+    if (y.formula.looked_up | array.formula.looked_up) - set(task.labels):
         where += tuple(run.searched)
     return Finding(equal=equal, true=closed, where=where)
 

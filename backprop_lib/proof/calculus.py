@@ -490,10 +490,10 @@ class Formula:
                     yield from atom.u.atoms()
 
     @property
-    def looks_up(self) -> bool:
-        """Whether some index is one that was looked up."""
-        return any(
-            isinstance(place, Pick)
+    def looked_up(self) -> set[str]:
+        """The names of the arrays in which indices were looked up."""
+        return {
+            place.name
             for atom in self.atoms()
             for place in (
                 atom.at
@@ -502,7 +502,8 @@ class Formula:
                 if isinstance(atom, Delta)
                 else ()
             )
-        )
+            if isinstance(place, Pick)
+        }
 
     def __repr__(self) -> str:
         from backprop_lib.proof.writing import plain

@@ -215,7 +215,7 @@ def slopes(
             )
     Layer(forward, forward).inputs(arrays, const or {})
     direction = {name: exact_array(value) for name, value in along.items()}
-    back = {name: -value for name, value in direction.items()}
+    back = {name: exact_array(-value) for name, value in direction.items()}
     with errors_of_the_code():
         point = Point(forward, arrays, const or {})
         if np.ndim(dy) and np.shape(dy) != point.shape:

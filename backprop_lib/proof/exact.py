@@ -9,7 +9,9 @@ Where the code compares numbers, it is run once for each way in which the compar
 out, and the identity is shown on every one of these branches.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ from backprop_lib.shapes import unchecked, written
 
 MOST_OPERATIONS = 3000
 """So many operations a formula may have to be compared with 0, and no more."""
+MOST_LABELLINGS = 100
+"""So many ways to label there may be."""
 
 
 def unproven(task: Task, sizes: Mapping[str, int]) -> tuple[dict[str, str], int]:
@@ -33,21 +37,47 @@ def unproven(task: Task, sizes: Mapping[str, int]) -> tuple[dict[str, str], int]
         For every gradient "" if it is proven, "differs" if the difference was not found to be
         zero on some branch, "not answered yet", or how its shape is wrong.
     int
-        The number of branches.
+        The number of branches, over all ways to label if there are labels.
     """
     judged: dict[str, str] = {}
     number = 0
-    for branch in branches():
-        number += 1
-        for name, result in _on_branch(task, sizes, branch, judged).items():
-            judged[name] = judged.get(name) or result
+    for labels in _all_labels(task, sizes):
+        for branch in branches():
+            number += 1
+            for name, result in _on_branch(task, sizes, labels, branch, judged).items():
+                judged[name] = judged.get(name) or result
     return judged, number
 
 
+def _all_labels(task: Task, sizes: Mapping[str, int]) -> Iterator[dict[str, np.ndarray]]:
+    """Yield the labels in every way in which they may be given."""
+    shapes = {name: task.shape_of(name, sizes) for name in task.labels}
+    ranges = [
+        range(task.number_of_labels(name, sizes))
+        for name, shape in shapes.items()
+        for _ in range(math.prod(shape))
+    ]
+    if math.prod(map(len, ranges)) > MOST_LABELLINGS:
+        raise NotFollowedError("there are too many ways to label so much; choose smaller sizes")
+    for values in product(*ranges):
+        left = iter(values)
+        yield {
+            name: np.fromiter(islice(left, math.prod(shape)), int).reshape(shape)
+            for name, shape in shapes.items()
+        }
+
+
 def _on_branch(
-    task: Task, sizes: Mapping[str, int], branch: Branch, judged: Mapping[str, str]
+    task: Task,
+    sizes: Mapping[str, int],
+    labels: Mapping[str, np.ndarray],
+    branch: Branch,
+    judged: Mapping[str, str],
 ) -> dict[str, str]:
-    inputs = {name: _symbols(name, task.shape_of(name, sizes), branch) for name in task.shapes}
+    inputs = {
+        name: labels[name] if name in labels else _symbols(name, task.shape_of(name, sizes), branch)
+        for name in task.shapes
+    }
     const = {
         name: exact_constant(value, lambda number: Scalar(number, branch))
         for name, value in task.const.items()
@@ -95,20 +125,21 @@ def _vanishes(difference: sp.Expr) -> bool:
     powers = [p for p in expanded.atoms(sp.Pow) if not _is_whole(p.exp) and not p.base.is_number]
     bases = {p.base for p in powers if (2 * p.exp).is_Integer}
     # a base that stands inside of another one comes after it
-    for u in sorted(bases, key=lambda base: (-base.count_ops(), sp.default_sort_key(base))):
-        rho = sp.Dummy("rho", positive=True)
-        written = expanded.replace(
-            lambda e, u=u: isinstance(e, sp.Pow) and e.base == u and (2 * e.exp).is_Integer,
-            lambda e, rho=rho: rho ** (-2 * e.exp),
-        )
-        parts = sp.collect(sp.expand(written), rho, evaluate=False)
-        exponents = {part: part.as_base_exp()[1] if part.has(rho) else 0 for part in parts}
-        most = max(int(e) // 2 for e in exponents.values())
-        left = [sp.Integer(0), sp.Integer(0)]
-        for part, e in exponents.items():
-            left[int(e) % 2] += parts[part] * u ** (most - int(e) // 2)
-        return all(_vanishes(half) for half in left)
-    return bool(sp.cancel(sp.powsimp(sp.together(expanded))) == 0)
+    if not bases:
+        return bool(sp.cancel(sp.powsimp(sp.together(expanded))) == 0)
+    u = min(bases, key=lambda base: (-base.count_ops(), sp.default_sort_key(base)))
+    rho = sp.Dummy("rho", positive=True)
+    in_rho = expanded.replace(
+        lambda e: isinstance(e, sp.Pow) and e.base == u and (2 * e.exp).is_Integer,
+        lambda e: rho ** (-2 * e.exp),
+    )
+    parts = sp.collect(sp.expand(in_rho), rho, evaluate=False)
+    exponents = {part: part.as_base_exp()[1] if part.has(rho) else 0 for part in parts}
+    most = max(int(e) // 2 for e in exponents.values())
+    left = [sp.Integer(0), sp.Integer(0)]
+    for part, e in exponents.items():
+        left[int(e) % 2] += parts[part] * u ** (most - int(e) // 2)
+    return all(_vanishes(half) for half in left)
 
 
 def _is_whole(exponent: sp.Expr) -> bool:

@@ -98,7 +98,7 @@ def grad(expression: Any, entry: sp.Indexed) -> Formula:
     RangeError, CalculusError
         As `read`.
     TypeError
-        If `entry` is no entry.
+        If ``entry`` is no entry.
     """
     formula, at = _read_all(expression, entry)
     atom = at.as_entry()

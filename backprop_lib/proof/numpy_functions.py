@@ -22,6 +22,7 @@ from backprop_lib.proof.symbolic import (
     UFUNCS,
     Axis,
     PlaceArray,
+    Run,
     Size,
     SymbolicArray,
     aligned,
@@ -443,6 +444,31 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> SymbolicArray:
     return SymbolicArray(a.run, fresh_axes(a.axes), value.formula, kind=kind)
 
 
+def _eye(
+    run: Run,
+    N: Any,
+    M: Any = None,
+    k: Any = 0,
+    dtype: Any = float,
+    order: Any = "C",
+    device: Any = None,
+) -> SymbolicArray:
+    """Model np.eye(N, M, dtype=..., like=an array); without like, NumPy asks for numbers."""
+    if k != 0 or order != "C" or device is not None:
+        run.refuse("calls np.eye with more than sizes and a type")
+    if np.dtype(dtype).kind not in "fO":
+        run.refuse(f"asks for an identity of {dtype}; use np.eye(N, dtype=x.dtype, like=x)")
+    sizes = {
+        size.parts if isinstance(size, Size) else (size,) for size in (N, N if M is None else M)
+    }
+    parts = sizes.pop()
+    if sizes or len(parts) != 1 or not isinstance(parts[0], str | int):
+        run.refuse("calls np.eye for something else than the size of one axis")
+    square = run.array("", (*parts, *parts))
+    places = [axis[0] if axis else 0 for axis in square.axes]
+    return SymbolicArray(run, square.axes, calculus.delta(*places))
+
+
 def _copy(a: Any) -> Any:
     return a.copy()
 
@@ -450,7 +476,7 @@ def _copy(a: Any) -> Any:
 def _along(arr: SymbolicArray, indices: Any, axis: Any) -> tuple[Index | None, Place]:
     """Check the arguments of take_along_axis; return the searched index and the place."""
     if not isinstance(indices, PlaceArray):
-        arr.run.refuse("looks up entries at indices that are not from argmax")
+        arr.run.refuse("looks up entries at indices that are neither from argmax nor labels")
     (at,) = axes_of(arr, axis)
     if indices.ndim != arr.ndim or indices.axes[at]:
         have, want = axes_written(arr.run, indices.axes), shape_written(arr)
@@ -557,6 +583,7 @@ FUNCTIONS |= {
     np.zeros_like: _like(ZERO),
     np.ones_like: _like(ONE),
     np.full_like: _full_like,
+    np.eye: _eye,
     np.copy: _copy,
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,

@@ -26,6 +26,7 @@ from backprop_lib.proof.witness import (
     Evaluated,
     MisfitError,
     evaluated,
+    random_labels,
     small_sizes,
     smallest_counterexample,
 )
@@ -61,8 +62,8 @@ def prove(
     Parameters
     ----------
     layer, backward
-        A module with `forward` and `backward`, or the two functions: ``forward(*inputs)`` returns
-        ``(y, cache)``, ``backward(dy, *cache)`` one gradient for each input.
+        A module with ``forward`` and ``backward``, or the two functions: ``forward(*inputs)``
+        returns ``(y, cache)``, ``backward(dy, *cache)`` one gradient for each input.
     const : dict, optional
         Arguments of forward that have no gradient. A float such as 1e-5 is left open at first, so
         that the proof holds for every value but special ones such as 0; and it is the decimal
@@ -75,7 +76,8 @@ def prove(
     **shapes : str
         The axes of each input, such as ``x="N C_in"``; not needed where forward's signature has
         them (see `backprop_lib.shapes`). A number is an axis of that size, "" no axis. Of
-        ``"N C *L"``, 0, 1 and 2 axes L are tried.
+        ``"N C *L"``, 0, 1 and 2 axes L are tried. ``mask="const N C"`` is an array of any numbers,
+        and ``t="N < C"`` one of labels, whole numbers from 0 to C - 1; they have no gradient.
 
     Returns
     -------
@@ -290,10 +292,10 @@ def _judged(
     if arrays and task.axes and sizes is None:
         raise ValueError(
             f"{arrays[0]} is an array in const, which fits some sizes only: name them in sizes, or "
-            f'name its axes, as in {arrays[0]}="C", and answer ... for its gradient'
+            f'leave its numbers open, and name its axes, as in {arrays[0]}="const C"'
         )
     is_fixed = bool(arrays) and sizes is not None
-    checked_sizes = dict(sizes or {}) if is_fixed else task.different_sizes(CHECKED_SIZES)
+    checked_sizes = dict(sizes or {}) if is_fixed else _sizes_that_run(task)
     checked = _check(task, checked_sizes)
     if checked.failed:  # one gradient's shapes may hide the others; where all are equal they fit
         equal_sizes = dict.fromkeys(task.axes, CHECKED_SIZES[0])
@@ -310,7 +312,9 @@ def _judged(
         found = findings(task, values=True)  # a constant of a special value, such as 0
     elif has_floats and not all(finding.equal for finding in found.values()):
         with_values = findings(task, values=True)
-        found = {n: with_values[n] if with_values[n].equal else f for n, f in found.items()}
+        found = {
+            n: with_values[n] if with_values[n].equal > f.equal else f for n, f in found.items()
+        }
     if checked.failed and all(finding.equal for finding in found.values()):
         raise DisagreementError(_disagreement(task.claimant, checked.failed, checked_sizes))
     verdicts = []
@@ -321,6 +325,20 @@ def _judged(
             verdict = _second_verdict(task, name, found[name], checked, checked_sizes, sizes)
         verdicts.append(verdict)
     return Report(tuple(verdicts))
+
+
+def _sizes_that_run(task: Task) -> dict[str, int]:
+    """Choose sizes for the random check: all different, and such that forward runs."""
+    choices = [task.different_sizes(chosen) for chosen in (CHECKED_SIZES, CHECKED_SIZES[::-1])]
+    for sizes in choices:
+        try:
+            next(evaluated(task, sizes, _rng(), 1), None)
+        except ValueError:  # a kernel that is longer than its input, for instance
+            continue
+        except (NotFollowedError, RuntimeError):
+            pass
+        return sizes
+    return choices[0]
 
 
 def _first_verdict(
@@ -417,11 +435,11 @@ def _measure(task: Task, sizes: Mapping[str, int], checked: _Checked) -> None:
     rng = _rng()
     states: dict[str, set[str]] = {name: set() for name in task.judged}
     for trial in range(MEASURED):
-        inputs: dict[str, np.ndarray] = {
-            name: rng.normal(size=task.shape_of(name, sizes)) for name in task.shapes
-        }
-        if trial % 2:
-            inputs = {name: np.abs(array) + 1 for name, array in inputs.items()}
+        labels = random_labels(task, sizes, rng)
+        inputs: dict[str, np.ndarray] = {}
+        for name in task.shapes:
+            drawn = rng.normal(size=task.shape_of(name, sizes))
+            inputs[name] = labels.get(name, np.abs(drawn) + 1 if trial % 2 else drawn)
         for name, state in _measured(task, inputs, rng, checked).items():
             states[name].add(state)
     for name, seen in states.items():
@@ -497,7 +515,7 @@ def _states(case: Evaluated, checked: _Checked) -> dict[str, str] | None:
 def _rounded(case: Evaluated, misfit: Mapping[str, str]) -> str:
     """Say where floats give something else than exact numbers, if they do."""
     task = case.task
-    inputs = {name: array.astype(float) for name, array in case.point.inputs.items()}
+    inputs = case.arguments(lambda array: array.astype(float))
 
     def run() -> tuple[np.ndarray, Mapping[str, Any]]:
         y, cache = task.layer.run_forward({**inputs, **task.const})

@@ -61,7 +61,7 @@ class Verdict:
     formula: ClosedForm | None = None
     """The true gradient, derived by the index calculus."""
     where: tuple[str, ...] = ()
-    """On which set of inputs it holds: what has to be so, apart from being defined."""
+    """On which set of inputs it holds, apart from being defined there."""
     notes: tuple[str, ...] = ()
     """What the other engines say."""
 
@@ -150,7 +150,7 @@ def _short(number: sp.Expr) -> str:
 def _short_latex(number: sp.Expr) -> str:
     if len(str(number)) > LONGEST_NUMBER:
         return rf"\approx {float(number):.6g}"
-    return str(sp.latex(number))
+    return str(sp.latex(sp.sympify(number)))  # a label is an integer of NumPy
 
 
 def _matrix(array: np.ndarray) -> str:

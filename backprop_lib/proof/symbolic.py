@@ -11,7 +11,7 @@ The functions are in `backprop_lib.proof.numpy_functions`; whatever is not there
 import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
-from itertools import zip_longest
+from itertools import count, zip_longest
 from typing import Any, NoReturn
 from weakref import WeakSet
 
@@ -48,6 +48,7 @@ class Run:
         self.constants: set[str] = set()
         self.compared: list[str] = []
         self.searched: list[str] = []
+        self.taken: set[str] = set()
         self._picks: dict[calculus.Key, str] = {}
 
     def refuse(self, reason: str) -> NoReturn:
@@ -65,7 +66,11 @@ class Run:
 
     def pick_name(self, key: calculus.Key) -> str:
         """Name the result of an argmax; the same array and axis have the same name."""
-        return self._picks.setdefault(key, "k" + "'" * len(self._picks))
+        if key not in self._picks:
+            names = ("k" + "'" * i for i in count())
+            self._picks[key] = next(name for name in names if name not in self.taken)
+            self.taken.add(self._picks[key])
+        return self._picks[key]
 
     def compares(self) -> None:
         """Note that numbers are compared: the gradient may not exist where they are equal."""
@@ -127,6 +132,8 @@ class Size:
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Size) and self.formula == other.formula:
             return True
+        if isinstance(other, int) and other < 1:
+            return False  # a proof is about sizes from 1 on
         self.run.refused = self.run.refused or f"asks whether the size {self} is {other}"
         return False
 
@@ -230,6 +237,8 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         function = FUNCTIONS.get(func)
         if function is None:
             self.run.refuse(_not_modelled(func.__name__))
+        if func is np.eye:  # called with like=self, which is no argument of its model
+            args = (self.run, *args)
         return _called(self.run, func.__name__, function, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
@@ -348,12 +357,20 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
 
 
 class PlaceArray(HasAxes):
-    """What argmax returns: for each entry a place along the axis that was searched."""
+    """Places along an axis, one for each entry: what argmax returns, or labels that are given."""
 
     def __init__(self, run: Run, axes: Iterable[Axis], place: Place):
         self.run = run
         self.axes = tuple(axes)
         self.place = place
+
+    def copy(self) -> "PlaceArray":
+        """Return itself: nothing can be written into it."""
+        return self
+
+    def same(self, other: "PlaceArray") -> bool:
+        """Say that nothing was written into it."""
+        return self is other
 
     def __getitem__(self, key: Any) -> "PlaceArray":
         axes, fixed = _indexed(self.run, self.axes, key)
@@ -560,7 +577,7 @@ def axes_of(array: SymbolicArray, axis: Any) -> list[int]:
     """Return axis numbers from NumPy's argument of that name."""
     if axis is None:
         return list(range(array.ndim))
-    numbers = list(axis) if isinstance(axis, tuple | list) else [axis]
+    numbers = list(axis) if isinstance(axis, tuple | list | np.ndarray) else [axis]
     for number in numbers:
         if not isinstance(number, int | np.integer) or not -array.ndim <= number < array.ndim:
             raise MismatchError(f"there is no axis {number} in {shape_written(array)}")

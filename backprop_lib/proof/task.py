@@ -12,7 +12,8 @@ from backprop_lib.layer import Layer, unchanged
 from backprop_lib.shapes import shape_table
 
 Claims = Callable[[Any, Mapping[str, Any], tuple[Any, ...]], Mapping[str, Any]]
-Axes = tuple[str | int, ...]
+Axis = str | int
+Axes = tuple[Axis, ...]
 
 MOST_VARIADIC = 2
 """An input of shape "N C *L" is judged with 0, 1 and 2 axes in the place of *L."""
@@ -24,7 +25,7 @@ class Task:
 
     layer: Layer
     shapes: Mapping[str, str]
-    """The axes of every input, in forward's order."""
+    """The axes of every array that forward takes, in its order."""
     const: Mapping[str, Any]
     judged: tuple[str, ...]
     """The inputs whose gradients are claimed."""
@@ -32,18 +33,21 @@ class Task:
     """From dy, the inputs and the cache to the claimed gradients."""
     claimant: str
     """Who is to blame if the claim cannot be computed."""
+    labels: Mapping[str, Axis]
+    """The arrays that hold places along an axis, and which axis that is."""
 
     @classmethod
     def of_backward(
         cls, layer: Layer, shapes: Mapping[str, str], const: Mapping[str, Any]
     ) -> "Task":
         """Judge all that a backward returns."""
-        own, arguments = _arguments(layer, shapes, const)
+        given = _arguments(layer, shapes, const)
+        names = given.differentiable
 
         def claims(dy: Any, inputs: Mapping[str, Any], cache: tuple[Any, ...]) -> Mapping[str, Any]:
-            return layer.run_backward(dy, cache, list(inputs))
+            return layer.run_backward(dy, cache, names)
 
-        return cls(layer, own, arguments, tuple(own), claims, "backward")
+        return cls(layer, given.axes, given.const, tuple(names), claims, "backward", given.labels)
 
     @classmethod
     def of_claim(
@@ -61,16 +65,18 @@ class Task:
         ValueError
             If there is no such input.
         """
-        own, arguments = _arguments(layer, shapes, const)
-        if wrt not in own:
-            raise ValueError(f"wrt is {wrt!r}, expected one of {', '.join(own)}")
+        arguments = _arguments(layer, shapes, const)
+        if wrt not in arguments.differentiable:
+            expected = ", ".join(arguments.differentiable)
+            raise ValueError(f"wrt is {wrt!r}, expected one of {expected}")
 
         def claims(dy: Any, inputs: Mapping[str, Any], cache: tuple[Any, ...]) -> Mapping[str, Any]:
             given = {name: array.copy() for name, array in inputs.items()}
             with unchanged("claim", {"dy": dy, **given}):
                 return {wrt: claim(dy, *given.values())}
 
-        return cls(layer, own, arguments, (wrt,), claims, f"d{wrt}")
+        axes, constants = arguments.axes, arguments.const
+        return cls(layer, axes, constants, (wrt,), claims, f"d{wrt}", arguments.labels)
 
     @property
     def upstream(self) -> str:
@@ -82,6 +88,7 @@ class Task:
     def axes(self) -> tuple[str, ...]:
         """The names of all sizes, in the order in which they occur."""
         names = [axis for axes in self.shapes.values() for axis in axes.split()]
+        names += [axis for axis in self.labels.values() if isinstance(axis, str)]
         return tuple(dict.fromkeys(name for name in names if not name.isdecimal()))
 
     def axes_of(self, name: str) -> Axes:
@@ -91,6 +98,11 @@ class Task:
     def shape_of(self, name: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """Return the shape of an input at given sizes."""
         return tuple(a if isinstance(a, int) else sizes[a] for a in self.axes_of(name))
+
+    def number_of_labels(self, name: str, sizes: Mapping[str, int]) -> int:
+        """Return how many different labels an array of labels may hold, at given sizes."""
+        axis = self.labels[name]
+        return axis if isinstance(axis, int) else sizes[axis]
 
     def spelled_out(self) -> list["Task"]:
         """Return a task for each number of axes that *L may stand for; itself if there is none."""
@@ -140,22 +152,29 @@ def _several(axis: str, number: int) -> list[str]:
     return [axis] if number == 1 else [f"{axis}_{i + 1}" for i in range(number)]
 
 
-def _arguments(
-    layer: Layer, shapes: Mapping[str, str], const: Mapping[str, Any]
-) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the shapes of the inputs in forward's order, and what is constant.
+@dataclass(frozen=True)
+class _Arguments:
+    """The arguments of forward, sorted by what they are."""
+
+    axes: dict[str, str]
+    const: dict[str, Any]
+    differentiable: list[str]
+    labels: dict[str, Axis]
+
+
+def _arguments(layer: Layer, shapes: Mapping[str, str], const: Mapping[str, Any]) -> _Arguments:
+    """Sort forward's arguments into arrays, constant arrays, labels, and what is constant.
 
     A parameter of forward that has no shape but a number by default is constant.
     """
-    for name, axes in shapes.items():
-        if not isinstance(axes, str):
+    for name, text in shapes.items():
+        if not isinstance(text, str):
             raise TypeError(
-                f'{name} is {axes!r}, expected its axes, as in {name}="N C_in"; '
-                "what is no input belongs into const"
+                f'{name} is {text!r}, expected its axes, as in {name}="N C_in"; '
+                "what is no array belongs into const"
             )
-        _check_axes(name, axes)
     table = {**shape_table(layer.forward), **shapes}
-    table = {name: axes for name, axes in table.items() if name not in const}
+    table = {name: text for name, text in table.items() if name not in const}
     if not table:
         raise TypeError('no shapes: annotate forward, or name them, as in x="N C_in"')
     defaults = {
@@ -163,12 +182,31 @@ def _arguments(
         for name, parameter in inspect.signature(layer.forward).parameters.items()
         if name not in table and isinstance(parameter.default, int | float | np.number)
     }
-    arguments = {**defaults, **const}
-    return {name: table[name] for name in layer.inputs(table, arguments)}, arguments
+    found = _Arguments({}, {**defaults, **const}, [], {})
+    for name in layer.inputs(table, found.const):
+        text, is_labels, chosen_from = table[name].partition("<")
+        axes = text.split()
+        is_constant = axes[:1] == ["const"]
+        found.axes[name] = " ".join(axes[is_constant:])
+        _check_axes(name, found.axes[name].split())
+        if is_labels:
+            if len(chosen_from.split()) != 1 or "*" in chosen_from:
+                raise ValueError(
+                    f"{name} is {table[name]!r}, expected labels that choose from one axis, "
+                    f'as in {name}="N < C"'
+                )
+            _check_axes(name, chosen_from.split())
+            axis = chosen_from.strip()
+            found.labels[name] = int(axis) if axis.isdecimal() else axis
+        elif not is_constant:
+            found.differentiable.append(name)
+    if not found.differentiable:
+        raise TypeError(f"all of {', '.join(found.axes)} are constant: there is no gradient")
+    return found
 
 
-def _check_axes(name: str, axes: str) -> None:
-    for axis in axes.split():
+def _check_axes(name: str, axes: list[str]) -> None:
+    for axis in axes:
         if not (axis.removeprefix("*").isidentifier() or (axis.isdecimal() and int(axis) > 0)):
             raise ValueError(
                 f"{name} has the axis {axis!r}, expected names and positive numbers, "

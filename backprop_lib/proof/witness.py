@@ -4,7 +4,7 @@ Only such a point refutes: forward is defined there and has a gradient, and in o
 claimed number certainly is not the true one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
@@ -48,9 +48,18 @@ class Evaluated:
 
     def __init__(self, task: Task, inputs: Mapping[str, np.ndarray], dy: np.ndarray | None = None):
         self.task = task
-        self.point = Point(task.layer.forward, inputs, task.const)
+        self.labels = {name: inputs[name].astype(int) for name in task.labels}
+        exact = {name: array for name, array in inputs.items() if name not in self.labels}
+        self.point = Point(task.layer.forward, exact, {**task.const, **self.labels})
         self.met = Met()
         self.dy = dy if dy is not None else np.full(self.point.shape, sp.Integer(1))
+
+    def arguments(self, made: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the arrays that forward takes, in its order: numbers made over, and labels."""
+        return {
+            name: self.labels[name] if name in self.labels else made(self.point.inputs[name])
+            for name in self.task.shapes
+        }
 
     def claims(self) -> dict[str, Any]:
         """Return the claimed gradients, as they come."""
@@ -60,7 +69,7 @@ class Evaluated:
                 "forward computes something else each time it is run; pass its random numbers in"
             )
         upstream = duals(self.dy, None, self.met)
-        given = {name: duals(array, None, self.met) for name, array in self.point.inputs.items()}
+        given = self.arguments(lambda array: duals(array, None, self.met))
         try:
             with unchecked():
                 claimed = followed(
@@ -97,7 +106,7 @@ class Evaluated:
     def differs_along(self, name: str, claimed: np.ndarray, direction: np.ndarray) -> int | None:
         """Return the sign of claimed minus true slope in a direction.
 
-        It is 0 if no digit of the difference is found, and None if there is no difference.
+        It is 0 if no digit of the difference is found, and None if it has no value.
         """
         moves = exact_array(np.reshape(direction, claimed.shape))
         slope = self.point.slope({name: moves}, self.dy, self.met)
@@ -117,10 +126,21 @@ class Evaluated:
 def random_inputs(
     task: Task, sizes: Sizes, rng: np.random.Generator, smallest: int, largest: int
 ) -> dict[str, np.ndarray]:
-    """Draw whole numbers for every input, down to `smallest`."""
+    """Draw whole numbers for every input, down to `smallest`, and labels from all there are."""
+    labels = random_labels(task, sizes, rng)
     return {
-        name: exact_array(rng.integers(smallest, largest + 1, task.shape_of(name, sizes)))
+        name: labels[name]
+        if name in labels
+        else exact_array(rng.integers(smallest, largest + 1, task.shape_of(name, sizes)))
         for name in task.shapes
+    }
+
+
+def random_labels(task: Task, sizes: Sizes, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draw labels from all that there are."""
+    return {
+        name: rng.integers(task.number_of_labels(name, sizes), size=task.shape_of(name, sizes))
+        for name in task.labels
     }
 
 
@@ -205,15 +225,16 @@ def _simplest(
     task: Task, sizes: Sizes, case: Evaluated, name: str, entry: tuple[int, ...]
 ) -> Counterexample:
     """Replace numbers by simpler ones, as long as the claim stays wrong."""
-    arrays = {**case.point.inputs, "": case.dy}  # no input is called ""
+    arrays = {**case.arguments(np.copy), "": case.dy}  # no input is called ""
     for _ in range(2):
-        for array in arrays.values():
+        for argument, array in arrays.items():
+            number = task.number_of_labels(argument, sizes) if argument in task.labels else None
             for index in np.ndindex(array.shape):
-                for simple in SIMPLE:
+                for simple in SIMPLE if number is None else range(number):
                     old = array[index]
                     if old == simple:
                         break
-                    array[index] = sp.Integer(simple)
+                    array[index] = simple if argument in task.labels else sp.Integer(simple)
                     if _is_wrong(task, arrays, name, entry):
                         break
                     array[index] = old
@@ -221,7 +242,7 @@ def _simplest(
     best = _case(task, arrays)
     return Counterexample(
         dict(sizes),
-        {**best.point.inputs, task.upstream: best.dy},
+        {**best.arguments(np.copy), task.upstream: best.dy},
         entry,
         best.gradient(name),
         best.claim(name, best.claims()),

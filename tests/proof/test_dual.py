@@ -5,9 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sympy as sp
-from proof.fixtures import batchnorm1d
-from proof.fixtures import max as max_
 
+from backprop_lib.layers import batchnorm1d
+from backprop_lib.ops import max as max_
 from backprop_lib.proof import slopes
 from backprop_lib.proof.dual import Dual, Met, UndefinedError
 from backprop_lib.proof.refusal import NotFollowedError
@@ -147,3 +147,8 @@ def test_bad_points_and_directions_are_named(arguments, error, message):
 def test_a_point_without_a_slope_is_an_arithmetic_error():
     with pytest.raises(ArithmeticError, match="the slope of a root at 0"):
         slopes(lambda x: (np.sqrt(x), ()), x=[0], along={"x": [1]})
+
+
+def test_an_input_may_be_a_single_number():
+    assert slopes(lambda s: (s * s, (s,)), s=3, along={"s": 2}) == (12, 12)
+    assert slopes(lambda s: (np.maximum(s, 0), (s,)), s=0, along={"s": 1}) == (0, 1)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import sympy as sp
-from proof.fixtures import max as max_
 
 from backprop_lib.layers import linear
+from backprop_lib.ops import max as max_
 from backprop_lib.proof import grad, output, same
 from backprop_lib.proof.calculus import CalculusError, RangeError
 from backprop_lib.proof.formulas import read
@@ -107,4 +107,4 @@ def test_what_is_wrong_is_named(wrong, error, message):
 def test_the_formula_of_a_layer_is_shown():
     assert str(output(linear.forward, n, o)) == "b[o] + Σ_i W[o, i] x[n, i]"
     c = sp.Symbol("c", integer=True)
-    assert str(output(max_.forward, n, c)) == "x[n, c, k[n, c]]"
+    assert str(output(max_.forward, n, c, x="N C L")) == "x[n, c, k[n, c]]"

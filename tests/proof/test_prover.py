@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from proof.fixtures import batchnorm1d, batchnorm1d_relu, bmm, conv1d
-from proof.fixtures import max as max_
 
 from backprop_lib.layer import Layer
-from backprop_lib.layers import linear
+from backprop_lib.layers import batchnorm1d, batchnorm1d_relu, conv1d, linear
+from backprop_lib.ops import bmm, dropout, log_softmax_nll, orthogonality
+from backprop_lib.ops import max as max_
 from backprop_lib.proof import DisagreementError, prove, prove_at, prover, refute
 from backprop_lib.proof.all_sizes import Finding, findings
 from backprop_lib.proof.task import Task
@@ -21,6 +21,10 @@ PROVEN = {
     "conv1d": (conv1d, {}),
     "max": (max_, {}),
     "bmm": (bmm, {}),
+    "bmm, square": (bmm, {"t": "N C C"}),
+    "log_softmax_nll": (log_softmax_nll, {}),
+    "orthogonality": (orthogonality, {}),
+    "dropout": (dropout, {}),
 }
 COMPARED = "no two numbers that are compared are equal"
 
@@ -43,12 +47,20 @@ def test_the_closed_forms_are_derived():
         "dW[o, i] = Σ_n dy[n, o] x[n, i]",
         "db[o] = Σ_n dy[n, o]",
     ]
-    assert prove(max_)["dx"].formula.text == "dx[n, c, l] = dy[n, c] δ[k[n, c], l]"
+    assert prove(max_, x="N C L")["dx"].formula.text == "dx[n, c, l] = dy[n, c] δ[k[n, c], l]"
+    assert prove(log_softmax_nll)["dx"].formula.text == (
+        "dx[n, c] = dy exp(x[n, c]) / (N (Σ_c' exp(x[n, c']))) - dy δ[t[n], c] / N"
+    )
 
 
 def test_a_starred_axis_is_proven_for_several_numbers_of_axes():
     report = prove(batchnorm1d)
     assert "with x of shape (N, C) and (N, C, L) and (N, C, L_1, L_2)" in report["dx"].reason
+
+
+@shaped
+def square_bmm(x: Shaped[Array, "N L C"], t: Shaped[Array, "N C C"]):
+    return bmm.forward(x, t)
 
 
 # The source's wrong formulas, and what each must be called.
@@ -64,10 +76,11 @@ WRONG = {
         "refuted",
         True,
     ),
-    "T3": (bmm.forward, "x", lambda dy, x, t: dy @ t, "refuted", True),
-    "T4": (bmm.forward, "t", lambda dy, x, t: dy @ x, "shape error", True),
+    "T3": (square_bmm, "x", lambda dy, x, t: dy @ t, "refuted", True),
+    "T3, sides all different": (bmm.forward, "x", lambda dy, x, t: dy @ t, "shape error", True),
+    "T4": (square_bmm, "t", lambda dy, x, t: dy @ x, "shape error", True),
     "T4, shapes mended": (
-        bmm.forward,
+        square_bmm,
         "t",
         lambda dy, x, t: dy.swapaxes(1, 2) @ x,
         "refuted",
@@ -125,7 +138,8 @@ def batchnorm_backward(dx_of, axes_of=lambda ndim: (0, *range(2, ndim))):
 
     def backward(dy, x_hat, r, W):
         right = batchnorm1d.backward(dy, x_hat, r, W)
-        gamma = W.reshape((1, -1) + (1,) * (dy.ndim - 2))
+        column = (1, -1) + (1,) * (dy.ndim - 2)
+        gamma, r = W.reshape(column), r.reshape(column)
         axes = axes_of(dy.ndim)
         M = dy.size / dy.shape[1]
 
@@ -292,6 +306,19 @@ def test_what_is_undecided_for_all_sizes_is_proven_at_small_ones():
     )
 
 
+def test_code_that_does_not_run_at_all_sizes_is_checked_where_it_runs():
+    pair = conv1d.forward_general, conv1d.backward_general
+    for verdict in prove(*pair, const={"stride": 2, "dilation": 1}):
+        assert verdict.status == "undecided"
+        assert "exact at 2 random points" in verdict.notes[-1]
+
+    def wrong(dy, *cache):
+        dx, dW, db = conv1d.backward_general(dy, *cache)
+        return dx, dW[:, :, ::-1], db
+
+    assert prove(pair[0], wrong)["dW"].status == "refuted"
+
+
 def test_sizes_may_be_chosen_for_what_is_undecided():
     report = prove(square, with_loops, x="N C", sizes={"N": 4, "C": 1})
     assert "at N = 4, C = 1: proven" in repr(report)
@@ -394,6 +421,11 @@ def test_broken_promises_are_named(forward, backward, error, message):
         ({"x": "N 0"}, ValueError, "x has the axis '0'"),
         ({"x": 3}, TypeError, "x is 3, expected its axes"),
         ({"z": "N"}, TypeError, "z is no parameter of forward: forward takes x"),
+        ({"x": "const N"}, TypeError, "all of x are constant: there is no gradient"),
+        ({"x": "N < C D"}, ValueError, "x is 'N < C D', expected labels that choose from one axis"),
+        ({"x": "N <"}, ValueError, "x is 'N <', expected labels that choose from one axis"),
+        ({"x": "N < *C"}, ValueError, "expected labels that choose from one axis"),
+        ({"x": "N < 0"}, ValueError, "x has the axis '0', expected names and positive numbers"),
     ],
 )
 def test_shapes_that_make_no_sense_are_named(shapes, error, message):
@@ -596,7 +628,87 @@ def test_an_array_in_const_needs_sizes():
     report = prove(forward, lambda dy: dy, const={"mu": mu}, x="N C", sizes={"N": 2, "C": 3})
     assert report["dx"].status == "undecided"
     assert "at N = 2, C = 3: proven" in repr(report)
+    assert prove(forward, lambda dy: dy, x="N C", mu="const C")
     assert prove(forward, lambda dy: (dy, ...), x="N C", mu="C")["dx"].status == "proven"
+
+
+def masked(x, mask):
+    return x * mask, (x, mask)
+
+
+def chosen(x, t):
+    return np.take_along_axis(x, t[:, None], axis=1)[:, 0] ** 2, (x, t)
+
+
+def chosen_backward(dy, x, t, size=None):
+    dx = np.zeros_like(x)
+    taken = np.take_along_axis(x, t[:, None], axis=1)
+    np.put_along_axis(dx, t[:, None], 2 * dy[:, None] * taken, axis=1)
+    return dx
+
+
+NOT_DIFFERENTIATED = {
+    "mask": (masked, lambda dy, x, mask: dy * mask, {"mask": "const N C"}, "proven"),
+    "mask forgotten": (masked, lambda dy, x, mask: dy, {"mask": "const N C"}, "refuted"),
+    "mask of a channel": (masked, lambda dy, x, mask: dy * mask, {"mask": "const C"}, "proven"),
+    "labels": (chosen, chosen_backward, {"t": "N < C"}, "proven"),
+    "labels, to every entry": (
+        chosen, lambda dy, x, t: 2 * dy[:, None] * x, {"t": "N < C"}, "refuted",
+    ),
+    "labels, the largest for the label": (
+        chosen,
+        lambda dy, x, t: chosen_backward(dy, x, x.argmax(axis=1)),
+        {"t": "N < C"},
+        "refuted",
+    ),
+    "labels and a loop": (
+        lambda x, t: (sum(chosen(x[None, n], t[n, None])[0][0] for n in range(2)), (x, t)),
+        lambda dy, x, t: chosen_backward(dy + 0 * x[:, 0], x, t), {"x": "2 C", "t": "2 < C"},
+        "undecided",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_DIFFERENTIATED)
+def test_constant_arrays_and_labels_have_no_gradient(name):
+    forward, backward, shapes, status = NOT_DIFFERENTIATED[name]
+    report = prove(forward, backward, **{"x": "N C", **shapes})
+    assert [(verdict.gradient, verdict.status) for verdict in report] == [("dx", status)]
+    if status == "refuted":
+        found = report["dx"].counterexample
+        assert list(found.inputs) == ["x", *set(shapes) - {"x"}, "dy"]
+        if "t" in shapes:
+            assert found.inputs["t"].dtype.kind == "i"
+            assert set(found.inputs["t"].flat) <= set(range(found.sizes["C"]))
+
+
+def test_labels_are_tried_in_every_way_at_small_sizes():
+    forward, backward, shapes, _ = NOT_DIFFERENTIATED["labels and a loop"]
+    (note, *_) = prove(forward, backward, **shapes)["dx"].notes
+    assert note == "at C = 3: proven on each of 9 branches"
+    assert prove_at(forward, backward, **shapes, sizes={"C": 4})
+    many = prove_at(chosen, chosen_backward, x="N C", t="N < C", sizes={"N": 5, "C": 3})
+    assert "there are too many ways to label so much" in many["dx"].reason
+
+
+def test_labels_of_one_class_and_a_fixed_number_of_classes():
+    assert prove(chosen, chosen_backward, x="N 1", t="N < 1")
+    assert prove(chosen, chosen_backward, x="N 3", t="N < 3")
+
+
+def test_labels_of_another_axis_do_not_fit():
+    with pytest.raises(IndexError, match="out of bounds for axis 1 with size 2"):
+        prove(chosen, chosen_backward, x="N C", t="N < D")
+
+
+def test_a_label_and_an_argmax_of_the_same_name_are_kept_apart():
+    def forward(x, k):
+        largest = np.take_along_axis(x, x.argmax(axis=1)[:, None], axis=1)
+        return largest * np.take_along_axis(x, k[:, None], axis=1), (x, k)
+
+    wrong = refute(forward, wrt="x", claim=lambda dy, x, k: 0 * x, x="N C", k="N < C")
+    assert wrong["dx"].status == "refuted"
+    assert "k'[n]" in wrong["dx"].formula.text
 
 
 def test_what_only_floats_can_run_is_measured():

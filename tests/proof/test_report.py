@@ -5,10 +5,9 @@ import re
 import numpy as np
 import pytest
 import sympy as sp
-from proof.fixtures import batchnorm1d, batchnorm1d_relu
-from proof.fixtures import max as max_
 
-from backprop_lib.layers import linear
+from backprop_lib.layers import batchnorm1d, batchnorm1d_relu, linear
+from backprop_lib.ops import max as max_
 from backprop_lib.proof import Report, prove, refute
 from backprop_lib.proof.calculus import Index, delta, entry, exp, log, power, size, step, total
 from backprop_lib.proof.writing import latex, latex_name, letters, plain
@@ -27,7 +26,7 @@ def test_a_proof_in_text():
         "db: proven for all sizes\n"
         "  db[o] = Σ_n dy[n, o]"
     )
-    assert repr(prove(max_)) == (
+    assert repr(prove(max_, x="N C L")) == (
         "dx: proven for all sizes\n"
         "  where the largest entry along L occurs only once\n"
         "  dx[n, c, l] = dy[n, c] δ[k[n, c], l]"

@@ -125,6 +125,7 @@ CODE = {
     # shapes
     "transpose": lambda x: x.T + np.transpose(x),
     "transpose axes": lambda t: t.transpose(2, 0, 1) + np.transpose(t, (2, 0, 1)),
+    "transpose by an array": lambda t: np.transpose(t, np.array([2, 0, 1])),
     "swapaxes": lambda t: t.swapaxes(1, 2) + np.swapaxes(t, -1, -2),
     "moveaxis": lambda t: np.moveaxis(t, 1, -1),
     "expand dims": lambda x: np.expand_dims(x, 1) + x[:, None, :],
@@ -141,6 +142,9 @@ CODE = {
     "root of a size": lambda x: x / np.sqrt(x.shape[1]),
     "product of sizes": lambda t: t / (t.shape[0] * t.shape[2]) - (t.shape[0] - 2),
     "like": lambda x: np.zeros_like(x) + np.ones_like(x) + np.full_like(x, 3),
+    "identity": lambda q, z: q - np.eye(q.shape[0], dtype=q.dtype, like=q) + q * np.eye(q.shape[1], like=q),
+    "identity of known size": lambda three: three @ np.eye(3, 3, like=three) - (three.shape[0] == 0),
+    "identity of size 1": lambda one: one - np.eye(one.shape[1], like=one),
     "copy": lambda x: np.copy(x) + x.copy() + x.astype(float),
     # looking up
     "take": lambda t: np.take_along_axis(t, t.argmax(-1)[..., None], axis=-1)[..., 0],
@@ -304,6 +308,10 @@ REFUSED = {
     "float": (lambda x: float(x[0, 0]), "needs an entry"),
     "size compared": (lambda x: x if x.shape[0] > 1 else 2 * x, "needs the size N as a number"),
     "size equal": (lambda x: x if x.shape[0] == 1 else 2 * x, "asks whether the size N is 1"),
+    "a diagonal aside": (lambda x: np.eye(x.shape[1], k=1, like=x), "calls np.eye with more than"),
+    "whole identity": (lambda x: np.eye(x.shape[1], dtype=int, like=x), "an identity of <class 'int'>"),
+    "no square identity": (lambda x: np.eye(*x.shape, like=x), "else than the size of one axis"),
+    "identity of a product": (lambda x: np.eye(x.size, like=x), "else than the size of one axis"),
     "sizes equal": (lambda x: x if x.shape[0] == x.shape[1] else 2 * x, "whether the size N is C"),
     "caught": (caught, "needs an entry, or the length"),
     "slice": (lambda x: x[1:], "takes a slice"),
