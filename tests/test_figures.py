@@ -1,5 +1,7 @@
 """Drawings are the same in every run, take the page's colour, and can be read aloud."""
 
+import importlib
+import pkgutil
 import re
 import xml.etree.ElementTree as ET
 
@@ -7,31 +9,45 @@ import numpy as np
 import pytest
 
 from backprop_lib import figures
+from backprop_lib.figures import canvas, linear
 
 DY, X = np.array([[1.0, -2.0], [0.0, 1.0]]), np.array([[1.0, 0.0, 2.0], [2.0, 1.0, -1.0]])
-DRAWINGS = {
-    "turned_to_meet": (),
-    "linear_shapes": (),
-    "sum_of_outer_products": (DY, X, DY.T @ X),
+ARGUMENTS = {
+    "dropout.same_holes": (X, 2 * (X > 0), X),
+    "linear.sum_of_outer_products": (DY, X, DY.T @ X),
+    "batchnorm1d.paths_switched_off": (X[0], DY[0, 0] + 0 * X[0], -X[0] / 2),
+    "batchnorm1d_relu.closed_places": tuple(np.array([[-2.5, -0.5, 1.0], *[[0.2, 0, -1]] * 4])),
+    "log_softmax_nll.what_to_change": (np.array([0.1, 0.2, 0.4, 0.3]), 1),
+    "orthogonality.valleys": ([X[:, :2]], [DY + X[:, :2]]),
 }
+"""For each drawing that takes arguments, some."""
 
 
-def test_every_drawing_is_tested():
-    public = {
-        name
-        for name, thing in vars(figures).items()
-        if getattr(thing, "__module__", "") == figures.__name__ and name[0].islower()
-    }
-    assert public == set(DRAWINGS)
+def drawings():
+    """Return every function that draws, by module and name."""
+    found = {}
+    for info in pkgutil.iter_modules(figures.__path__):
+        module = importlib.import_module(f"backprop_lib.figures.{info.name}")
+        for name, thing in vars(module).items():
+            if getattr(thing, "__module__", "") == module.__name__ and re.match("[a-z]", name):
+                found[f"{info.name}.{name}"] = thing
+    del found["canvas.style"]
+    return found
 
 
-@pytest.mark.parametrize("name", DRAWINGS)
+def test_there_are_drawings_and_the_arguments_are_of_drawings():
+    assert len(drawings()) >= 3
+    assert set(ARGUMENTS) <= set(drawings())
+
+
+@pytest.mark.parametrize("name", drawings())
 def test_a_drawing(name):
-    first, second = (getattr(figures, name)(*DRAWINGS[name]) for _ in range(2))
+    first, second = (drawings()[name](*ARGUMENTS.get(name, ())) for _ in range(2))
     assert first == second
     svg = ET.fromstring(first._repr_html_())
     assert svg.attrib["role"] == "img"
     assert svg.attrib["aria-label"] == first.description
+    assert len(first.description) > 40
     assert "width" not in svg.attrib
     ids = re.findall(r'\bid="([^"]+)"', first.svg)
     assert len(ids) == len(set(ids))
@@ -39,7 +55,7 @@ def test_a_drawing(name):
     used = re.findall(r'(?:href="#|url\(#)([^")]+)', first.svg)
     assert set(used) <= set(ids)
     colours = set(re.findall(r"#[0-9a-f]{6}\b", first.svg))
-    assert colours <= {figures.BLUE, figures.ORANGE}
+    assert colours <= {canvas.BLUE, canvas.ORANGE}
     assert "currentColor" in first.svg
     assert len(first.svg) < 100_000
 
@@ -48,5 +64,5 @@ def test_no_style_leaks_into_other_figures():
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
-    figures.linear_shapes()
+    linear.shapes()
     assert dict(mpl.rcParams) == before
