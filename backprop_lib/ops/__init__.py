@@ -1,0 +1,1 @@
+"""Operations without parameters. Each module holds a `forward` and its `backward`."""

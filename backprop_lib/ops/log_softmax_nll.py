@@ -1,0 +1,102 @@
+"""Log-softmax and the negative log-likelihood of labels, and their backward pass in one.
+
+Derived in the chapter "Log-softmax and NLL".
+"""
+
+import numpy as np
+
+from backprop_lib.shapes import Array, Labels, Shaped, shaped
+
+
+@shaped(nonempty=("N", "C"), labels={"t": "C"})
+def forward(
+    x: Shaped[Array, "N C"], t: Shaped[Labels, "N"], reduction: str = "mean"
+) -> tuple[Shaped[Array, ""], tuple[Shaped[Array, "N C"], Shaped[Labels, "N"], str]]:
+    """Return how surprised a softmax of the scores x is by the labels t.
+
+    log p[n, c] = x[n, c] − log Σ_j exp(x[n, j]),
+    y = −Σ_n log p[n, t[n]], or the mean over n                   (log-softmax-nll-forward).
+
+    Parameters
+    ----------
+    x : array, shape (N, C)
+        Scores (logits), one row for each sample. They may be large: the largest of each row
+        is subtracted first.
+    t : array of integers, shape (N,)
+        Labels from 0 to C - 1. They have no gradient.
+    reduction : "mean" or "sum"
+        What is done with the losses of the samples.
+
+    Returns
+    -------
+    y : array, shape ()
+        The loss.
+    cache : tuple (log_p, t, reduction)
+        What `backward` takes after dy: log p, of shape (N, C).
+
+    Raises
+    ------
+    ShapeError
+        If the number of axes or a size is not as above, or there is no sample or no class.
+    ValueError
+        If a label names no class, or reduction is neither of the two.
+    TypeError
+        If x is not an array of floats, or t none of integers.
+
+    References
+    ----------
+    I. Goodfellow, Y. Bengio, A. Courville, Deep Learning, MIT Press 2016, section 6.2.2.3.
+    """
+    _check_reduction(reduction)
+    shifted = x - x.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    losses = -np.take_along_axis(log_p, t[:, None], axis=1)
+    y = losses.mean() if reduction == "mean" else losses.sum()
+    return y, (log_p, t, reduction)
+
+
+@shaped(nonempty=("N", "C"), labels={"t": "C"})
+def backward(
+    dy: Shaped[Array, ""],
+    log_p: Shaped[Array, "N C"],
+    t: Shaped[Labels, "N"],
+    reduction: str,
+) -> Shaped[Array, "N C"]:
+    """Turn the upstream gradient of the loss, usually 1, into that of the scores.
+
+    dx[n, c] = (p[n, c] − 1 where c = t[n], p[n, c] elsewhere) dy,
+    divided by N if the loss is a mean                            (log-softmax-nll-dx).
+
+    Parameters
+    ----------
+    dy : array, shape ()
+        Upstream gradient, such as ``np.float64(1)``.
+    log_p, t : arrays, shapes (N, C) and (N,)
+        With reduction, the cache of `forward`.
+    reduction : "mean" or "sum"
+        As in `forward`.
+
+    Returns
+    -------
+    dx : array, shape (N, C)
+        A new array. Each of its rows sums to 0.
+
+    Raises
+    ------
+    ShapeError, ValueError, TypeError
+        As `forward`.
+
+    References
+    ----------
+    As for `forward`.
+    """
+    _check_reduction(reduction)
+    one_hot = np.zeros_like(log_p)
+    np.put_along_axis(one_hot, t[:, None], 1, axis=1)
+    of_one_sample = dy / log_p.shape[0] if reduction == "mean" else dy
+    return (np.exp(log_p) - one_hot) * of_one_sample
+
+
+def _check_reduction(reduction: str) -> None:
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"log_softmax_nll: reduction is {reduction!r}, expected 'mean' or 'sum'")

@@ -1,0 +1,107 @@
+"""The largest entry along an axis, and its backward pass.
+
+Derived in the chapter "Max".
+"""
+
+from typing import Any
+
+import numpy as np
+
+from backprop_lib.shapes import Array, Labels, Shaped, ShapeError, shaped
+
+
+@shaped
+def forward(
+    x: Shaped[Array, "N *L"], axis: int = -1
+) -> tuple[Shaped[Array, "*M"], tuple[Shaped[Array, "N *L"], Shaped[Labels, "*K"], int]]:
+    """Take the largest entry along one axis, and remember where it was.
+
+    y[n, c] = x[n, c, k[n, c]], with k the place of the largest entry    (max-forward).
+
+    Parameters
+    ----------
+    x : array, of any shape
+        Input.
+    axis : int
+        The axis that is searched; -1 is the last one.
+
+    Returns
+    -------
+    y : array, of the shape of x without that axis
+        Output.
+    cache : tuple (x, k, axis)
+        What `backward` takes after dy. k has the shape of x with size 1 along the axis; of
+        equal largest entries it names the first.
+
+    Raises
+    ------
+    ShapeError
+        If x has no such axis, or is empty along it.
+    TypeError
+        If x is not an array of floats.
+
+    References
+    ----------
+    C. R. Qi et al., PointNet, CVPR 2017, section 4.2: max pooling as a symmetric function.
+    """
+    _check_axis(x, axis)
+    k = np.expand_dims(x.argmax(axis=axis), axis)
+    y = np.take_along_axis(x, k, axis=axis).squeeze(axis)
+    return y, (x, k, axis)
+
+
+@shaped
+def backward(
+    dy: Shaped[Array, "*M"], x: Shaped[Array, "N *L"], k: Shaped[Labels, "*K"], axis: int
+) -> Shaped[Array, "N *L"]:
+    """Give each upstream gradient to the entry that was taken, and 0 to all others.
+
+    dx[n, c, l] = dy[n, c] if l = k[n, c], else 0    (max-dx).
+
+    Parameters
+    ----------
+    dy : array, of the shape of y
+        Upstream gradient. It is not changed.
+    x, k : arrays
+        With axis, the cache of `forward`. Of x only the shape is used.
+    axis : int
+        As in `forward`.
+
+    Returns
+    -------
+    dx : array, of the shape of x
+        A new array. Where several entries are largest there is no gradient, and the first of
+        them gets all of dy: a subgradient.
+
+    Raises
+    ------
+    ShapeError, TypeError
+        As `forward`; also ShapeError if dy or k does not belong to x and axis.
+
+    References
+    ----------
+    As for `forward`.
+    """
+    _check_shapes(dy, x, k, axis)
+    dx = np.zeros_like(x)
+    np.put_along_axis(dx, k, np.expand_dims(dy, axis), axis=axis)
+    return dx
+
+
+def _check_axis(x: Any, axis: int) -> None:
+    if not -x.ndim <= axis < x.ndim:
+        raise ShapeError(f"max.forward: axis is {axis}, but x has shape {x.shape}")
+    if x.shape[axis] == 0:
+        raise ShapeError(
+            f"max.forward: x has shape {x.shape}, expected at least one entry along axis {axis}"
+        )
+
+
+def _check_shapes(dy: Any, x: Any, k: Any, axis: int) -> None:
+    before, after = x.shape[:axis], x.shape[axis:][1:]
+    for name, given, expected in [
+        ("dy", dy.shape, before + after),
+        ("k", k.shape, (*before, 1, *after)),
+    ]:
+        if given != expected:
+            raise ShapeError(f"max.backward: {name} has shape {given}, expected {expected}")

@@ -1,0 +1,421 @@
+"""The convolution, with kernel 1 and any kernel: PyTorch's values, exact sums, bad input."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from backprop_lib.gradcheck import gradcheck
+from backprop_lib.layers import conv1d, linear
+from backprop_lib.proof import prove, prove_at
+from backprop_lib.recorded import load
+from backprop_lib.shapes import ShapeError
+
+SHAPES = [(4, 3, 2, 5), (1, 3, 2, 4), (3, 1, 4, 2), (2, 4, 1, 3), (3, 2, 4, 1), (2, 2, 2, 2)]
+GENERAL = conv1d.forward_general, conv1d.backward_general
+SETTINGS = [
+    (5, 3, {}),
+    (6, 2, {"stride": 2}),
+    (3, 3, {"padding": 2}),
+    (6, 3, {"dilation": 2}),
+    (7, 2, {"stride": 3}),
+    (5, 3, {"stride": 2, "padding": 1, "dilation": 2}),
+    (2, 1, {"stride": 3, "padding": 4}),
+]
+"""Length, kernel and settings; the fifth leaves places unseen between and behind the windows."""
+
+
+def draw(n, c_in, c_out, length, seed=0):
+    rng = np.random.default_rng(seed)
+    shapes = {
+        "x": (n, c_in, length),
+        "W": (c_out, c_in),
+        "b": (c_out,),
+        "dy": (n, c_out, length),
+    }
+    return {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+
+
+def draw_general(length, kernel, n=3, c_in=2, c_out=4, seed=0, **settings):
+    """Draw inputs, and dy of the shape of y."""
+    rng = np.random.default_rng(seed)
+    shapes = {"x": (n, c_in, length), "W": (c_out, c_in, kernel), "b": (c_out,)}
+    inputs = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    y, _ = conv1d.forward_general(**inputs, **settings)
+    return inputs, rng.standard_normal(y.shape)
+
+
+def by_loops(dy, x, W, b, stride, padding, dilation):
+    """Return y, dx, dW and db, one entry of x after the other, without a padded array."""
+    (n, _, length), kernel = x.shape, W.shape[2]
+    places = dy.shape[2]
+    y, dx, dW = np.zeros((n, len(W), places)), np.zeros(x.shape), np.zeros(W.shape)
+    for p in range(places):
+        y[:, :, p] = b
+        for k in range(kernel):
+            at = stride * p + dilation * k - padding
+            if 0 <= at < length:
+                y[:, :, p] += x[:, :, at] @ W[:, :, k].T
+                dx[:, :, at] += dy[:, :, p] @ W[:, :, k]
+                dW[:, :, k] += dy[:, :, p].T @ x[:, :, at]
+    return y, dx, dW, np.einsum("nop->o", dy)
+
+
+def integers(rng, *shapes):
+    return [rng.integers(-9, 10, shape).astype(float) for shape in shapes]
+
+
+@pytest.mark.parametrize("case", load("conv1d"), ids=repr)
+def test_agrees_with_pytorch(case):
+    assert case.error_of(conv1d) < case.limit
+
+
+@pytest.mark.parametrize("case", load("conv1d_general"), ids=repr)
+def test_the_general_one_agrees_with_pytorch(case):
+    assert case.error_of(*GENERAL) < case.limit
+
+
+@pytest.mark.parametrize("method", ["entries", "direction"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gradients_agree_with_measured_slopes(shape, method):
+    arrays = draw(*shape)
+    arrays.pop("dy")
+    assert gradcheck(conv1d, **arrays, method=method)
+
+
+@pytest.mark.parametrize("method", ["entries", "direction"])
+@pytest.mark.parametrize(("length", "kernel", "settings"), SETTINGS)
+def test_general_gradients_agree_with_measured_slopes(length, kernel, settings, method):
+    inputs, _ = draw_general(length, kernel, **settings)
+    assert gradcheck(*GENERAL, const=settings, **inputs, method=method)
+
+
+def test_is_proven_for_all_sizes():
+    assert prove(conv1d)
+
+
+@pytest.mark.parametrize(("length", "kernel", "settings"), SETTINGS)
+def test_the_general_one_is_proven_at_small_sizes(length, kernel, settings):
+    sizes = {"N": 2, "C_in": 1, "C_out": 3, "L": length, "K": kernel}
+    assert prove_at(*GENERAL, sizes=sizes, const=settings)
+
+
+@given(st.tuples(*[st.integers(0, 4)] * 4), st.integers(0, 2**32 - 1))
+def test_is_the_sum_over_indices_exactly(shape, seed):
+    n, c_in, c_out, length = shape
+    rng = np.random.default_rng(seed)
+    x, W, b, dy = integers(rng, (n, c_in, length), (c_out, c_in), c_out, (n, c_out, length))
+    y, cache = conv1d.forward(x, W, b)
+    dx, dW, db = conv1d.backward(dy, *cache)
+    assert np.array_equal(y, np.einsum("oi,nil->nol", W, x) + b[None, :, None])
+    assert np.array_equal(dx, np.einsum("oi,nol->nil", W, dy))
+    assert np.array_equal(dW, np.einsum("nol,nil->oi", dy, x))
+    assert np.array_equal(db, np.einsum("nol->o", dy))
+
+
+@given(
+    st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)),
+    st.tuples(st.integers(0, 8), st.integers(1, 4)),
+    st.tuples(st.integers(1, 4), st.integers(0, 4), st.integers(1, 3)),
+    st.integers(0, 2**32 - 1),
+)
+def test_the_general_one_is_the_sum_over_windows_exactly(channels, sizes, settings, seed):
+    (n, c_in, c_out), (length, kernel), (stride, padding, dilation) = channels, sizes, settings
+    free = length + 2 * padding - dilation * (kernel - 1) - 1
+    assume(free >= 0)
+    rng = np.random.default_rng(seed)
+    x, W, b, dy = integers(
+        rng, (n, c_in, length), (c_out, c_in, kernel), c_out, (n, c_out, free // stride + 1)
+    )
+    y, cache = conv1d.forward_general(x, W, b, *settings)
+    results = (y, *conv1d.backward_general(dy, *cache))
+    for ours, expected in zip(results, by_loops(dy, x, W, b, *settings), strict=True):
+        assert np.array_equal(ours, expected)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_with_one_weight_both_are_the_same(shape):
+    arrays = draw(*shape)
+    dy = arrays.pop("dy")
+    y, cache = conv1d.forward(**arrays)
+    kernel = {**arrays, "W": arrays["W"][:, :, None]}
+    y_general, cache_general = conv1d.forward_general(**kernel)
+    np.testing.assert_allclose(y_general, y, rtol=1e-13)
+    dx, dW, db = conv1d.backward(dy, *cache)
+    for ours, theirs in zip(
+        conv1d.backward_general(dy, *cache_general), (dx, dW[:, :, None], db), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+
+
+def test_every_place_is_a_sample_of_the_linear_layer():
+    arrays = draw(4, 3, 2, 5)
+    dy = arrays.pop("dy")
+
+    def rows(array):
+        return np.moveaxis(array, 1, 2).reshape(20, -1)
+
+    y, cache = conv1d.forward(**arrays)
+    y_rows, cache_rows = linear.forward(**{**arrays, "x": rows(arrays["x"])})
+    np.testing.assert_allclose(rows(y), y_rows, rtol=1e-13)
+    dx, dW, db = conv1d.backward(dy, *cache)
+    for ours, theirs in zip(
+        (rows(dx), dW, db), linear.backward(rows(dy), *cache_rows), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+
+
+def test_a_place_that_no_window_sees_has_gradient_zero():
+    inputs, dy = draw_general(7, 2, stride=3)
+    _, cache = conv1d.forward_general(**inputs, stride=3)
+    dx, _, _ = conv1d.backward_general(dy, *cache)
+    assert (dx[:, :, [2, 5, 6]] == 0).all()
+    assert (dx[:, :, [0, 1, 3, 4]] != 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_keeps_the_precision(dtype):
+    arrays = {name: array.astype(dtype) for name, array in draw(3, 2, 4, 5).items()}
+    dy = arrays.pop("dy")
+    y, cache = conv1d.forward(**arrays)
+    assert {array.dtype for array in (y, *conv1d.backward(dy, *cache))} == {np.dtype(dtype)}
+
+    inputs, dy = draw_general(5, 2, padding=1)
+    inputs = {name: array.astype(dtype) for name, array in inputs.items()}
+    y, cache = conv1d.forward_general(**inputs, padding=1)
+    results = (y, *conv1d.backward_general(dy.astype(dtype), *cache))
+    assert {array.dtype for array in results} == {np.dtype(dtype)}
+
+
+def test_an_empty_batch_gives_zero_gradients():
+    y, cache = conv1d.forward(np.ones((0, 3, 5)), np.ones((4, 3)), np.ones(4))
+    dx, dW, db = conv1d.backward(y, *cache)
+    assert (y.shape, dx.shape) == ((0, 4, 5), (0, 3, 5))
+    assert np.array_equal(dW, np.zeros((4, 3)))
+    assert np.array_equal(db, np.zeros(4))
+
+
+def test_no_places_give_zero_gradients_and_padding_alone_gives_the_bias():
+    y, cache = conv1d.forward(np.ones((2, 3, 0)), np.ones((4, 3)), np.ones(4))
+    dx, dW, db = conv1d.backward(y, *cache)
+    assert (y.shape, dx.shape) == ((2, 4, 0), (2, 3, 0))
+    assert np.array_equal(dW, np.zeros((4, 3)))
+    assert np.array_equal(db, np.zeros(4))
+
+    b = np.arange(4.0)
+    y, cache = conv1d.forward_general(np.ones((2, 3, 0)), np.ones((4, 3, 2)), b, padding=2)
+    assert np.array_equal(y, np.broadcast_to(b[:, None], (2, 4, 3)))
+    dx, dW, db = conv1d.backward_general(y, *cache)
+    assert dx.shape == (2, 3, 0)
+    assert np.array_equal(dW, np.zeros((4, 3, 2)))
+    assert np.array_equal(db, 6 * b)
+
+
+def test_nan_and_infinity_reach_what_depends_on_them_and_nothing_else():
+    arrays = draw(3, 2, 4, 5)
+    dy = arrays.pop("dy")
+    arrays["x"][1, 0, 2], arrays["b"][2] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        y, cache = conv1d.forward(**arrays)
+        dx, dW, db = conv1d.backward(dy, *cache)
+    assert np.argwhere(np.isnan(y)).tolist() == [[1, o, 2] for o in range(4)]
+    assert np.isinf(y[[0, 2], 2]).all()
+    assert np.isfinite(y[[0, 2]][:, [0, 1, 3]]).all()
+    assert np.isnan(dW[:, 0]).all()
+    assert np.isfinite(dW[:, 1]).all()
+    assert np.isfinite(dx).all()
+    assert np.isfinite(db).all()
+
+
+def test_nan_reaches_the_windows_that_see_it():
+    inputs, dy = draw_general(7, 2, stride=2)
+    inputs["x"][0, 0, 2] = np.nan
+    y, cache = conv1d.forward_general(**inputs, stride=2)
+    assert np.argwhere(np.isnan(y)).tolist() == [[0, o, 1] for o in range(4)]
+    dy[2, 1, 0] = np.nan
+    dx, _, db = conv1d.backward_general(dy, *cache)
+    assert np.argwhere(np.isnan(dx)).tolist() == [[2, i, at] for i in range(2) for at in range(2)]
+    assert np.isnan(db).tolist() == [False, True, False, False]
+
+
+def unwritable(array, strided):
+    if strided:
+        array = np.repeat(array, 2, axis=0)[::2]
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize("strided", [False, True])
+def test_any_memory_layout_gives_the_same(strided):
+    arrays = draw(3, 2, 4, 5)
+    dy = arrays.pop("dy")
+    expected = conv1d.backward(dy, *conv1d.forward(**arrays)[1])
+    changed = {name: unwritable(array, strided) for name, array in arrays.items()}
+    dy = unwritable(np.asfortranarray(dy), strided)
+    results = conv1d.backward(dy, *conv1d.forward(**changed)[1])
+    for ours, theirs in zip(results, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("strided", [False, True])
+@pytest.mark.parametrize("padding", [0, 1])
+def test_any_memory_layout_gives_the_same_with_any_kernel(strided, padding):
+    inputs, dy = draw_general(5, 3, padding=padding)
+    expected = conv1d.backward_general(dy, *conv1d.forward_general(**inputs, padding=padding)[1])
+    changed = {name: unwritable(array, strided) for name, array in inputs.items()}
+    dy = unwritable(np.asfortranarray(dy), strided)
+    _, cache = conv1d.forward_general(**changed, padding=padding)
+    for ours, theirs in zip(conv1d.backward_general(dy, *cache), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_results_are_new_and_the_upstream_gradient_is_left_alone():
+    arrays = draw(3, 2, 4, 5)
+    dy = arrays.pop("dy")
+    inputs, dy_general = draw_general(5, 3)
+    for forward, backward, given_arrays, upstream in [
+        (conv1d.forward, conv1d.backward, arrays, dy),
+        (*GENERAL, inputs, dy_general),
+    ]:
+        everything = [*given_arrays.values(), upstream]
+        before = [array.copy() for array in everything]
+        y, cache = forward(**given_arrays)
+        for result in (y, *backward(upstream, *cache)):
+            assert not any(np.shares_memory(result, array) for array in everything)
+        assert all(map(np.array_equal, everything, before))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (
+            {"W": np.ones((3, 4))},
+            ShapeError,
+            "conv1d.forward: W has shape (3, 4), expected (C_out, C_in): "
+            "axis 1 is 4, but x has C_in = 3",
+        ),
+        (
+            {"x": np.ones((2, 5, 3))},
+            ShapeError,
+            "conv1d.forward: W has shape (4, 3), expected (C_out, C_in): "
+            "axis 1 is 3, but x has C_in = 5",
+        ),
+        (
+            {"x": np.ones((3, 5))},
+            ShapeError,
+            "conv1d.forward: x has shape (3, 5), expected (N, C_in, L): "
+            "the number of axes is 2, not 3",
+        ),
+        (
+            {"W": np.ones((4, 3, 1))},
+            ShapeError,
+            "conv1d.forward: W has shape (4, 3, 1), expected (C_out, C_in): "
+            "the number of axes is 3, not 2",
+        ),
+        (
+            {"b": np.ones((4, 1))},
+            ShapeError,
+            "conv1d.forward: b has shape (4, 1), expected (C_out,): the number of axes is 2, not 1",
+        ),
+        (
+            {"b": 1.0},
+            TypeError,
+            "conv1d.forward: expected b to be floats of shape (C_out,): "
+            "it is a float, not a NumPy array",
+        ),
+        (
+            {"x": np.ones((2, 3, 5), dtype=int)},
+            TypeError,
+            "conv1d.forward: expected x to be floats of shape (N, C_in, L): "
+            "it holds int64; x.astype(float) makes floats of it",
+        ),
+    ],
+)
+def test_forward_names_the_wrong_argument(change, error, message):
+    arrays = {"x": np.ones((2, 3, 5)), "W": np.ones((4, 3)), "b": np.ones(4)} | change
+    with pytest.raises(error) as raised:
+        conv1d.forward(**arrays)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (
+            {"W": np.ones((4, 3))},
+            ShapeError,
+            "conv1d.forward_general: W has shape (4, 3), expected (C_out, C_in, K): "
+            "the number of axes is 2, not 3",
+        ),
+        (
+            {"W": np.ones((4, 3, 0))},
+            ShapeError,
+            "conv1d.forward_general: W has shape (4, 3, 0), expected (C_out, C_in, K) "
+            "with K at least 1",
+        ),
+        (
+            {"b": np.ones(5)},
+            ShapeError,
+            "conv1d.forward_general: b has shape (5,), expected (C_out,): "
+            "axis 0 is 5, but W has C_out = 4",
+        ),
+        (
+            {"W": np.ones((4, 3, 6))},
+            ShapeError,
+            "conv1d: W has shape (4, 3, 6), and with dilation 1 its window is 6 long; "
+            "expected at most 5, the length of x with padding",
+        ),
+        (
+            {"dilation": 4, "padding": 1},
+            ShapeError,
+            "conv1d: W has shape (4, 3, 3), and with dilation 4 its window is 9 long; "
+            "expected at most 7, the length of x with padding",
+        ),
+        ({"stride": 0}, ValueError, "conv1d: stride is 0, expected at least 1"),
+        ({"padding": -1}, ValueError, "conv1d: padding is -1, expected at least 0"),
+        ({"dilation": 0}, ValueError, "conv1d: dilation is 0, expected at least 1"),
+    ],
+)
+def test_the_general_forward_names_the_wrong_argument(change, error, message):
+    arrays = {"x": np.ones((2, 3, 5)), "W": np.ones((4, 3, 3)), "b": np.ones(4)} | change
+    with pytest.raises(error) as raised:
+        conv1d.forward_general(**arrays)
+    assert str(raised.value) == message
+
+
+def test_a_window_may_be_as_long_as_the_input():
+    y, _ = conv1d.forward_general(np.ones((2, 3, 5)), np.ones((4, 3, 3)), np.ones(4), dilation=2)
+    assert y.tolist() == np.full((2, 4, 1), 10.0).tolist()
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (
+            (2, 4, 6),
+            "conv1d.backward: x has shape (2, 3, 5), expected (N, C_in, L): "
+            "axis 2 is 5, but dy has L = 6",
+        ),
+        (
+            (3, 4, 5),
+            "conv1d.backward: x has shape (2, 3, 5), expected (N, C_in, L): "
+            "axis 0 is 2, but dy has N = 3",
+        ),
+    ],
+)
+def test_backward_names_the_wrong_argument(shape, message):
+    _, cache = conv1d.forward(np.ones((2, 3, 5)), np.ones((4, 3)), np.ones(4))
+    with pytest.raises(ShapeError) as raised:
+        conv1d.backward(np.ones(shape), *cache)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("places", [1, 3])
+def test_the_general_backward_names_a_wrong_number_of_windows(places):
+    _, cache = conv1d.forward_general(np.ones((2, 3, 5)), np.ones((4, 3, 2)), np.ones(4), stride=2)
+    with pytest.raises(ShapeError) as raised:
+        conv1d.backward_general(np.ones((2, 4, places)), *cache)
+    assert str(raised.value) == (
+        f"conv1d.backward_general: dy has shape (2, 4, {places}), expected 2 places: "
+        "so many windows fit into x of shape (2, 3, 5)"
+    )
