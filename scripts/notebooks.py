@@ -27,7 +27,7 @@ def all_notebooks() -> list[Path]:
 def execute(notebook: NotebookNode, folder: Path) -> None:
     """Run every cell in a new kernel that starts in `folder`; an error stops, and is raised."""
     NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()
 
 

@@ -1,10 +1,12 @@
 """What this book adds to Jupyter Book's website.
 
-MathJax comes from the site itself, a formula stays on one line with the comma behind it, and the
-site's front door is a page that a browser has nothing to complain of.
+MathJax comes from the site itself, a formula stays on one line with the comma behind it, the
+landing page tells the counts that the page of the judged note has computed, and the site's front
+door is a page that a browser has nothing to complain of.
 """
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,10 @@ FRONT_DOOR = """\
 """
 
 
+JUDGED_NOTE = "chapters/reference/errata.ipynb"
+COUNT = re.compile(r"^ *(\d+) (.+)$", re.MULTILINE)
+
+
 class KeepPunctuation(SphinxPostTransform):
     """Let no line begin with the punctuation that follows an inline formula.
 
@@ -69,9 +75,28 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("sphinx.ext.mathjax")
     app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it in any case
     app.add_post_transform(KeepPunctuation)
+    app.connect("config-inited", tell_counts)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", write_front_door, priority=900)  # after sphinx_external_toc's
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def tell_counts(app: Sphinx, config: Any) -> None:
+    """Let pages write how many statements have which verdict, as in {{ refuted }}."""
+    config.myst_substitutions = {
+        re.sub(r"\W+", "_", verdict).strip("_").lower(): number
+        for verdict, number in counts(Path(app.srcdir, JUDGED_NOTE)).items()
+    }
+
+
+def counts(notebook: Path) -> dict[str, str]:
+    """Read the counts from the output of the cell that computed them."""
+    cells = json.loads(notebook.read_text(encoding="utf8"))["cells"]
+    for cell in cells:
+        if "counts().items()" in "".join(cell["source"]) and cell.get("outputs"):
+            text = "".join(cell["outputs"][0]["text"])
+            return {verdict: number for number, verdict in COUNT.findall(text)}
+    raise ValueError(f"{notebook}: no cell prints counts()")
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:

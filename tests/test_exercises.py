@@ -3,7 +3,6 @@
 import ast
 import re
 from dataclasses import dataclass
-from functools import cache
 
 import nbformat
 import pytest
@@ -14,23 +13,40 @@ DETAILS = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
+class Chapter:
+    """A notebook that is run as far as an exercise needs it, each cell once."""
+
+    def __init__(self):
+        self.cells = []
+        self.names = {}
+        self.done = 0
+
+    def names_after(self, count):
+        """Return what is defined after so many cells, or more."""
+        for source in self.cells[self.done : count]:
+            exec(source, self.names)
+        self.done = max(self.done, count)
+        return dict(self.names)
+
+
 @dataclass
 class Exercise:
     name: str
-    before: str
+    chapter: Chapter
+    before: int
     cell: str
     folded: dict[str, str]
 
 
 def exercises(path):
-    """Return the exercises of a notebook, each with the code that runs before it."""
+    """Return the exercises of a notebook, each with the number of cells that run before it."""
     cells = nbformat.read(path, as_version=4).cells
-    found, before = [], []
+    found, chapter = [], Chapter()
     for i, cell in enumerate(cells):
         if cell.cell_type != "code":
             continue
         if "exercise" not in cell.metadata.get("tags", []):
-            before.append(cell.source)
+            chapter.cells.append(cell.source)
             continue
         folded = {}
         for later in cells[i + 1 :]:
@@ -38,21 +54,14 @@ def exercises(path):
                 break
             folded |= dict(DETAILS.findall(later.source))
         name = f"{path.relative_to(ROOT / 'chapters').with_suffix('')}-{len(found) + 1}"
-        found.append(Exercise(name, "\n".join(before), cell.source, folded))
+        found.append(Exercise(name, chapter, len(chapter.cells), cell.source, folded))
     return found
 
 
-@cache
-def names_after(code):
-    names = {}
-    exec(code, names)
-    return names
-
-
-def answer(before, source):
-    """Run the code and return the value of the last line."""
+def answer(exercise, source):
+    """Run an answer where the exercise stands, and return the value of its last line."""
     *body, last = ast.parse(source).body
-    names = dict(names_after(before))
+    names = exercise.chapter.names_after(exercise.before)
     exec(compile(ast.Module(body, []), "exercise", "exec"), names)
     return eval(compile(ast.Expression(last.value), "exercise", "eval"), names)
 
@@ -61,14 +70,17 @@ ALL = [exercise for path in all_notebooks() for exercise in exercises(path)]
 EACH = pytest.mark.parametrize("exercise", ALL, ids=[exercise.name for exercise in ALL])
 
 
-@pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
+CHAPTERS = [path for path in all_notebooks() if path.parent.name != "reference"]
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_there_are_at_least_three(path):
     assert len(exercises(path)) >= 3
 
 
 @EACH
 def test_is_open_as_it_stands(exercise):
-    assert not answer(exercise.before, exercise.cell)
+    assert not answer(exercise, exercise.cell)
 
 
 @EACH
@@ -79,14 +91,14 @@ def test_has_hint_solution_and_wrong_answer(exercise):
 @EACH
 def test_the_solution_is_proven(exercise):
     (solution,) = CODE.findall(exercise.folded["Solution"])
-    report = answer(exercise.before, solution)
+    report = answer(exercise, solution)
     assert report, report
 
 
 @EACH
 def test_the_wrong_answer_is_found_out(exercise):
     (wrong,) = CODE.findall(exercise.folded["A wrong answer, and why"])
-    report = answer(exercise.before, wrong)
+    report = answer(exercise, wrong)
     statuses = {verdict.status for verdict in report.verdicts}
     assert statuses & {"refuted", "shape error"}, report
     assert statuses <= {"proven", "refuted", "shape error"}, report

@@ -34,8 +34,9 @@ def test_a_module_has_its_chapter_and_its_test(path):
 
 
 @EACH_MODULE
-def test_a_layer_imports_numpy_and_the_shape_decorator_only(path):
-    assert set(imports(path)) <= {"numpy", "backprop_lib.shapes"}
+def test_a_layer_imports_numpy_the_shape_decorator_and_other_layers_only(path):
+    allowed = {"numpy", "typing", "backprop_lib.shapes", "backprop_lib.layers", "backprop_lib.ops"}
+    assert set(imports(path)) <= allowed
 
 
 def test_the_proof_engines_know_no_layer():
@@ -48,7 +49,8 @@ def test_equations_named_in_docstrings_are_in_the_chapter(path):
     chapter = ROOT / "chapters" / path.relative_to(LIBRARY).with_suffix(".ipynb")
     text = "\n".join(cell.source for cell in nbformat.read(chapter, as_version=4).cells)
     labels = set(re.findall(r"\$\$ \(([a-z0-9-]+)\)", text))
-    named = set(re.findall(rf"\(({path.stem}-[a-z0-9-]+)\)", path.read_text(encoding="utf8")))
+    prefix = path.stem.replace("_", "-")
+    named = set(re.findall(rf"\(({prefix}-[a-z0-9-]+)\)", path.read_text(encoding="utf8")))
     assert named
     assert named <= labels
 
@@ -56,7 +58,11 @@ def test_equations_named_in_docstrings_are_in_the_chapter(path):
 @EACH_MODULE
 def test_public_functions_document_shapes_errors_and_source(path):
     tree = ast.parse(path.read_text(encoding="utf8"))
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    functions = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
     assert {"forward", "backward"} <= {function.name for function in functions}
     for function in functions:
         for section in ("Parameters\n", "Returns\n", "Raises\n", "References\n", "shape"):

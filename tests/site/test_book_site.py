@@ -1,6 +1,10 @@
 """The Sphinx extension: punctuation stays with its formula, and no word of the text is lost."""
 
-from book_site import MATHJAX_FILES, KeepPunctuation, mathjax_folder
+import json
+
+import pytest
+from api_links import link_equations
+from book_site import MATHJAX_FILES, KeepPunctuation, counts, mathjax_folder
 from docutils import nodes
 from docutils.utils import new_document
 
@@ -41,3 +45,22 @@ def test_what_needs_nothing_is_left_alone():
 
 def test_mathjax_is_in_its_package():
     assert all((mathjax_folder() / name).exists() for name in MATHJAX_FILES)
+
+
+def test_counts_are_read_from_the_cell_that_computed_them(tmp_path):
+    page = tmp_path / "page.ipynb"
+    cells = [
+        {"source": ["counts().items()"], "outputs": []},
+        {"source": ["for counts().items()"], "outputs": [{"text": [" 8 holds\n", "12 a (b)\n"]}]},
+    ]
+    page.write_text(json.dumps({"cells": cells}), encoding="utf8")
+    assert counts(page) == {"holds": "8", "a (b)": "12"}
+    page.write_text(json.dumps({"cells": cells[:1]}), encoding="utf8")
+    with pytest.raises(ValueError, match="no cell prints counts"):
+        counts(page)
+
+
+def test_equations_in_docstrings_become_links():
+    lines = ["dW = dyᵀ x   (linear-dw);", "(N, C)", "see (conv1d-general-dx)"]
+    link_equations(None, "function", "f", None, None, lines)
+    assert lines == ["dW = dyᵀ x   :eq:`linear-dw`;", "(N, C)", "see :eq:`conv1d-general-dx`"]
