@@ -1,0 +1,210 @@
+// The page "Prove your own gradient": an editor, the axes, one button, and links that carry code.
+
+import { makeEditor, setText } from "./editor.js";
+import { EXAMPLES } from "./examples.js";
+import { button, element, Kept, loadStyle, Status, words } from "./parts.js";
+import { show } from "./render.js";
+import { Session, Stopped } from "./session.js";
+import { packed, unpacked } from "./share.js";
+
+const HELP = "prove-help";
+const IMPORT = "from backprop_lib.proof import prove as _prove\n";
+const FROM_A_LINK =
+  "This code came with the link that you followed. It has not run. Read it first; it runs when " +
+  "you press Prove.";
+
+/** Give a field its label. */
+function labelled(text, field, id) {
+  field.id = id;
+  const label = element("label", "", text);
+  label.htmlFor = id;
+  const both = element("div", "prove-field");
+  both.append(label, field);
+  return both;
+}
+
+/** Say in one line what a report says of all gradients. */
+function verdict(report) {
+  const statuses = [...report.matchAll(/^d.*?: (\w+)/gm)].map(([, status]) => status);
+  if (!statuses.length || statuses.some((status) => status !== "proven")) {
+    return "Not all is proven; see below.";
+  }
+  return /^ {2}where /m.test(report) ? "All is proven, where the report says." : "All is proven.";
+}
+
+class Workbench {
+  #session;
+  #run = 0; // changes with each press of Prove or Stop: what belongs to an older one is dropped
+
+  constructor(place, { code, axes, isFromLink, kept }) {
+    this.kept = kept;
+    this.status = new Status();
+    this.status.say("");
+    this.result = element("div", "prove-result cell_output");
+
+    this.choice = element("select");
+    for (const [i, { name }] of EXAMPLES.entries()) this.choice.add(new Option(name, i));
+    this.choice.add(new Option(isFromLink ? "code from a link" : "your own", "own"), 0);
+    this.choice.addEventListener("change", () => this.choose(EXAMPLES[this.choice.value]));
+
+    const holder = element("div", "highlight live-editor");
+    this.editor = makeEditor({
+      parent: holder,
+      text: code,
+      label: "Python, forward and backward",
+      describedBy: HELP,
+      onChange: () => this.changed(),
+      onRun: () => this.prove(),
+    });
+    this.axes = element("input", "prove-axes");
+    this.axes.type = "text";
+    this.axes.spellcheck = false;
+    this.axes.value = axes;
+    this.axes.addEventListener("input", () => this.changed());
+    this.axes.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") this.prove();
+    });
+
+    this.proveButton = button("Prove", "", () => this.prove());
+    this.proveButton.classList.add("live-main");
+    this.stopButton = button("Stop", "", () => this.stop());
+    this.stopButton.disabled = true;
+    const share = button("Copy a link", "", () => this.share());
+    const help = element("span", "live-help", "Shift+Enter proves. Esc, then Tab leaves the editor.");
+    help.id = HELP;
+    this.status.place.append(help);
+    const controls = element("div", "live-controls");
+    controls.append(this.proveButton, this.stopButton, share, this.status.place);
+
+    if (isFromLink) place.append(element("p", "live-note prove-warning", FROM_A_LINK));
+    place.append(
+      labelled("Start from", this.choice, "prove-choice"),
+      holder,
+      labelled("Axes of forward's arguments", this.axes, "prove-axes"),
+      controls,
+      this.result,
+    );
+    this.nameIt();
+  }
+
+  get code() {
+    return this.editor.state.doc.toString();
+  }
+
+  /** Keep the text, and say whether it is an example as it was. */
+  changed() {
+    this.kept.write([{ code: this.code, axes: this.axes.value }]);
+    this.nameIt();
+  }
+
+  nameIt() {
+    const same = ({ code, axes }) => code === this.code && axes === this.axes.value;
+    const place = EXAMPLES.findIndex(same);
+    this.choice.value = place < 0 ? "own" : place;
+  }
+
+  /** Put an example into the editor; what stood there can be had back with undo, and is kept. */
+  choose(example) {
+    if (!example) {
+      if (this.own) this.put(this.own);
+      else this.nameIt();
+      return;
+    }
+    const isExample = EXAMPLES.some(({ code }) => code === this.code);
+    if (!isExample) this.own = { code: this.code, axes: this.axes.value };
+    this.put(example);
+  }
+
+  put({ code, axes }) {
+    this.axes.value = axes;
+    setText(this.editor, code);
+    this.result.replaceChildren();
+    this.status.say("");
+  }
+
+  async prove() {
+    if (this.proveButton.disabled) return;
+    const run = ++this.#run;
+    this.proveButton.disabled = true;
+    this.stopButton.disabled = false;
+    this.result.replaceChildren();
+    try {
+      const session = await this.#python();
+      if (run !== this.#run) return;
+      this.status.say("Proving");
+      const isProven = await this.#asked(session);
+      if (run === this.#run) this.status.say(isProven);
+    } catch (error) {
+      if (run === this.#run && !(error instanceof Stopped)) this.#lost(words(error));
+    }
+    if (run === this.#run) {
+      this.proveButton.disabled = false;
+      this.stopButton.disabled = true;
+    }
+  }
+
+  /** Run the reader's code and then the question; say what came of it. */
+  async #asked(session) {
+    let said = "";
+    const put = (output) => {
+      show(output, this.result, { isTrusted: false });
+      said = output.text ?? "";
+    };
+    const question = `${IMPORT}_prove(forward, backward, ${this.axes.value})`;
+    await session.forget();
+    const ran = (await session.run(this.code, put)) && (await session.run(question, put));
+    return ran ? verdict(said) : "Python has found something wrong; see below.";
+  }
+
+  async #python() {
+    if (!this.#session) {
+      const session = new Session();
+      this.#session = session;
+      this.status.say("Loading Python", true);
+      await session.start(
+        (loaded, total) => this.status.measure(loaded, total),
+        () => this.status.say("Starting Python", true),
+      );
+    }
+    return this.#session;
+  }
+
+  #lost(message) {
+    this.#session?.end();
+    this.#session = undefined;
+    this.status.say(message);
+  }
+
+  stop() {
+    this.#run++;
+    this.#lost("Stopped.");
+    this.proveButton.disabled = false;
+    this.stopButton.disabled = true;
+  }
+
+  async share() {
+    const link = new URL(location.href);
+    link.hash = await packed({ code: this.code, axes: this.axes.value });
+    try {
+      await navigator.clipboard.writeText(link.href);
+      this.status.say("The link is copied. It carries the code itself; nothing is stored anywhere.");
+    } catch {
+      history.replaceState(null, "", link.href);
+      this.status.say("The link stands in the address bar. It carries the code itself.");
+    }
+  }
+}
+
+async function begin() {
+  const place = document.getElementById("prove-your-own");
+  if (!place) return;
+  await loadStyle();
+  const linked = await unpacked(location.hash.slice(1));
+  const kept = new Kept(location.pathname + (linked ? location.hash : ""));
+  const [mine] = kept.read();
+  place.replaceChildren();
+  new Workbench(place, { ...(mine ?? linked ?? EXAMPLES[0]), isFromLink: Boolean(linked), kept });
+}
+
+addEventListener("hashchange", begin);
+begin();

@@ -1,0 +1,147 @@
+// What a cell answers, as elements of the page.
+
+import { tex } from "@mdit/plugin-tex";
+import DOMPurify from "dompurify";
+import { highlightCode } from "@lezer/highlight";
+import { parser } from "@lezer/python";
+import MarkdownIt from "markdown-it";
+import { pygments } from "./editor.js";
+
+const ESCAPES = /\x1b\[[0-9;]*m/g;
+
+function escaped(text) {
+  const element = document.createElement("span");
+  element.textContent = text;
+  return element.innerHTML;
+}
+
+function highlighted(code) {
+  let html = "";
+  const put = (text, classes) => {
+    html += classes ? `<span class="${classes}">${escaped(text)}</span>` : escaped(text);
+  };
+  highlightCode(code, parser.parse(code), pygments, put, () => (html += "\n"));
+  return html;
+}
+
+/** Mark up a formula for the page's MathJax, as the formulas of the book are. */
+function mathematics(latex, isDisplayed) {
+  const [tag, open, close] = isDisplayed ? ["div", "\\[", "\\]"] : ["span", "\\(", "\\)"];
+  return `<${tag} class="math notranslate nohighlight">${open}${escaped(latex)}${close}</${tag}>`;
+}
+
+function fence(tokens, place) {
+  const { info, content } = tokens[place];
+  const code = info.trim() === "python" ? highlighted(content) : escaped(content);
+  return `<div class="highlight-python notranslate"><div class="highlight"><pre>${code}</pre></div></div>`;
+}
+
+function reader(options) {
+  const markdown = new MarkdownIt(options).use(tex, { render: mathematics });
+  markdown.renderer.rules.fence = fence;
+  return (text) => markdown.render(text);
+}
+
+const readMarkdown = { trusted: reader({ html: true }), untrusted: reader({ html: false }) };
+
+// A drawing of matplotlib draws each letter once, and then uses it by its name in the same drawing.
+DOMPurify.addHook("uponSanitizeAttribute", (node, attribute) => {
+  const refers = /^(xlink:)?href$/.test(attribute.attrName);
+  if (node.nodeName === "use" && refers) {
+    attribute.forceKeepAttr = attribute.attrValue.startsWith("#");
+    attribute.keepAttr = attribute.forceKeepAttr;
+  }
+});
+
+/** Make HTML harmless: no scripts, no forms, nothing that is fetched from elsewhere. */
+function harmless(html) {
+  return DOMPurify.sanitize(html, {
+    ADD_TAGS: ["use"],
+    FORBID_TAGS: ["form", "input", "button", "textarea", "select", "link", "iframe", "audio", "video"],
+    ALLOWED_URI_REGEXP: /^(?:https?:|data:image\/|#|[^:]*$)/i,
+  });
+}
+
+function box(classes, inner) {
+  const element = document.createElement("div");
+  element.className = `output ${classes}`;
+  element.append(inner);
+  return element;
+}
+
+function preformatted(text) {
+  const highlight = document.createElement("div");
+  highlight.className = "highlight";
+  const pre = document.createElement("pre");
+  pre.tabIndex = 0;
+  pre.textContent = text.replace(ESCAPES, "");
+  highlight.append(pre);
+  return highlight;
+}
+
+function fragment(html) {
+  const template = document.createElement("template");
+  template.innerHTML = harmless(html);
+  return template.content;
+}
+
+function formula(latex) {
+  return fragment(mathematics(latex.trim().replace(/^\$+|\$+$/g, ""), true));
+}
+
+function image(source, text) {
+  const picture = document.createElement("img");
+  picture.src = source;
+  picture.alt = text;
+  return picture;
+}
+
+const plain = (data) => box("text_plain highlight-myst-ansi notranslate", preformatted(data));
+
+/** The forms in which code that the reader knows may answer. */
+const FORMS = {
+  "text/html": (data) => box("text_html", fragment(data)),
+  "image/svg+xml": (data) => box("text_html", fragment(data)),
+  "image/png": (data, text) => box("image_png", image(`data:image/png;base64,${data}`, text)),
+  "text/markdown": (data) => box("text_markdown", fragment(readMarkdown.trusted(data))),
+  "text/latex": (data) => box("text_latex", formula(data)),
+  "text/plain": plain,
+};
+
+/** The forms in which code from anywhere may answer: text, and formulas. */
+const SAFE_FORMS = {
+  "text/markdown": (data) => box("text_markdown", fragment(readMarkdown.untrusted(data))),
+  "text/plain": plain,
+};
+
+function showStream({ name, text }, place) {
+  const kind = name === "stderr" ? "stderr" : "stream";
+  const classes = `output ${kind} highlight-myst-ansi notranslate`;
+  const last = place.lastElementChild;
+  if (last?.className === classes) {
+    last.querySelector("pre").append(text.replace(ESCAPES, ""));
+  } else {
+    place.append(box(`${kind} highlight-myst-ansi notranslate`, preformatted(text)));
+  }
+}
+
+/** Show an output below those that are there; text goes on where text of the same stream stood. */
+export function show(output, place, { isTrusted = true } = {}) {
+  if (output.kind === "stream") {
+    showStream(output, place);
+  } else if (output.kind === "error") {
+    place.append(box("traceback highlight-ipythontb notranslate", preformatted(output.text)));
+  } else {
+    const forms = isTrusted ? FORMS : SAFE_FORMS;
+    const form = Object.hasOwn(forms, output.mime) ? forms[output.mime] : undefined;
+    const element = form ? form(output.data, output.text) : plain(output.text);
+    place.append(element);
+    typeset(element);
+  }
+}
+
+async function typeset(element) {
+  if (!element.querySelector(".math") || !window.MathJax?.startup?.promise) return;
+  await window.MathJax.startup.promise;
+  await window.MathJax.typesetPromise([element]);
+}

@@ -1,0 +1,294 @@
+"""Cells that are edited and run in the page, with the Python that the site brings along."""
+
+import json
+import re
+import time
+
+import nbformat
+import pytest
+from conftest import ROOT
+from playwright.sync_api import expect
+from test_exercises import CODE, DETAILS
+
+LINEAR, MAX = "chapters/layers/linear", "chapters/ops/max"
+START = 60_000  # milliseconds that starting Python may take on a slow machine
+LONG = 300_000
+
+
+def cells_of(name):
+    return nbformat.read(ROOT / f"{name}.ipynb", as_version=4).cells
+
+
+def first_exercise(name):
+    """Return the number of a chapter's first exercise among its code cells, and its answers."""
+    cells = cells_of(name)
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    exercise = next(cell for cell in code if "exercise" in cell.metadata.get("tags", []))
+    folded = DETAILS.findall(cells[cells.index(exercise) + 1].source)
+    answers = {name: CODE.findall(text)[0] for name, text in folded if name != "Hint"}
+    return code.index(exercise), answers
+
+
+@pytest.fixture
+def live(visit):
+    """Open a chapter and make its cells live."""
+
+    def go(name, **settings):
+        seen = visit(name, **settings)
+        seen.page.get_by_role("button", name="Run this page").click()
+        expect(seen.page.locator(".live-status")).to_have_text("Python is ready.", timeout=START)
+        return seen
+
+    return go
+
+
+def cell(page, number):
+    """Return a code cell by its number, counted from 1."""
+    return page.locator("div.cell:has(div.cell_input)").nth(number - 1)
+
+
+def write(page, number, text):
+    editor = cell(page, number).locator(".cm-content")
+    editor.scroll_into_view_if_needed()
+    editor.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(text)
+
+
+def text_of(page, number):
+    lines = cell(page, number).locator(".cm-line").all_inner_texts()
+    return "\n".join(line.rstrip("\n") for line in lines)
+
+
+def run(page, number, timeout=START):
+    """Press Run, and wait until the cell has ended in one way or another."""
+    state = cell(page, number).locator(".live-state")
+    state.evaluate("state => (state.textContent = '')")  # what it said of an earlier run
+    cell(page, number).get_by_role("button", name=f"Run cell {number}", exact=True).click()
+    expect(state).to_have_text(re.compile("ran in|error|stopped"), timeout=timeout)
+    return cell(page, number).locator("div.cell_output")
+
+
+def is_fine(seen, address):
+    assert seen.complaints == []
+    elsewhere = [u for u in seen.requests if not u.startswith((address, "data:", "blob:"))]
+    assert elsewhere == []
+
+
+@pytest.mark.parametrize("name", [LINEAR, MAX])
+def test_every_cell_runs_and_answers_what_is_printed_in_the_book(live, address, name):
+    seen = live(name)
+    page = seen.page
+    code = [c for c in cells_of(name) if c.cell_type == "code"]
+    assert page.locator("div.cell .cm-editor").count() == len(code)
+    page.get_by_role("button", name="Run all").click()
+    status = page.locator(".live-status")
+    expect(status).to_have_text(re.compile("have run|ended"), timeout=LONG)
+    assert status.inner_text().startswith(f"All {len(code)} cells have run")
+
+    compared = 0
+    for number, source in enumerate(code, start=1):
+        printed = "".join(o.text for o in source.outputs if o.output_type == "stream")
+        if printed:
+            shown = cell(page, number).locator("div.cell_output pre").first.inner_text()
+            assert shown.strip() == printed.strip()
+            compared += 1
+        drawn = [o for o in source.outputs if "text/html" in o.get("data", {})]
+        assert cell(page, number).locator("div.cell_output svg[role=img]").count() == len(drawn)
+    assert compared >= 3
+    assert page.locator("div.cell_output mjx-container").count() >= 5
+    assert page.locator("mjx-merror, [data-mjx-error], .stderr, .traceback").count() == 0
+    is_fine(seen, address)
+
+
+@pytest.mark.parametrize("name", [LINEAR, MAX])
+def test_an_exercise_is_proven_or_refuted(live, address, name):
+    seen = live(name)
+    page = seen.page
+    place, answers = first_exercise(name)
+    number = place + 1
+
+    write(page, number, answers["Solution"])
+    output = run(page, number)
+    expect(output).to_contain_text("proven")
+    expect(output).not_to_contain_text("refuted")
+    ran = page.locator(".live-state", has_text="ran in").count()
+    assert ran == 2  # the imports, which it needs, were run before it, and nothing else
+
+    write(page, number, answers["A wrong answer, and why"])
+    output = run(page, number)
+    expect(output).to_contain_text("A counterexample")
+    assert output.locator("mjx-container").count() >= 2
+    expect(page.locator(".live-status")).to_contain_text(f"Cell {number} has run.")
+    is_fine(seen, address)
+
+
+def test_errors_text_values_and_figures_are_shown(live, address):
+    seen = live(LINEAR)
+    page = seen.page
+
+    write(page, 1, "def f(x):\n    return 1 / x\n\n\nprint('before')\nf(0)")
+    output = run(page, 1)
+    expect(output.locator(".stream pre")).to_have_text("before\n")
+    error = output.locator(".traceback pre").inner_text()
+    assert error.startswith('Traceback (most recent call last):\n  File "cell [1]", line 6')
+    assert error.rstrip().endswith("ZeroDivisionError: division by zero")
+    assert "return 1 / x" in error
+    assert "pyodide" not in error
+    expect(page.locator(".live-status")).to_contain_text("Cell 1 ended with an error.")
+
+    write(page, 1, "import sys\nprint('told', file=sys.stderr)\n'shown'")
+    output = run(page, 1)
+    expect(output.locator(".stderr pre")).to_have_text("told\n")
+    expect(output.locator(".text_plain pre")).to_have_text("'shown'")
+
+    write(page, 1, "import sympy as sp\nsp.sqrt(sp.Symbol('x') / 2)")
+    assert run(page, 1).locator(".text_latex mjx-container").count() == 1
+
+    write(page, 1, "import matplotlib.pyplot as plt\nplt.plot([1, 3, 2]);")
+    picture = run(page, 1).locator("img")
+    assert picture.evaluate("image => image.naturalWidth") > 300
+
+    write(
+        page,
+        1,
+        "class Rude:\n    def _repr_html_(self):\n"
+        "        return '<img src=x onerror=alert(1)><b>kept</b><script>alert(1)</script>'\n"
+        "Rude()",
+    )
+    output = run(page, 1)
+    expect(output.locator("b")).to_have_text("kept")
+    assert output.locator("script, [onerror]").count() == 0
+    # That is the policy, which finds the handler in the text before it is taken out.
+    assert {c.partition(" violates")[0] for c in seen.complaints} <= {
+        "console: Executing inline event handler"
+    }
+
+
+def test_shift_enter_runs_tab_indents_and_escape_lets_go(live):
+    page = live(LINEAR).page
+    write(page, 1, "if True:")
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    page.keyboard.insert_text("print(6 * 7)")
+    page.keyboard.press("Shift+Enter")
+    expect(cell(page, 1).locator(".stream pre")).to_have_text("42\n", timeout=START)
+
+    page.keyboard.press("Tab")
+    assert cell(page, 1).locator(".cm-focused").count() == 1
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.ariaLabel") == "Run cell 1"
+
+
+def test_an_endless_loop_is_stopped(live, address):
+    seen = live(LINEAR)
+    page = seen.page
+    write(page, 1, "while True:\n    pass")
+    cell(page, 1).get_by_role("button", name="Run cell 1", exact=True).click()
+    status = page.locator(".live-status")
+    expect(status).to_have_text("Running cell 1")
+    time.sleep(1)
+    page.get_by_role("button", name="Stop").click()
+    expect(cell(page, 1).locator(".live-state")).to_have_text("stopped")
+    expect(status).to_contain_text("Stopped. Python has started anew", timeout=START)
+
+    write(page, 1, "print('alive')")
+    expect(run(page, 1).locator("pre")).to_have_text("alive\n")
+    is_fine(seen, address)
+
+
+def test_reset_puts_back_the_code_and_its_output(live):
+    page = live(LINEAR).page
+    place, answers = first_exercise(LINEAR)
+    number = place + 1
+    before = cell(page, number).locator("div.cell_output").inner_text()
+    original = text_of(page, number)
+    reset = cell(page, number).get_by_role("button", name=f"Reset cell {number}")
+    expect(reset).to_be_disabled()
+
+    write(page, number, answers["Solution"])
+    run(page, number)
+    assert text_of(page, number) != original
+    reset.click()
+    assert text_of(page, number) == original
+    assert cell(page, number).locator("div.cell_output").inner_text() == before
+    expect(reset).to_be_disabled()
+
+
+def test_what_was_typed_survives_a_reload_and_a_new_edition(live):
+    page = live(LINEAR).page
+    write(page, 1, "print('mine')")
+    page.reload()
+    assert "print('mine')" not in cell(page, 1).inner_text()
+    page.get_by_role("button", name="Run this page").click()
+    expect(cell(page, 1).locator(".cm-content")).to_contain_text("print('mine')")
+
+    page.evaluate(
+        """() => {
+        const key = Object.keys(localStorage).find((key) => key.startsWith("live "));
+        const [kept] = JSON.parse(localStorage.getItem(key));
+        localStorage.setItem(key, JSON.stringify([{ ...kept, original: "an older edition" }]));
+    }"""
+    )
+    page.reload()
+    page.get_by_role("button", name="Run this page").click()
+    expect(cell(page, 1).locator(".cm-content")).not_to_contain_text("print('mine')")
+    page.get_by_role("button", name="Bring back my text of cell 1").click()
+    expect(cell(page, 1).locator(".cm-content")).to_contain_text("print('mine')")
+
+    cell(page, 1).get_by_role("button", name="Reset cell 1").click()
+    assert page.evaluate("Object.keys(localStorage).filter((k) => k.startsWith('live '))") == []
+
+
+def test_who_does_not_press_the_button_loads_nothing_of_it(visit, address):
+    seen = visit(LINEAR)
+    loaded = [url for url in seen.requests if re.search("/live/|/runtime/|/lite/", url)]
+    assert loaded == [f"{address}live/live.js"]
+
+
+def test_a_file_that_does_not_arrive_is_told_by_name_and_asked_for_again(visit):
+    page = visit(LINEAR).page
+    page.route("**/pyodide.asm.wasm", lambda route: route.abort())
+    page.get_by_role("button", name="Run this page").click()
+    status = page.locator(".live-status")
+    expect(status).to_contain_text("pyodide.asm.wasm could not be loaded", timeout=START)
+    page.unroute("**/pyodide.asm.wasm")
+
+    page.route("**/sympy-*.whl", lambda route: route.fulfill(body=b"damaged"))
+    page.get_by_role("button", name="Try again").click()
+    expect(status).to_contain_text(re.compile(r"sympy-\S+ could not be loaded, or arrived damaged"))
+    page.unroute("**/sympy-*.whl")
+
+    page.get_by_role("button", name="Try again").click()
+    expect(status).to_have_text("Python is ready.", timeout=START)
+
+
+def test_a_script_that_does_not_arrive_is_asked_for_again(visit):
+    page = visit(LINEAR).page
+    page.route("**/live/page.js*", lambda route: route.abort())
+    page.get_by_role("button", name="Run this page").click()
+    again = page.get_by_role("button", name="Not loaded. Try again")
+    expect(again).to_be_visible()
+    page.unroute("**/live/page.js*")
+    again.click()
+    expect(page.locator(".live-status")).to_have_text("Python is ready.", timeout=START)
+
+
+def test_a_browser_without_webassembly_is_told(browser, address):
+    context = browser.new_context()
+    page = context.new_page()
+    page.add_init_script("delete globalThis.WebAssembly")
+    page.goto(f"{address}{LINEAR}.html")
+    page.get_by_role("button", name="Run this page").click()
+    expect(page.locator(".live-status")).to_contain_text("it has no WebAssembly")
+    context.close()
+
+
+def test_the_list_names_every_file_that_is_loaded(live, address):
+    seen = live(LINEAR)
+    runtime = [url.rpartition("/")[2] for url in seen.requests if "/runtime/" in url]
+    listed = seen.page.evaluate("fetch('../../live/runtime.json').then((a) => a.json())")
+    assert sorted(runtime) == sorted(file["name"] for file in listed["files"])
+    assert len(runtime) == len(set(runtime))
+    assert json.dumps(listed).count("sha256-") == len(runtime)

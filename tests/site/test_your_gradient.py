@@ -1,0 +1,259 @@
+"""The page "Prove your own gradient": verdicts, links that carry code, and what code can reach."""
+
+import re
+import threading
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urldefrag
+
+import pytest
+from conftest import BOOK, ROOT
+from playwright.sync_api import expect
+
+from backprop_lib.proof import prove
+
+PAGE = "chapters/your_gradient"
+LIVE = ROOT / "site" / "live"
+START = 60_000
+EXAMPLE = re.compile(r"name: \"(.*?)\", axes: '(.*?)', code: (\w+)")
+RIGHT = {"linear, right", "softmax", "LayerNorm"}
+
+
+def examples():
+    """Return the page's examples: name, axes and code."""
+    text = (LIVE / "examples.js").read_text(encoding="utf8")
+    files = dict(re.findall(r'import (\w+) from "./(.*?)"', text))
+    return [
+        (name, axes, (LIVE / files[code]).read_text(encoding="utf8"))
+        for name, axes, code in EXAMPLE.findall(text)
+    ]
+
+
+@pytest.fixture
+def workbench(visit):
+    def go():
+        seen = visit(PAGE)
+        expect(seen.page.locator("#prove-your-own .cm-content")).to_be_visible()
+        return seen
+
+    return go
+
+
+def write(page, code, axes):
+    page.locator("#prove-your-own .cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(code)
+    page.get_by_label("Axes of forward's arguments").fill(axes)
+
+
+def ask(page):
+    """Press Prove, and return what is said and the result once the answer is there."""
+    page.get_by_role("button", name="Prove", exact=True).click()
+    status = page.locator("#prove-your-own .live-status")
+    expect(status).to_have_text(re.compile("proven|wrong;"), timeout=START)
+    return status.inner_text(), page.locator(".prove-result")
+
+
+@pytest.mark.parametrize(("name", "axes", "code"), examples(), ids=lambda value: value[:12])
+def test_the_examples_are_what_their_names_say(name, axes, code):
+    names = {"prove": prove}
+    exec(code, names)
+    report = eval(f"prove(forward, backward, {axes})", names)
+    assert bool(report) == (name in RIGHT)
+    if name not in RIGHT:
+        assert "refuted" in {verdict.status for verdict in report}
+    assert len(examples()) == 5
+
+
+def test_examples_are_proven_and_refuted_on_the_page(workbench, address):
+    seen = workbench()
+    page = seen.page
+    said, result = ask(page)
+    assert said == "All is proven."
+    assert result.locator("mjx-container").count() == 6
+
+    page.get_by_label("Start from").select_option("linear, wrong")
+    said, result = ask(page)
+    assert said == "Not all is proven; see below."
+    expect(result).to_contain_text("A counterexample")
+    assert result.locator("mjx-container").count() >= 6
+    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    assert seen.complaints == []
+    assert [u for u in seen.requests if not u.startswith((address, "data:", "blob:"))] == []
+
+
+def test_what_was_proven_before_is_forgotten(workbench):
+    page = workbench().page
+    ask(page)
+    write(page, "def forward(x):\n    return 2 * x, ()", 'x="N"')
+    said, result = ask(page)
+    assert said == "Python has found something wrong; see below."
+    expect(result).to_contain_text("NameError: name 'backward' is not defined")
+
+    write(
+        page,
+        "def forward(x):\n    return x.sum(axis=0), ()\n\n\ndef backward(dy):\n    return dy",
+        "x=N",
+    )
+    _, result = ask(page)
+    expect(result).to_contain_text("NameError: name 'N' is not defined")
+
+
+def test_a_link_carries_the_code_and_nothing_runs_before_the_button(workbench, visit, address):
+    page = workbench().page
+    code = "print('Σ ran')\nforward = lambda x: (x * x, (x,))\nbackward = lambda dy, x: 2 * x * dy"
+    write(page, code, 'x="N"')
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy a link").click()
+    expect(page.locator("#prove-your-own .live-status")).to_contain_text("The link is copied.")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert urldefrag(link).url == f"{address}{PAGE}.html"
+
+    seen = visit(PAGE)
+    seen.page.goto(link)
+    expect(seen.page.locator(".prove-warning")).to_contain_text("came with the link")
+    lines = seen.page.locator("#prove-your-own .cm-line").all_inner_texts()
+    assert "\n".join(lines) == code
+    assert seen.page.get_by_label("Axes of forward's arguments").input_value() == 'x="N"'
+    seen.page.wait_for_timeout(1000)
+    assert [url for url in seen.requests if "/runtime/" in url] == []
+    assert "ran" not in seen.page.locator(".prove-result").inner_text()
+
+    said, result = ask(seen.page)
+    assert said == "All is proven."
+    expect(result.locator(".stream")).to_have_text("Σ ran")
+
+
+def test_a_damaged_link_is_no_link(visit):
+    page = visit(PAGE).page
+    page.goto(f"{page.url}#code=AAAA")
+    expect(page.locator("#prove-your-own .cm-content")).to_be_visible()
+    assert page.locator(".prove-warning").count() == 0
+
+
+REACH = """
+import js
+from pyodide.ffi import create_proxy
+
+for name in ("localStorage", "sessionStorage", "document", "parent"):
+    assert not hasattr(js, name), name
+
+
+def refused(what, ask):
+    try:
+        ask()
+    except Exception as error:
+        print(what, "refused:", str(error).splitlines()[-1][:90])
+    else:
+        print(what, "ALLOWED")
+
+
+def asks(method, address):
+    request = js.XMLHttpRequest.new()
+    request.open(method, address, False)
+    request.send("what the reader typed")
+
+
+refused("indexedDB", lambda: js.indexedDB.open("live"))
+refused("caches", lambda: js.eval("if (self.caches) caches.open('live'); else throw Error('none')"))
+refused("this site", lambda: asks("POST", "{address}"))
+refused("another host", lambda: asks("GET", "{elsewhere}"))
+refused("a script of this site", lambda: js.importScripts("{address}live/live.js"))
+refused("a script from elsewhere", lambda: js.importScripts("{elsewhere}x.js"))
+print("origin", js.self.origin)
+"""
+
+
+@pytest.fixture
+def elsewhere():
+    """Another host, and what it was asked for."""
+    asked = []
+
+    class Host(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Access-Control-Allow-Origin", "*")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Host)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/", asked
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def bare_address():
+    """The book on a host that sends no headers of its own."""
+    pages = partial(SimpleHTTPRequestHandler, directory=str(BOOK))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), pages)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+def test_code_reaches_nothing_but_its_own_frame(browser, bare_address, elsewhere):
+    """Even where the host sends no policy: the sandbox brings its own."""
+    page = browser.new_page()
+    address = bare_address
+    page.goto(f"{address}{PAGE}.html")
+    host, asked = elsewhere
+    page.evaluate("address => fetch(address, {mode: 'no-cors'})", host)
+    assert asked == ["/"]  # the page itself could ask it
+    page.evaluate("localStorage.setItem('live /secret', 'what the reader typed')")
+    write(page, REACH.replace("{address}", address).replace("{elsewhere}", host), 'x="N"')
+    _, result = ask(page)
+    told = result.locator(".stream").first.inner_text().splitlines()
+    assert len(told) == 7, told
+    assert [line for line in told[:6] if " refused: " not in line] == []
+    assert told[6] == "origin null"
+    assert asked == ["/"]
+
+
+def test_what_code_says_is_shown_as_text(workbench):
+    page = workbench().page
+    code = (
+        "class Rude:\n"
+        "    def _repr_html_(self):\n        return '<b>html</b><img src=x onerror=alert(1)>'\n"
+        "    def _repr_markdown_(self):\n        return '<b>html</b> **bold** "
+        "[link](javascript:alert(1)) $\\\\href{javascript:alert(1)}{x}$'\n"
+        "    def __repr__(self):\n        return 'rude'\n"
+        "display(Rude())\n"
+        "del Rude._repr_html_\n"
+        "display(Rude())\n"
+    )
+    write(page, code, 'x="N"')
+    _, result = ask(page)
+    expect(result.locator(".text_plain").first).to_have_text("rude")
+    markdown = result.locator(".text_markdown")
+    expect(markdown.locator("strong")).to_have_text("bold")
+    expect(markdown.locator("mjx-container")).to_be_visible()
+    assert markdown.locator("b, img").count() == 0
+    hrefs = markdown.locator("[href]").evaluate_all("all => all.map((a) => a.getAttribute('href'))")
+    assert [href for href in hrefs if href and href.startswith("javascript")] == []
+
+
+def test_an_endless_proof_is_stopped(workbench):
+    page = workbench().page
+    write(page, "while True:\n    pass", 'x="N"')
+    page.get_by_role("button", name="Prove", exact=True).click()
+    status = page.locator("#prove-your-own .live-status")
+    expect(status).to_have_text("Proving", timeout=START)
+    page.get_by_role("button", name="Stop").click()
+    expect(status).to_have_text("Stopped.")
+    page.get_by_label("Start from").select_option("softmax")
+    said, _ = ask(page)
+    assert said.startswith("All is proven")
+
+
+def test_what_was_typed_survives_a_reload(workbench):
+    page = workbench().page
+    write(page, "mine = 1", 'x="N M"')
+    page.reload()
+    expect(page.locator("#prove-your-own .cm-content")).to_contain_text("mine = 1")
+    assert page.get_by_label("Axes of forward's arguments").input_value() == 'x="N M"'
