@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+from dataclasses import dataclass, field
 from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +15,7 @@ from serve import Pages
 ROOT = Path(__file__).resolve().parent.parent.parent
 BOOK = ROOT / "_build" / "html"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SCREENS = {"wide": (1280, 900), "narrow": (400, 800)}
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -21,6 +23,14 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Playwright's wait_for_function asks again with eval, which the book's policy forbids.
+TYPESET = """async () => {
+    for (const end = Date.now() + 30_000; !window.MathJax?.startup?.promise; ) {
+        if (Date.now() > end) throw new Error("MathJax has not started");
+        await new Promise((done) => setTimeout(done, 50));
+    }
+    await window.MathJax.startup.promise;
+}"""
 
 
 def chromium() -> str:
@@ -47,7 +57,10 @@ def browser():
 
 @pytest.fixture(scope="session")
 def address(tmp_path_factory):
-    """The book's address, below a sub-path: nothing in it may count on being at the root."""
+    """The book's address, below a sub-path: nothing in it may count on being at the root.
+
+    Every file comes with the headers that the book wants, so every test runs under its policy.
+    """
     if not (BOOK / "intro.html").is_file():
         pytest.exit("there is no built book: run make book", returncode=1)
     top = tmp_path_factory.mktemp("host")
@@ -58,3 +71,52 @@ def address(tmp_path_factory):
     yield f"http://127.0.0.1:{server.server_port}/some/where/book/"
     server.shutdown()
     server.server_close()
+
+
+@dataclass
+class Visit:
+    """A page that is open, and what went wrong on the way."""
+
+    page: object
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Open a page of the book and note every request and complaint."""
+    contexts = []
+
+    def go(name, theme="light", screen="wide"):
+        width, height = SCREENS[screen]
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=theme
+        )
+        contexts.append(context)
+        visit = Visit(context.new_page())
+        page = visit.page
+        page.on("request", lambda request: visit.requests.append(request.url))
+        page.on("requestfailed", lambda request: visit.complaints.append(f"failed: {request.url}"))
+        page.on(
+            "response",
+            lambda answer: (
+                answer.status < 400 or visit.complaints.append(f"{answer.status}: {answer.url}")
+            ),
+        )
+        page.on("pageerror", lambda error: visit.complaints.append(f"error: {error}"))
+        page.on(
+            "console",
+            lambda message: (
+                message.type not in ("error", "warning")
+                or visit.complaints.append(f"console: {message.text}")
+            ),
+        )
+        page.goto(f"{address}{name}.html")
+        page.wait_for_load_state("networkidle")
+        if page.locator("mjx-container, .math").count():
+            page.evaluate(TYPESET)
+        return visit
+
+    yield go
+    for context in contexts:
+        context.close()

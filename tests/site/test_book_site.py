@@ -4,7 +4,7 @@ import json
 
 import pytest
 from api_links import link_equations
-from book_site import MATHJAX_FILES, KeepPunctuation, counts, mathjax_folder
+from book_site import MATHJAX_FILES, KeepPunctuation, counts, description, mathjax_folder
 from docutils import nodes
 from docutils.utils import new_document
 
@@ -58,6 +58,35 @@ def test_counts_are_read_from_the_cell_that_computed_them(tmp_path):
     page.write_text(json.dumps({"cells": cells[:1]}), encoding="utf8")
     with pytest.raises(ValueError, match="no cell prints counts"):
         counts(page)
+
+
+def page(*paragraphs):
+    """Return a page with one section; a formula is in dollars."""
+    document = new_document("test")
+    section = nodes.section()
+    document += section
+    for text in paragraphs:
+        paragraph = nodes.paragraph()
+        for part in text.split("$"):
+            paragraph += nodes.math(part, part) if "^" in part else nodes.Text(part)
+        section += paragraph
+    return document
+
+
+def test_a_page_is_described_by_its_first_words():
+    assert description(page("You can say  it.", "More.")) == "You can say it."
+    assert description(page("Here $\\hat x^2$ stands.", "Words, and $x^2$.")) == "Words, and x^2."
+    assert description(page()) == ""
+    long = description(page("word " * 100))
+    assert long.endswith("word …")
+    assert 290 < len(long) <= 300
+
+
+def test_a_note_in_a_box_describes_no_page():
+    document = page("The text.")
+    box = nodes.note("", nodes.paragraph("", "A note."))
+    document.insert(0, box)
+    assert description(document) == "The text."
 
 
 def test_equations_in_docstrings_become_links():

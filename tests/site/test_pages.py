@@ -1,73 +1,23 @@
-"""Every page, in a browser: it loads, asks nobody else, is typeset, and fits the screen."""
+"""Every page, in a browser: it loads, asks nobody else, is typeset, accessible, and fits."""
 
 import re
-from dataclasses import dataclass, field
 from html import unescape
 from urllib.parse import urldefrag, urljoin
 
 import pytest
 import yaml
+from axe import violations
 from book_site import counts
-from conftest import ROOT
+from conftest import ROOT, SCREENS
 from playwright.sync_api import expect
 
 BOOK = ROOT / "_build" / "html"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))
 CHAPTERS = [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
 PAGES = [TOC["root"], *CHAPTERS, "index", "search", "genindex"]
-SCREENS = {"wide": (1280, 900), "narrow": (400, 800)}
 WITHOUT_MATHEMATICS = {"chapters/reference/api", "chapters/reference/bibliography"}
 MATHEMATICS = [page for page in [TOC["root"], *CHAPTERS] if page not in WITHOUT_MATHEMATICS]
 WITH_DRAWINGS = [page for page in CHAPTERS if re.search("notation|/layers/|/ops/", page)]
-
-
-@dataclass
-class Visit:
-    """A page that is open, and what went wrong on the way."""
-
-    page: object
-    requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-
-@pytest.fixture
-def visit(browser, address):
-    """Open a page of the book and note every request and complaint."""
-    contexts = []
-
-    def go(name, theme="light", screen="wide"):
-        width, height = SCREENS[screen]
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=theme
-        )
-        contexts.append(context)
-        visit = Visit(context.new_page())
-        page = visit.page
-        page.on("request", lambda request: visit.requests.append(request.url))
-        page.on("requestfailed", lambda request: visit.complaints.append(f"failed: {request.url}"))
-        page.on(
-            "response",
-            lambda answer: (
-                answer.status < 400 or visit.complaints.append(f"{answer.status}: {answer.url}")
-            ),
-        )
-        page.on("pageerror", lambda error: visit.complaints.append(f"error: {error}"))
-        page.on(
-            "console",
-            lambda message: (
-                message.type not in ("error", "warning")
-                or visit.complaints.append(f"console: {message.text}")
-            ),
-        )
-        page.goto(f"{address}{name}.html")
-        page.wait_for_load_state("networkidle")
-        if page.locator("mjx-container, .math").count():
-            page.wait_for_function("window.MathJax?.startup?.promise?.then(() => true)")
-        return visit
-
-    yield go
-    for context in contexts:
-        context.close()
 
 
 @pytest.mark.parametrize(("theme", "screen"), [("light", "narrow"), ("dark", "wide")])
@@ -86,6 +36,7 @@ def test_page(visit, address, name, theme, screen):
         mathematics_is_typeset(page)
     if name in WITH_DRAWINGS:
         drawings_have_the_colour_of_the_text(page)
+    assert violations(page) == []
 
     for width, height in (SCREENS[screen], *SCREENS.values()):
         page.set_viewport_size({"width": width, "height": height})
