@@ -7,8 +7,8 @@ PORT ?= 8000
 
 PY := $(VENV)/bin/python
 PYTEST := $(PY) -m pytest --nbval --numprocesses auto --dist loadfile
-BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapters site \( -type f -o -type d \) \
-	-not -path '*/.*' -not -path '*/__pycache__*')
+BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapters site backprop_lib \
+	pyproject.toml README.md LICENSE \( -type f -o -type d \) -not -path '*/.*' -not -path '*/__pycache__*')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -1,13 +1,16 @@
 """What this book adds to Jupyter Book's website.
 
 MathJax comes from the site itself, a formula stays on one line with the comma behind it, the
-landing page tells the counts that the page of the judged note has computed, and the site's front
-door is a page that a browser has nothing to complain of.
+landing page tells the counts that the page of the judged note has computed, every page says in its
+head what it is about, and the site's front door is a page that a browser has nothing to complain
+of.
 """
 
 import importlib.util
 import json
 import re
+import textwrap
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ MATHJAX_FILES = [
     "sre/mathmaps/base.json",
     "sre/mathmaps/en.json",
     "sre/mathmaps/nemeth.json",
+    "ui/safe.js",
 ]
 """TeX input, HTML output and the menu's accessibility tools; not SVG, MathML or other languages."""
 
@@ -44,6 +48,7 @@ FRONT_DOOR = """\
 
 JUDGED_NOTE = "chapters/reference/errata.ipynb"
 COUNT = re.compile(r"^ *(\d+) (.+)$", re.MULTILINE)
+LENGTH_OF_DESCRIPTION = 300
 
 
 class KeepPunctuation(SphinxPostTransform):
@@ -75,7 +80,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("sphinx.ext.mathjax")
     app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it in any case
     app.add_post_transform(KeepPunctuation)
+    for script in ("typeset.js", "wide_equations.js"):
+        app.add_js_file(script, type="module")
+    app.setup_extension("finished_pages")
     app.connect("config-inited", tell_counts)
+    app.connect("html-page-context", describe)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", write_front_door, priority=900)  # after sphinx_external_toc's
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
@@ -97,6 +106,23 @@ def counts(notebook: Path) -> dict[str, str]:
             text = "".join(cell["outputs"][0]["text"])
             return {verdict: number for number, verdict in COUNT.findall(text)}
     raise ValueError(f"{notebook}: no cell prints counts()")
+
+
+def describe(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Say what a page is about, for those who find it in a list."""
+    if doctree is not None and (text := description(doctree)):
+        context["metatags"] += f'\n<meta name="description" content="{escape(text)}">'
+
+
+def description(doctree: nodes.document) -> str:
+    """Return the first paragraph of the text that can be read without typesetting."""
+    for paragraph in doctree.findall(nodes.paragraph):
+        text = paragraph.astext()
+        if isinstance(paragraph.parent, nodes.section) and "\\" not in text:
+            return textwrap.shorten(text, LENGTH_OF_DESCRIPTION, placeholder=" …")
+    return ""
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:

@@ -84,6 +84,7 @@ def requirements(name):
         if line and not line.startswith(("#", "-")):
             package, _, rest = line.partition("==")
             version, _, marker = rest.partition(";")
+            package, _, _ = package.partition("[")  # what it brings along is pinned as well
             yield package.strip().lower().replace("_", "-"), version.strip(), marker.strip()
 
 
