@@ -22,6 +22,7 @@ from sphinx.util.fileutil import copy_asset
 MATHJAX_FILES = [
     "tex-chtml.js",
     "a11y",
+    "input/mml.js",
     "input/tex/extensions",
     "output/chtml/fonts/woff-v2",
     "sre/mathmaps/base.json",
@@ -29,7 +30,7 @@ MATHJAX_FILES = [
     "sre/mathmaps/nemeth.json",
     "ui/safe.js",
 ]
-"""TeX input, HTML output and the menu's accessibility tools; not SVG, MathML or other languages."""
+"""TeX input, HTML output and the menu's accessibility tools, which read MathML; one language."""
 
 FRONT_DOOR = """\
 <!DOCTYPE html>

@@ -5,12 +5,12 @@ import shutil
 import socket
 import subprocess
 import threading
-import urllib.request
 from collections import Counter
 from functools import partial
-from http.server import ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import headers
 import pytest
@@ -154,8 +154,8 @@ def host():
     """Serve a folder; return the address and the list of what was answered."""
     servers = []
 
-    def go(folder):
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Logging, directory=str(folder)))
+    def go(folder, pages=Logging):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(pages, directory=str(folder)))
         server.answered = []
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -170,7 +170,7 @@ def host():
 def answer(address):
     """Return the status and headers of an answer."""
     try:
-        with urllib.request.urlopen(address) as response:
+        with urlopen(Request(address, method="HEAD")) as response:
             return response.status, response.headers
     except HTTPError as error:
         return error.code, error.headers
@@ -359,6 +359,37 @@ def test_the_sandbox_opened_by_another_page_has_an_origin_of_its_own(browser, ad
     page = context.new_page()
     page.goto(f"{address}live/sandbox.html")
     assert page.evaluate("self.origin") == "null"
+    context.close()
+
+
+class WithoutHeaders(SimpleHTTPRequestHandler):
+    """A host that knows nothing of the headers, such as GitHub Pages."""
+
+    def log_message(self, *_):
+        pass
+
+
+HAND_OVER = """async (address) => {
+    const { port1, port2 } = new MessageChannel();
+    const answer = new Promise((done) => (port1.onmessage = () => done("ran")));
+    const worker = new Blob(["onmessage = ({ ports: [port] }) => port.postMessage(self.origin)"]);
+    const site = window.open(address);
+    await new Promise((done) => setTimeout(done, 2000));
+    site.postMessage({ worker, files: new Map(), packages: [] }, "*", [port2]);
+    const late = new Promise((done) => setTimeout(done, 2000, "did not run"));
+    return Promise.race([answer, late]);
+}"""
+
+
+def test_the_sandbox_runs_nothing_for_another_site_even_without_headers(browser, host, tmp_path):
+    """It would run with the book's origin, and could read what readers have saved."""
+    book, _ = host(BOOK, WithoutHeaders)
+    (tmp_path / "page.html").write_text("<!DOCTYPE html>")
+    elsewhere, _ = host(tmp_path, WithoutHeaders)
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{elsewhere}page.html")
+    assert page.evaluate(HAND_OVER, f"{book}live/sandbox.html") == "did not run"
     context.close()
 
 

@@ -170,7 +170,7 @@ def test_the_page_of_the_library_links_its_equations_and_names(visit):
 
 def test_a_notebook_can_be_downloaded(visit):
     page = visit("chapters/layers/linear").page
-    href = page.locator("a[href$='.ipynb']").first.get_attribute("href")
+    href = page.locator(".dropdown-download-buttons a[href$='.ipynb']").first.get_attribute("href")
     file = (BOOK / "chapters" / "layers" / href).resolve()
     assert file.read_text(encoding="utf8") == (
         ROOT / "chapters" / "layers" / "linear.ipynb"
