@@ -9,11 +9,13 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from serve import Pages
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BOOK = ROOT / "_build" / "html"
+expect.set_options(timeout=30_000)  # a busy machine is slow, and no test judges speed
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SCREENS = {"wide": (1280, 900), "narrow": (400, 800)}
 FLAGS = [
