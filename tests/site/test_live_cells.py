@@ -153,7 +153,7 @@ def test_errors_text_values_and_figures_are_shown(live, address):
         page,
         1,
         "class Rude:\n    def _repr_html_(self):\n"
-        "        return '<img src=x onerror=alert(1)><b>kept</b><script>alert(1)</script>'\n"
+        "        return '<img src=data:, onerror=alert(1)><b>kept</b><script>alert(1)</script>'\n"
         "Rude()",
     )
     output = run(page, 1)
