@@ -51,15 +51,15 @@ class Cell {
   }
 
   /** Offer a text that was typed when the book said something else here. */
-  offer(earlier) {
+  offer(text, onTaken) {
     const back = button("Bring back my text", `Bring back my text of cell ${this.number}`, () => {
-      setText(this.editor, earlier.text);
-      this.earlier = undefined;
+      onTaken();
+      setText(this.editor, text);
       note.remove();
+      this.editor.focus();
     });
     const note = element("p", "live-note", "The book has changed this cell since you edited it. ");
     note.append(back);
-    this.earlier = earlier;
     this.editor.dom.parentElement.before(note);
   }
 
@@ -139,6 +139,7 @@ class Page {
   constructor() {
     document.documentElement.classList.add("live");
     this.kept = new Kept(location.pathname);
+    this.offered = new Set(); // kept texts whose cell is no longer what it was
     this.bar = new Bar(this);
     const places = [...document.querySelectorAll("div.cell")].filter((cell) =>
       cell.querySelector("div.cell_input"),
@@ -153,9 +154,15 @@ class Page {
       const same = this.cells.find(
         (cell) => cell.original === earlier.original && cell.text === cell.original,
       );
-      if (same) setText(same.editor, earlier.text);
-      else this.cells[Math.min(earlier.number, this.cells.length) - 1]?.offer(earlier);
+      if (same) {
+        setText(same.editor, earlier.text);
+      } else {
+        this.offered.add(earlier);
+        const nearest = this.cells[Math.min(earlier.number, this.cells.length) - 1];
+        nearest.offer(earlier.text, () => this.offered.delete(earlier));
+      }
     }
+    this.keep(); // each text that was put back has written what was there by then
   }
 
   /** Keep what differs from the book, and what is still offered. */
@@ -163,7 +170,7 @@ class Page {
     const changed = this.cells.filter((cell) => cell.text !== cell.original);
     this.kept.write([
       ...changed.map(({ number, original, text }) => ({ number, original, text })),
-      ...this.cells.map((cell) => cell.earlier).filter(Boolean),
+      ...this.offered,
     ]);
   }
 

@@ -206,5 +206,8 @@ async function begin() {
   new Workbench(place, { ...(mine ?? linked ?? EXAMPLES[0]), isFromLink: Boolean(linked), kept });
 }
 
-addEventListener("hashchange", begin);
+addEventListener("hashchange", async () => {
+  // Another link: nothing of what stands here stays. A heading of this page changes nothing.
+  if (await unpacked(location.hash.slice(1))) location.reload();
+});
 begin();

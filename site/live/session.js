@@ -67,6 +67,7 @@ export class Session {
   #port;
   #waiting = new Map();
   #count = 0;
+  #ended = false;
 
   /** Load and start Python; tell the bytes that are there and those there will be. */
   async start(onProgress, onStarting) {
@@ -77,6 +78,7 @@ export class Session {
       );
     }
     const { packages, blobs } = await runtime(onProgress);
+    if (this.#ended) throw new Stopped("stopped");
     onStarting();
     await this.#boot(packages, blobs);
   }
@@ -140,6 +142,7 @@ export class Session {
 
   /** End Python at once, whatever it is doing. */
   end() {
+    this.#ended = true;
     this.#frame?.remove();
     this.#port?.close();
     for (const { reject } of this.#waiting.values()) reject(new Stopped("stopped"));

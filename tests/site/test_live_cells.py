@@ -241,6 +241,27 @@ def test_what_was_typed_survives_a_reload_and_a_new_edition(live):
     assert page.evaluate("Object.keys(localStorage).filter((k) => k.startsWith('live '))") == []
 
 
+def test_no_kept_text_is_lost_whatever_the_new_edition_changed(live):
+    page = live(LINEAR).page
+    original = text_of(page, 1)
+    kept = [
+        {"number": 1, "original": original, "text": "kept = 1"},
+        {"number": 3, "original": "an older edition", "text": "kept = 3"},
+        {"number": 3, "original": "a still older one", "text": "kept = 33"},
+    ]
+    page.evaluate(
+        "kept => localStorage.setItem(`live ${location.pathname}`, JSON.stringify(kept))", kept
+    )
+    for _ in range(2):
+        page.reload()
+        page.get_by_role("button", name="Run this page").click()
+        expect(cell(page, 1).locator(".cm-content")).to_have_text("kept = 1")
+        again = "JSON.parse(localStorage.getItem(`live ${location.pathname}`)).map((k) => k.text)"
+        assert sorted(page.evaluate(again)) == ["kept = 1", "kept = 3", "kept = 33"]
+        back = page.get_by_role("button", name="Bring back my text of cell 3")
+        expect(back).to_have_count(2)
+
+
 def test_who_does_not_press_the_button_loads_nothing_of_it(visit, address):
     seen = visit(LINEAR)
     loaded = [url for url in seen.requests if re.search("/live/|/runtime/|/lite/", url)]

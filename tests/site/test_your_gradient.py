@@ -251,6 +251,30 @@ def test_an_endless_proof_is_stopped(workbench):
     assert said.startswith("All is proven")
 
 
+def test_stop_while_python_loads_is_the_end_of_it(workbench):
+    page = workbench().page
+    held = []
+    page.route("**/runtime/*/sympy-*", held.append)
+    page.get_by_role("button", name="Prove", exact=True).click()
+    page.get_by_role("button", name="Stop").click()
+    status = page.locator("#prove-your-own .live-status")
+    expect(status).to_have_text("Stopped.")
+    page.wait_for_timeout(1000)
+    held[0].continue_()
+    page.wait_for_timeout(3000)
+    expect(status).to_have_text("Stopped.")
+    assert page.locator("iframe").count() == 0
+
+
+def test_a_heading_of_the_page_is_no_link_with_code(workbench):
+    page = workbench().page
+    write(page, "mine = 1", 'x="N M"')
+    page.evaluate("document.querySelector('.cm-content').dataset.same = 'yes'")
+    page.evaluate("location.hash = '#how-to-write-it'")
+    page.wait_for_timeout(1000)
+    assert page.locator(".cm-content[data-same=yes]").count() == 1
+
+
 def test_what_was_typed_survives_a_reload(workbench):
     page = workbench().page
     write(page, "mine = 1", 'x="N M"')
