@@ -254,7 +254,7 @@ def test_an_endless_proof_is_stopped(workbench):
 def test_stop_while_python_loads_is_the_end_of_it(workbench):
     page = workbench().page
     held = []
-    page.route("**/runtime/*/sympy-*", held.append)
+    page.route("**/runtime/*/sympy-*", lambda route: held.append(route))
     page.get_by_role("button", name="Prove", exact=True).click()
     page.get_by_role("button", name="Stop").click()
     status = page.locator("#prove-your-own .live-status")
