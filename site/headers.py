@@ -6,12 +6,11 @@ narrowest of them. So what differs between parts of the site is never said of `/
 one rule with its policy and its caching.
 """
 
-import hashlib
-from base64 import b64encode
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from live_cells import integrity
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -159,7 +158,7 @@ def written(policy: Policy, part: list[Path]) -> str:
 
 def quoted_hash(text: str) -> str:
     """Return the hash of an inline script as a policy writes it."""
-    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    return f"'{integrity(text.encode())}'"
 
 
 class Inline(HTMLParser):

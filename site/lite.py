@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import nbformat
+import runtime
 from lite_chunks import DIAGRAMS, drop_diagrams
 from nbformat import NotebookNode
 from plain_markdown import Headings, headings, plain
@@ -103,28 +104,16 @@ def build(source: Path, site: Path, title: str, icon: str) -> None:
 
     `source` is the folder of the book's chapters, `icon` the path of the site's icon in `site`.
     """
-    runtime = runtime_folder(site)
+    python = runtime.folder(site).relative_to(site).as_posix()
     with tempfile.TemporaryDirectory(prefix=".lite-", dir=site) as temporary:
         work = Path(temporary)
         edition = stage(source, work / "contents")
-        write_json(work / "jupyter-lite.json", settings(title, edition, runtime, icon))
+        write_json(work / "jupyter-lite.json", settings(title, edition, python, icon))
         write_json(work / "jupyter_lite_config.json", build_settings(work))
         run_builder(work)
         finish(work / FOLDER)
         shutil.rmtree(site / FOLDER, ignore_errors=True)
         (work / FOLDER).rename(site / FOLDER)
-
-
-def runtime_folder(site: Path) -> str:
-    """Return the path, in the built site, of the files of Python in the browser."""
-    found = sorted(file.parent for file in site.glob("runtime/*/pyodide.js"))
-    if len(found) != 1:
-        names = ", ".join(folder.name for folder in found) or "none"
-        raise ExtensionError(
-            f"JupyterLite needs one folder with pyodide.js in {site / 'runtime'}, "
-            f"and there is: {names}. The extension runtime writes it"
-        )
-    return found[0].relative_to(site).as_posix()
 
 
 def stage(source: Path, target: Path) -> str:
@@ -167,7 +156,7 @@ def for_jupyter(notebook: NotebookNode, place: str, known: Headings) -> Notebook
     return clean
 
 
-def settings(title: str, edition: str, runtime: str, icon: str) -> dict[str, Any]:
+def settings(title: str, edition: str, python: str, icon: str) -> dict[str, Any]:
     """Return what JupyterLite reads as it starts; "./" is its own folder, wherever it is hosted.
 
     What a reader saves is kept under the edition's name, so that it never hides a later edition;
@@ -176,7 +165,7 @@ def settings(title: str, edition: str, runtime: str, icon: str) -> dict[str, Any
     kernel = {
         "pyodideUrl": f"./{START_PYTHON}",
         "disablePyPIFallback": True,
-        "loadPyodideOptions": {"indexURL": f"../{runtime}/", "packages": KERNEL_PACKAGES},
+        "loadPyodideOptions": {"indexURL": f"../{python}/", "packages": KERNEL_PACKAGES},
     }
     return {
         "jupyter-lite-schema-version": 0,

@@ -61,7 +61,7 @@ def lay_out(app: Sphinx, error: Exception | None) -> None:
     for name in AS_THEY_ARE:
         shutil.copy(HERE / name, target)
     (target / "sandbox.html").write_text(sandbox(), encoding="utf8")
-    listed = files_of(runtime.folder(app))
+    listed = files_of(runtime.folder(Path(app.outdir)))
     (target / "runtime.json").write_text(json.dumps(listed, indent=1), encoding="utf8")
 
 

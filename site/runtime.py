@@ -33,6 +33,7 @@ from runtime_sources import (
     sha256,
 )
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,10 +76,15 @@ def lay_out_in_site(app: Sphinx, error: Exception | None) -> None:
         sys.exit(f"error: {problem}")  # an exception would bury it below Jupyter Book's traceback
 
 
-def folder(app: Sphinx) -> Path:
-    """Return the folder of the runtime in the built site, whose name is known only then."""
-    (found,) = Path(app.outdir, "runtime").iterdir()
-    return found
+def folder(site: Path) -> Path:
+    """Return the folder of the runtime in a built site, whose name is known only then."""
+    found = sorted(file.parent for file in site.glob(f"runtime/*/{LOCK}"))
+    if len(found) != 1:
+        names = ", ".join(each.name for each in found) or "none"
+        raise ExtensionError(
+            f"there must be one folder with {LOCK} in {site / 'runtime'}, and there is: {names}"
+        )
+    return found[0]
 
 
 def cache() -> Path:

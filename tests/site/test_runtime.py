@@ -546,9 +546,9 @@ def test_a_build_that_failed_or_makes_no_html_is_left_alone(app, monkeypatch):
     runtime.lay_out_in_site(app, None)
 
 
-def test_other_extensions_find_the_folder(app, lay_out):
+def test_other_extensions_find_the_folder(lay_out):
     made = lay_out()
-    assert runtime.folder(app) == made
+    assert runtime.folder(made.parent.parent) == made
 
 
 def test_the_cache_is_where_the_user_keeps_caches(monkeypatch, tmp_path):
