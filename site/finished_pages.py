@@ -80,6 +80,8 @@ def mend_pages(app: Sphinx, error: Exception | None) -> None:
                 f"{path.relative_to(site)}: the icon {unknown} is not drawn: add it to ICONS in "
                 "site/finished_pages.py"
             ) from None
+    for unused in site.glob("_static/scripts/fontawesome.js*"):
+        unused.unlink()
 
 
 def mended(page: str) -> str:

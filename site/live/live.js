@@ -20,8 +20,9 @@ async function start(button, tries = 0) {
     // A browser may remember that a script failed to load; another address is asked anew.
     const address = new URL(`page.js${tries ? `?try=${tries}` : ""}`, import.meta.url);
     const { goLive } = await import(address);
-    await goLive();
+    const page = await goLive();
     button.remove();
+    page.focus(); // which was on the button
   } catch (error) {
     button.disabled = false;
     button.innerHTML = BUTTON.replace("Run this page", "Not loaded. Try again");

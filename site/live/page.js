@@ -141,12 +141,13 @@ class Page {
     this.kept = new Kept(location.pathname);
     this.offered = new Set(); // kept texts whose cell is no longer what it was
     this.bar = new Bar(this);
+    this.cells = [];
+    this.begin(); // files come while the editors are made
     const places = [...document.querySelectorAll("div.cell")].filter((cell) =>
       cell.querySelector("div.cell_input"),
     );
     this.cells = places.map((place, i) => new Cell(place, i + 1, this));
     this.#bringBack();
-    this.begin();
   }
 
   #bringBack() {
@@ -254,6 +255,13 @@ class Page {
     await this.begin("Stopped. Python has started anew, and has forgotten what had run.");
   }
 
+  /** Put the focus into the first cell that can be seen, or comes next. */
+  focus() {
+    const open = this.cells.filter(({ editor }) => editor.dom.offsetParent);
+    const isAhead = ({ editor }) => editor.dom.getBoundingClientRect().bottom > 0;
+    (open.find(isAhead) ?? open.at(-1))?.editor.focus();
+  }
+
   resetAll() {
     for (const cell of this.cells) cell.reset();
     this.bar.resetAll.focus();
@@ -263,5 +271,5 @@ class Page {
 /** Make every cell of this page live. */
 export async function goLive() {
   await loadStyle();
-  new Page();
+  return new Page();
 }

@@ -80,14 +80,15 @@ export class Session {
     const { packages, blobs } = await runtime(onProgress);
     if (this.#ended) throw new Stopped("stopped");
     onStarting();
-    await this.#boot(packages, blobs);
+    blobs.set("snapshot", await this.#boot(packages, blobs)); // made before any cell had run
   }
 
+  /** Start the worker; return the snapshot that a later one can begin with. */
   #boot(packages, blobs) {
     return new Promise((resolve, reject) => {
       const { port1, port2 } = new MessageChannel();
       port1.onmessage = ({ data }) => {
-        if (data.ready) resolve();
+        if (data.ready) resolve(data.snapshot); // the first time; later ones say nothing
         else if (data.failed) reject(new Problem(`Python did not start: ${data.failed}`));
         else this.#receive(data);
       };

@@ -92,3 +92,4 @@ def test_every_page_of_the_book_is_mended_and_needs_every_mend():
         assert not re.search(r"<button[^>]*search-button-field[^>]*aria-label", page)
         assert not re.search(r"<summary[^>]*aria-label", page)
         assert page.count('<svg class="icon') >= 5
+    assert list((BOOK / "_static" / "scripts").glob("fontawesome*")) == []

@@ -167,6 +167,7 @@ def test_errors_text_values_and_figures_are_shown(live, address):
 
 def test_shift_enter_runs_tab_indents_and_escape_lets_go(live):
     page = live(LINEAR).page
+    expect(cell(page, 1).locator(".cm-focused")).to_be_visible()  # where the button has gone
     write(page, 1, "if True:")
     page.keyboard.press("End")
     page.keyboard.press("Enter")
