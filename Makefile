@@ -6,7 +6,7 @@ VENV ?= .venv
 PORT ?= 8000
 
 PY := $(VENV)/bin/python
-PYTEST := $(PY) -m pytest --nbval --numprocesses auto --dist loadfile
+PYTEST := $(PY) -m pytest --nbval --numprocesses auto
 BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapters site backprop_lib \
 	pyproject.toml README.md LICENSE \( -type f -o -type d \) -not -path '*/.*' -not -path '*/__pycache__*')
 
@@ -28,10 +28,11 @@ test: $(VENV)/test.stamp book ## run everything that guards the project
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
-	$(PYTEST)
+	$(PYTEST) --dist loadfile --ignore tests/site
+	$(PYTEST) --dist loadgroup tests/site # long and independent: each test where there is time
 
 test-library: $(VENV)/test.stamp ## run the tests that need neither website nor browser (TESTS="chapters tests/proof")
-	$(PYTEST) --ignore tests/site $(TESTS)
+	$(PYTEST) --dist loadfile --ignore tests/site $(TESTS)
 
 mutants: $(VENV)/test.stamp ## change every backward in every small way; which guard notices? (ONLY=linear)
 	$(PY) scripts/mutants.py $(ONLY)

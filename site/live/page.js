@@ -7,6 +7,12 @@ import { Session, Stopped } from "./session.js";
 
 const HELP = "live-help";
 
+/** What of an output is worth telling in the bar: of a report, the verdict on each gradient. */
+function gist({ kind, text }) {
+  if (kind !== "rich") return text.trim();
+  return text.split("\n").filter((line) => /^\S/.test(line)).join("; ");
+}
+
 /** One code cell of the page. */
 class Cell {
   constructor(place, number, page) {
@@ -91,7 +97,7 @@ class Cell {
       const ran = await session.run(text, (output) => {
         begin();
         show(output, this.output);
-        if (output.text?.trim()) said = output.text.trim();
+        if (output.text?.trim()) said = gist(output);
       });
       begin();
       this.ranAs = ran ? text : undefined;

@@ -10,7 +10,7 @@ from axe import violations
 from playwright.sync_api import expect
 
 LINEAR, MAX, WORKBENCH = "chapters/layers/linear", "chapters/ops/max", "chapters/your_gradient"
-START = 60_000
+START = 180_000
 LONG = 300_000
 THEMES = ("light", "dark")
 EVERY_KIND_OF_OUTPUT = """

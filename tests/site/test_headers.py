@@ -21,7 +21,7 @@ from sphinx.errors import ExtensionError
 
 POLICY = "Content-Security-Policy"
 LINEAR = "chapters/layers/linear"
-START = 60_000
+START = 180_000
 
 
 def page_with(*parts):

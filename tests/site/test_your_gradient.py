@@ -14,7 +14,7 @@ from backprop_lib.proof import prove
 
 PAGE = "chapters/your_gradient"
 LIVE = ROOT / "site" / "live"
-START = 60_000
+START = 180_000
 EXAMPLE = re.compile(r"name: \"(.*?)\", axes: '(.*?)', code: (\w+)")
 RIGHT = {"linear, right", "softmax", "LayerNorm"}
 
