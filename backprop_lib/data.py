@@ -1,0 +1,652 @@
+"""Sets of points to learn from: handwritten digits that ship with the book, and 3-D shapes.
+
+The digits::
+
+    data = digits()
+    x, t = data.as_points(), data.labels
+    train, test = split(t)
+
+Shapes, from a folder in ModelNet's layout::
+
+    x, t, classes = read_shapes("ModelNet10", 1024, np.random.default_rng(0))
+"""
+
+import math
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple
+
+import numpy as np
+
+from backprop_lib.shapes import ShapeError, written
+
+__all__ = [
+    "Digits",
+    "Mesh",
+    "OffError",
+    "Shapes",
+    "as_points",
+    "digits",
+    "normalise",
+    "read_off",
+    "read_shapes",
+    "sample",
+    "split",
+]
+
+SIDE = 8
+BRIGHTEST = 16
+KINDS = {"f": "floats", "iu": "integers", "iuf": "numbers"}
+"""NumPy's letters for the kinds of entries, and our words."""
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """Handwritten digits, as images and what they show."""
+
+    images: np.ndarray
+    """Shape (N, 8, 8), uint8 from 0 (paper) to 16 (ink); the first row is the top one."""
+    labels: np.ndarray
+    """Shape (N,), int64 from 0 to 9."""
+
+    def as_points(self, dtype: Any = np.float64, length: int | None = None) -> np.ndarray:
+        """Return the images as sets of points, shape (N, 3, L): see `data.as_points`."""
+        return as_points(self.images, dtype, length)
+
+
+def digits() -> Digits:
+    """Load the 1,797 handwritten digits that ship with the book.
+
+    They are the test set of "Optical Recognition of Handwritten Digits": 13 people wrote them,
+    and each pixel counts the ink in a block of 4 × 4 dots. The data are under CC BY 4.0;
+    ``datasets/README.md`` says where they come from.
+
+    Returns
+    -------
+    Digits
+        New arrays: images of shape (1797, 8, 8) and labels of shape (1797,).
+
+    References
+    ----------
+    E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
+    Repository 1998, https://doi.org/10.24432/C50P49.
+    """
+    shipped = files("backprop_lib").joinpath("datasets", "digits.npz").read_bytes()
+    with np.load(BytesIO(shipped), allow_pickle=False) as arrays:
+        return Digits(arrays["images"], arrays["labels"].astype(np.int64))
+
+
+def as_points(images: np.ndarray, dtype: Any = np.float64, length: int | None = None) -> np.ndarray:
+    """Turn each lit pixel of an image into a point (x, y, intensity).
+
+    The pixel in row i and column j, counted from 0 at the top left, with the value v > 0 becomes
+
+    (x, y, intensity) = ((2j + 1)/8 − 1, 1 − (2i + 1)/8, v/16):
+
+    its centre, in an image that fills the square [−1, 1] × [−1, 1] with y pointing up. For whole
+    v, every precision holds these numbers exactly.
+
+    All sets get the same number of points L. A digit with fewer lit pixels repeats its own, in
+    their order, row by row from the top: p₁ p₂ p₃ p₁ p₂ ... A repeated point changes nothing for
+    a max over the points. It does count for a mean over them, and so for the statistics of a
+    batch normalisation in training.
+
+    Parameters
+    ----------
+    images : array, shape (N, 8, 8)
+        Numbers from 0 to 16, with at least one pixel lit in each image; N is at least 1.
+    dtype : dtype
+        The precision of the points.
+    length : int, optional
+        L, at least the number of lit pixels of each image. Without it L is the largest of them,
+        42 for all digits of the book.
+
+    Returns
+    -------
+    points : array, shape (N, 3, L)
+        A new array.
+
+    Raises
+    ------
+    ShapeError
+        If images has another shape, or holds no image.
+    TypeError
+        If images is not an array of numbers, dtype not one of floats, or length not an integer.
+    ValueError
+        If a pixel is not from 0 to 16, an image has no lit pixel, or length is too small.
+
+    References
+    ----------
+    C. R. Qi et al., PointNet, CVPR 2017, supplementary material: the digits of MNIST as sets of
+    pixels.
+    """
+    _check_array("as_points", "images", images, "iuf", ("N", SIDE, SIDE))
+    _check_nonempty("as_points", "images", images)
+    _check_pixels(images)
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(f"data.as_points: dtype is {np.dtype(dtype)}, expected one of floats")
+    values = images.reshape(len(images), SIDE * SIDE)
+    lit = values > 0
+    counts = lit.sum(axis=1)
+    length = _length_of_sets(counts, length)
+    first_the_lit = np.argsort(~lit, axis=1, kind="stable")
+    places = np.take_along_axis(first_the_lit, np.arange(length) % counts[:, None], axis=1)
+    i, j = np.divmod(places, SIDE)
+    v = np.take_along_axis(values, places, axis=1)
+    x, y, intensity = (2 * j + 1) / SIDE - 1, 1 - (2 * i + 1) / SIDE, v / BRIGHTEST
+    points: np.ndarray = np.stack([x, y, intensity], axis=1).astype(dtype)
+    return points
+
+
+def split(labels: np.ndarray, test: float = 0.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Divide samples into two parts, with each class in the same proportion in both.
+
+    Of the n samples of a class, round(test · n) are put into the test part. Which ones is
+    decided by one permutation of all samples, drawn from PCG64 with this seed. A test holds it
+    to the same one on every machine.
+
+    Parameters
+    ----------
+    labels : array of integers, shape (N,)
+        The class of each sample; N is at least 1.
+    test : float
+        The share of the test part, between 0 and 1.
+    seed : int
+        Another seed gives another split.
+
+    Returns
+    -------
+    train, test : arrays of int64, shapes (N - M,) and (M,)
+        Indices, ascending. Each of 0, ..., N - 1 is in exactly one of the two.
+
+    Raises
+    ------
+    ShapeError, TypeError
+        If labels is not an array of integers with one axis, or is empty; if seed is no integer.
+    ValueError
+        If test is not between 0 and 1, a class is too small to have a sample in each part, or
+        seed is negative.
+
+    References
+    ----------
+    M. E. O'Neill, PCG, Harvey Mudd College 2014: the generator.
+    """
+    _check_array("split", "labels", labels, "iu", ("N",))
+    _check_nonempty("split", "labels", labels)
+    _check_integer("split", "seed", seed, at_least=0)
+    if not 0 < test < 1:
+        raise ValueError(f"data.split: test is {test}, expected a share between 0 and 1")
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(labels))
+    is_test = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        count = round(test * len(members))
+        if not 0 < count < len(members):
+            raise ValueError(
+                f"data.split: class {label} has too few samples, {len(members)}: "
+                f"test = {test} takes {count} of them"
+            )
+        is_test[members[:count]] = True
+    train_indices, test_indices = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    return train_indices.astype(np.int64), test_indices.astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """A surface made of triangles.
+
+    Raises
+    ------
+    ShapeError, TypeError
+        If an array has another shape than below, or does not hold floats and integers.
+    ValueError
+        If a coordinate is not finite, or a triangle names a vertex that is not there.
+    """
+
+    vertices: np.ndarray
+    """Shape (V, 3), floats."""
+    triangles: np.ndarray
+    """Shape (T, 3), integers: the three vertices of each triangle, counted from 0."""
+
+    def __post_init__(self) -> None:
+        _check_array("Mesh", "vertices", self.vertices, "f", ("V", 3))
+        _check_array("Mesh", "triangles", self.triangles, "iu", ("T", 3))
+        if not np.isfinite(self.vertices).all():
+            raise ValueError("data.Mesh: vertices holds numbers that are not finite")
+        count = len(self.vertices)
+        for triangle in np.flatnonzero(
+            ((self.triangles < 0) | (self.triangles >= count)).any(axis=1)
+        )[:1]:
+            raise ValueError(
+                f"data.Mesh: triangles[{triangle}] is {self.triangles[triangle].tolist()}, "
+                f"but there are {count} vertices"
+            )
+
+
+class OffError(ValueError):
+    """A file that holds no surface: the message names the file, and the line that is wrong."""
+
+
+def read_off(source: str | os.PathLike[str] | IO[bytes]) -> Mesh:
+    """Read a surface from an OFF file, the format of ModelNet.
+
+    ::
+
+        OFF
+        4 2 0                  # counts of vertices, faces and edges (the last is not used)
+        0 0 0                  # one line per vertex
+        1 0 0
+        1 1 0
+        0 1 0
+        3 0 1 2                # one line per face: how many corners, then which vertices
+        3 0 2 3 255 0 0        # a colour may follow, and is left out
+
+    Counts on the header's line, as in ``OFF4 2 0``, which many files of ModelNet have, comments
+    from ``#`` to the end of the line, blank lines, and all three kinds of line ends are read.
+    A face with the corners v₀, ..., vₘ becomes the fan (v₀, v₁, v₂), (v₀, v₂, v₃), ...,
+    (v₀, vₘ₋₁, vₘ), which covers it if it is flat and convex.
+
+    Parameters
+    ----------
+    source : path, or a file that is open in binary mode
+        Where to read. A file is left open.
+
+    Returns
+    -------
+    Mesh
+        vertices, float64, and triangles, int64, in the order of the file.
+
+    Raises
+    ------
+    OffError
+        If the file is not as above. Vertices and faces are counted from 0 in the message, as
+        the format counts them, and lines from 1.
+    OSError
+        If there is no such file, or it cannot be read.
+    TypeError
+        If source is neither a path nor a file in binary mode.
+
+    References
+    ----------
+    The Geomview Manual, chapter OOGL File Formats. Z. Wu et al., 3D ShapeNets, CVPR 2015:
+    ModelNet.
+    """
+    lines = _Lines(*_name_and_contents(source))
+    vertex_count, face_count = _read_counts(lines)
+    vertices = [_read_vertex(lines, i, vertex_count) for i in range(vertex_count)]
+    triangles = [
+        triangle
+        for i in range(face_count)
+        for triangle in _read_face(lines, i, face_count, vertex_count)
+    ]
+    if (words := lines.next_words()) is not None:
+        raise lines.error(f"{_shown(words)} where the file should end")
+    return Mesh(
+        np.array(vertices, dtype=np.float64).reshape(-1, 3),
+        np.array(triangles, dtype=np.int64).reshape(-1, 3),
+    )
+
+
+def sample(mesh: Mesh, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw points from a surface, each place as likely as any other.
+
+    A triangle is drawn with a chance in proportion to its area. Within the triangle A B C, with
+    r₁ and r₂ uniform in [0, 1), the point is
+
+    P = (1 − √r₁) A + √r₁ (1 − r₂) B + √r₁ r₂ C.
+
+    √r₁ is how far P is from A, on the way to the opposite side. The part of the triangle that
+    is nearer to A than that has r₁ of the area; without the root too many points are near A.
+
+    Parameters
+    ----------
+    mesh : Mesh
+        At least one triangle must have an area.
+    count : int
+        How many points, at least 1.
+    rng : numpy.random.Generator
+        Where the random numbers come from.
+
+    Returns
+    -------
+    points : array, shape (3, count)
+        float64, drawn independently of each other.
+
+    Raises
+    ------
+    ValueError
+        If the mesh has no triangle or no area, or count is less than 1.
+    TypeError
+        If an argument is of another type.
+
+    References
+    ----------
+    R. Osada, T. Funkhouser, B. Chazelle, D. Dobkin, Shape Distributions, ACM Transactions on
+    Graphics 21(4), 2002, section 4.2.
+    """
+    if not isinstance(mesh, Mesh):
+        raise TypeError(f"data.sample: mesh is of type {type(mesh).__name__}, expected a Mesh")
+    _check_integer("sample", "count", count, at_least=1)
+    _check_generator("sample", rng)
+    if len(mesh.triangles) == 0:
+        raise ValueError("data.sample: the mesh has no triangle")
+    corners = mesh.vertices.astype(np.float64)[mesh.triangles]
+    areas = _relative_areas(corners)
+    if not areas.any():
+        raise ValueError("data.sample: the mesh has no area: all its triangles are lines or points")
+    A, B, C = corners[rng.choice(len(areas), size=count, p=areas / areas.sum())].swapaxes(0, 1)
+    root = np.sqrt(rng.random((count, 1)))
+    r2 = rng.random((count, 1))
+    points = (1 - root) * A + root * (1 - r2) * B + root * r2 * C
+    return np.ascontiguousarray(points.T)
+
+
+def normalise(points: np.ndarray) -> np.ndarray:
+    """Move a set of points to the origin, and scale it into the unit sphere.
+
+    y[l] = (x[l] − m) / maxₖ ‖x[k] − m‖, with m the mean of all points.
+
+    Parameters
+    ----------
+    points : array of floats, shape (3, L)
+        One point per column, not all equal.
+
+    Returns
+    -------
+    array, shape (3, L)
+        A new array of the same precision. The mean is 0, and the point that is farthest from
+        it has the distance 1, both up to rounding.
+
+    Raises
+    ------
+    ShapeError, TypeError
+        If points is not an array of floats of this shape.
+    ValueError
+        If a point is not finite, or all are equal, so that there is no scale.
+
+    References
+    ----------
+    C. R. Qi et al., PointNet, CVPR 2017, section 5.1.
+    """
+    _check_array("normalise", "points", points, "f", (3, "L"))
+    with np.errstate(over="ignore", invalid="ignore"):
+        # from the first point and not from 0, so that equal points give 0 without rounding
+        offsets: np.ndarray = points - points[:, :1]
+    if not np.isfinite(offsets).all():
+        raise ValueError(
+            "data.normalise: points holds numbers that are not finite, or too far apart"
+        )
+    spread = np.abs(offsets).max(initial=0)
+    if spread == 0:
+        raise ValueError(
+            f"data.normalise: points has shape {written(points.shape)}, but no two that differ"
+        )
+    offsets /= spread  # squares of what is very small or large would not be numbers
+    offsets -= offsets.mean(axis=1, keepdims=True)
+    offsets /= np.sqrt((offsets**2).sum(axis=0)).max()
+    return offsets
+
+
+class Shapes(NamedTuple):
+    """Shapes as sets of points, and what they are."""
+
+    points: np.ndarray
+    """Shape (N, 3, L), float64."""
+    labels: np.ndarray
+    """Shape (N,), int64: the place of each shape's class in `classes`."""
+    classes: list[str]
+    """The names of the classes, sorted."""
+
+
+def read_shapes(
+    folder: str | os.PathLike[str],
+    count: int,
+    rng: np.random.Generator,
+    part: Literal["train", "test"] = "train",
+) -> Shapes:
+    """Read all shapes of one part of a data set, as sets of points.
+
+    The folder has ModelNet's layout, ``CLASS/train/*.off`` and ``CLASS/test/*.off``. Each file
+    is read by `read_off`, its surface is sampled by `sample`, and the points are brought into
+    the unit sphere by `normalise`. Names that begin with a dot are left out.
+
+    Parameters
+    ----------
+    folder : path
+        The folder that has one folder per class.
+    count : int
+        Points per shape, at least 2.
+    rng : numpy.random.Generator
+        Where the random numbers come from. Classes and files are read in the order of their
+        names, so equal generators give equal points.
+    part : "train" or "test"
+        Which part.
+
+    Returns
+    -------
+    Shapes
+        points of shape (N, 3, count), labels of shape (N,), and classes: one set per file.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder, it has no classes, or a class has no OFF file in this part.
+    OffError
+        If a file is not an OFF file, or its surface has no area.
+    ValueError, TypeError
+        If count, rng or part is not as above.
+
+    References
+    ----------
+    As for `read_off`.
+    """
+    _check_integer("read_shapes", "count", count, at_least=2)
+    _check_generator("read_shapes", rng)
+    if part not in ("train", "test"):
+        raise ValueError(f"data.read_shapes: part is {part!r}, expected 'train' or 'test'")
+    class_folders = [path for path in _visible(Path(folder)) if path.is_dir()]
+    if not class_folders:
+        raise FileNotFoundError(f"data.read_shapes: {folder} has no folder, expected one per class")
+    points, labels = [], []
+    for label, path in enumerate(class_folders):
+        off_files = [file for file in _visible(path / part) if file.suffix.lower() == ".off"]
+        if not off_files:
+            raise FileNotFoundError(f"data.read_shapes: {path / part} has no OFF file")
+        points += [_read_points(file, count, rng) for file in off_files]
+        labels += [label] * len(off_files)
+    classes = [path.name for path in class_folders]
+    return Shapes(np.stack(points), np.array(labels, dtype=np.int64), classes)
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Return what is in a folder, by name, without what begins with a dot."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _read_points(file: Path, count: int, rng: np.random.Generator) -> np.ndarray:
+    mesh = read_off(file)
+    try:
+        return normalise(sample(mesh, count, rng))
+    except ValueError as error:
+        raise OffError(f"{file}: {error}") from None
+
+
+def _relative_areas(corners: np.ndarray) -> np.ndarray:
+    """Return the areas of triangles, in a unit in which none is too large for a float."""
+    A, B, C = (corners / (np.abs(corners).max() or 1)).swapaxes(0, 1)
+    areas: np.ndarray = np.linalg.norm(np.cross(B - A, C - A), axis=1)
+    return areas
+
+
+REAL = re.compile(rb"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+WHOLE = re.compile(rb"\+?\d{1,18}")
+COMMENT = re.compile(rb"(?<!\.)#.*")  # not in 1.#QNAN, a NaN in the words of some programs
+COLOUR = 4
+"""At most red, green, blue and opacity."""
+
+
+class _Lines:
+    """The lines of a file that hold more than a comment, one after the other."""
+
+    def __init__(self, name: str, contents: bytes) -> None:
+        self.name = name
+        self.number = 0
+        self.lines = contents.splitlines()
+
+    def error(self, what: str) -> OffError:
+        """Return an error that names the file and the line that was read last."""
+        return OffError(f"{self.name}, line {max(self.number, 1)}: {what}")
+
+    def next_words(self) -> list[bytes] | None:
+        """Return the words of the next line, or None at the end of the file."""
+        while self.number < len(self.lines):
+            line = self.lines[self.number]
+            self.number += 1
+            if b"\0" in line:
+                raise self.error("a byte that is 0, expected text")
+            if b"#" in line:
+                line = COMMENT.sub(b"", line)
+            if words := line.split():
+                return words
+        return None
+
+    def expect_words(self, ending: str) -> list[bytes]:
+        """Return the words of the next line, which must be there."""
+        if (words := self.next_words()) is None:
+            raise self.error(f"the file ends {ending}")
+        return words
+
+
+def _name_and_contents(source: Any) -> tuple[str, bytes]:
+    if isinstance(source, str | os.PathLike):
+        return str(source), Path(source).read_bytes()
+    contents = source.read() if hasattr(source, "read") else None
+    if not isinstance(contents, bytes):
+        raise TypeError(
+            f"data.read_off: source is of type {type(source).__name__}, "
+            "expected a path or a file that is open in binary mode"
+        )
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else "OFF file", contents
+
+
+def _read_counts(lines: _Lines) -> tuple[int, int]:
+    """Return how many vertices and faces the file says it has."""
+    header = lines.expect_words("before the header OFF")
+    counts = [header[0].removeprefix(b"OFF"), *header[1:]]
+    if not re.match(rb"OFF([+-]?\d|$)", header[0]):
+        raise lines.error(f"the header is {_shown(header)}, expected OFF")
+    if counts[0] == b"":
+        counts = counts[1:] or lines.expect_words("before the counts")
+    if len(counts) != 3 or not all(WHOLE.fullmatch(word) for word in counts):
+        raise lines.error(
+            f"the counts are {_shown(counts)}, "
+            "expected three whole numbers from 0: vertices, faces, edges"
+        )
+    return int(counts[0]), int(counts[1])
+
+
+def _read_vertex(lines: _Lines, i: int, count: int) -> list[float]:
+    words = lines.expect_words(f"after {i} of {count} vertices")
+    numbers = [float(word) for word in words if REAL.fullmatch(word)]
+    if len(words) != 3 or len(numbers) != 3 or not all(map(math.isfinite, numbers)):
+        raise lines.error(f"vertex {i} is {_shown(words)}, expected three finite numbers")
+    return numbers
+
+
+def _read_face(lines: _Lines, i: int, count: int, vertex_count: int) -> list[tuple[int, int, int]]:
+    """Return the triangles of the next face."""
+    first, *words = lines.expect_words(f"after {i} of {count} faces")
+    size = int(first) if WHOLE.fullmatch(first) else 0
+    if size < 3:
+        raise lines.error(f"face {i} has {_shown([first])} corners, expected at least 3")
+    if len(words) < size:
+        raise lines.error(f"face {i} has {size} corners, but names {len(words)} vertices")
+    names, colour = words[:size], words[size:]
+    v = [int(word) for word in names if WHOLE.fullmatch(word)]
+    if len(v) < size or max(v) >= vertex_count:
+        wrong = next(w for w in names if not (WHOLE.fullmatch(w) and int(w) < vertex_count))
+        expected = f"expected 0 to {vertex_count - 1}" if vertex_count else "but there is none"
+        raise lines.error(f"face {i} names vertex {_shown([wrong])}, {expected}")
+    if len(colour) > COLOUR or not all(map(REAL.fullmatch, colour)):
+        raise lines.error(
+            f"face {i} has {_shown(colour)} behind its {size} corners, "
+            f"expected a colour: at most {COLOUR} numbers"
+        )
+    return [(v[0], v[k], v[k + 1]) for k in range(1, size - 1)]
+
+
+def _shown(words: Iterable[bytes]) -> str:
+    """Return words as they are if they are one number, else quoted; not all if they are long."""
+    text = b" ".join(words).decode("latin-1")
+    if len(text) > 40:
+        text = text[:37] + "..."
+    return text if REAL.fullmatch(text.encode("latin-1")) else ascii(text)
+
+
+def _check_array(
+    function: str, name: str, array: Any, kinds: str, shape: tuple[str | int, ...]
+) -> None:
+    expected = f"expected {KINDS[kinds]} of shape {written(shape)}"
+    if not isinstance(array, np.ndarray):
+        raise TypeError(
+            f"data.{function}: {name} is of type {type(array).__name__}, "
+            f"expected a NumPy array of {KINDS[kinds]}"
+        )
+    if array.dtype.kind not in kinds:
+        raise TypeError(f"data.{function}: {name} holds {array.dtype}, {expected}")
+    is_as_expected = len(array.shape) == len(shape) and all(
+        isinstance(axis, str) or size == axis for size, axis in zip(array.shape, shape, strict=True)
+    )
+    if not is_as_expected:
+        raise ShapeError(f"data.{function}: {name} has shape {written(array.shape)}, {expected}")
+
+
+def _check_nonempty(function: str, name: str, array: np.ndarray) -> None:
+    if len(array) == 0:
+        raise ShapeError(
+            f"data.{function}: {name} has shape {written(array.shape)}, expected N at least 1"
+        )
+
+
+def _check_integer(function: str, name: str, value: Any, at_least: int) -> None:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise TypeError(f"data.{function}: {name} is {value!r}, expected an integer")
+    if value < at_least:
+        raise ValueError(f"data.{function}: {name} is {value}, expected at least {at_least}")
+
+
+def _check_generator(function: str, rng: Any) -> None:
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"data.{function}: rng is of type {type(rng).__name__}, "
+            "expected a numpy.random.Generator, such as numpy.random.default_rng(0)"
+        )
+
+
+def _check_pixels(images: np.ndarray) -> None:
+    for place in np.argwhere(~((images >= 0) & (images <= BRIGHTEST)))[:1]:
+        raise ValueError(
+            f"data.as_points: images{place.tolist()} is {images[tuple(place)]}, "
+            f"expected a number from 0 to {BRIGHTEST}"
+        )
+    for image in np.flatnonzero(~images.any(axis=(1, 2)))[:1]:
+        raise ValueError(f"data.as_points: images[{image}] has no lit pixel, expected at least one")
+
+
+def _length_of_sets(counts: np.ndarray, length: int | None) -> int:
+    """Return how many points each set gets."""
+    if length is None:
+        return int(counts.max())
+    _check_integer("as_points", "length", length, at_least=1)
+    for image in np.flatnonzero(counts > length)[:1]:
+        raise ValueError(
+            f"data.as_points: length is {length}, expected at least the {counts[image]} lit pixels "
+            f"of images[{image}]"
+        )
+    return int(length)

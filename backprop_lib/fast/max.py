@@ -1,0 +1,104 @@
+"""The largest entry along the last axis, sample by sample.
+
+Equal to `ops.max` along its last axis. Derived in the chapter "Max".
+"""
+
+import numpy as np
+
+from backprop_lib.fast.buffers import Buffers, array_for
+from backprop_lib.fast.parallel import in_blocks
+from backprop_lib.shapes import Array, Labels, Shaped, shaped
+
+
+@shaped(nonempty=("L",))
+def forward(
+    x: Shaped[Array, "N C L"], *, buffers: Buffers | None = None
+) -> tuple[Shaped[Array, "N C"], tuple[Shaped[Array, "N C L"], Shaped[Labels, "N C"]]]:
+    """Take the largest entry of each channel of each sample, and remember where it was.
+
+    y[n, c] = x[n, c, k[n, c]], with k the place of the largest entry    (max-forward).
+
+    Parameters
+    ----------
+    x : array, shape (N, C, L)
+        Input.
+    buffers : Buffers, optional
+        Taken for the sake of a common signature; y is small, and new at every call.
+
+    Returns
+    -------
+    y : array, shape (N, C)
+        Output.
+    cache : tuple (x, k)
+        What `backward` takes after dy. Of equal largest entries, k, of shape (N, C), names the
+        first.
+
+    Raises
+    ------
+    ShapeError
+        If the number of axes is not as above, or there is no place.
+    TypeError
+        If x is not an array of floats.
+
+    References
+    ----------
+    As for `ops.max.forward`.
+    """
+    N, C, _ = x.shape
+    y, k = np.empty((N, C), x.dtype), np.empty((N, C), np.intp)
+
+    def work(block: range) -> None:
+        for n in block:
+            x[n].argmax(axis=1, out=k[n])
+            y[n] = x[n, np.arange(C), k[n]]  # still in the cache
+
+    in_blocks(work, N)
+    return y, (x, k)
+
+
+@shaped(nonempty=("L",), labels={"k": "L"})
+def backward(
+    dy: Shaped[Array, "N C"],
+    x: Shaped[Array, "N C L"],
+    k: Shaped[Labels, "N C"],
+    *,
+    buffers: Buffers | None = None,
+) -> Shaped[Array, "N C L"]:
+    """Give each upstream gradient to the entry that was taken, and 0 to all others.
+
+    dx[n, c, l] = dy[n, c] if l = k[n, c], else 0    (max-dx).
+
+    Parameters
+    ----------
+    dy : array, shape (N, C)
+        Upstream gradient. It is not changed.
+    x, k : arrays, shapes (N, C, L) and (N, C)
+        The cache of `forward`. Of x only the shape is used.
+    buffers : Buffers, optional
+        Where dx is kept; the next call with the same buffers overwrites it.
+
+    Returns
+    -------
+    dx : array, shape (N, C, L)
+
+    Raises
+    ------
+    ShapeError, TypeError
+        As `forward`.
+    ValueError
+        If k names no place.
+
+    References
+    ----------
+    As for `ops.max.forward`.
+    """
+    N, C, _ = x.shape
+    dx = array_for(buffers, "dx", x.shape, np.result_type(dy, x))
+
+    def work(block: range) -> None:
+        for n in block:
+            dx[n].fill(0)
+            dx[n, np.arange(C), k[n]] = dy[n]
+
+    in_blocks(work, N)
+    return dx

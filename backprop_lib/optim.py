@@ -1,0 +1,211 @@
+"""Adam, and how its learning rate changes with time.
+
+Used in the chapter "Training".
+"""
+
+from collections.abc import Callable, Mapping
+from math import cos, pi, sqrt
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+Schedule = Callable[[int], float]
+"""From the number of steps that were taken to the learning rate of the next one."""
+
+
+class Adam:
+    """Adam: steps along a running mean of the gradients, each entry scaled by its running size.
+
+    With the gradient g of step k = 1, 2, ... and for each entry
+    m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,
+    θ ← θ − η m̂ / (√v̂ + ε),  m̂ = m/(1 − β₁ᵏ),  v̂ = v/(1 − β₂ᵏ)    (training-adam).
+
+    Parameters
+    ----------
+    parameters : dict of arrays
+        θ, by name. `step` changes these arrays in place.
+    rate : float, or function
+        The learning rate η, or a schedule: η for the number of steps that were taken.
+    betas : tuple of float
+        β₁ and β₂, from 0 to below 1.
+    eps : float
+        ε, above 0.
+    weight_decay : float
+        λ. Coupled, g becomes g + λ θ; decoupled (AdamW), θ shrinks by η λ θ at each step.
+    decoupled : bool
+        Which of the two.
+    amsgrad : bool
+        Whether √v̂ never shrinks: v̂ is then computed from the largest v so far.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of its range.
+
+    References
+    ----------
+    D. P. Kingma, J. Ba, Adam, ICLR 2015, algorithm 1. I. Loshchilov, F. Hutter, Decoupled Weight
+    Decay Regularization, ICLR 2019. S. J. Reddi et al., On the Convergence of Adam and Beyond,
+    ICLR 2018.
+    """
+
+    def __init__(
+        self,
+        parameters: Arrays,
+        rate: float | Schedule = 0.001,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled: bool = False,
+        amsgrad: bool = False,
+    ):
+        if not callable(rate) and not 0 <= rate < np.inf:
+            raise ValueError(f"rate is {rate}, expected a number of at least 0, or a function")
+        for beta in betas:
+            if not 0 <= beta < 1:
+                raise ValueError(f"betas are {betas}, expected two numbers from 0 to below 1")
+        if not 0 < eps < np.inf:
+            raise ValueError(f"eps is {eps}, expected a number above 0")
+        if not 0 <= weight_decay < np.inf:
+            raise ValueError(f"weight_decay is {weight_decay}, expected a number of at least 0")
+        self.parameters = parameters
+        self.rate = rate
+        self.betas = betas
+        self.eps = eps
+        self.weight_decay = weight_decay
+        self.decoupled = decoupled
+        self.steps = 0
+        self.m = {name: np.zeros_like(value) for name, value in parameters.items()}
+        self.v = {name: np.zeros_like(value) for name, value in parameters.items()}
+        self.largest_v = {name: v.copy() for name, v in self.v.items()} if amsgrad else {}
+
+    def step(self, gradients: Mapping[str, np.ndarray]) -> float:
+        """Move every parameter by one step, and return the learning rate that was used.
+
+        Parameters
+        ----------
+        gradients : dict of arrays
+            For each parameter its gradient; others are passed over.
+
+        Raises
+        ------
+        ValueError
+            If the gradient of a parameter is missing, has another shape, or is not finite;
+            then nothing was changed.
+        """
+        for name, theta in self.parameters.items():
+            _check(name, gradients.get(name), theta)
+        rate = float(self.rate(self.steps)) if callable(self.rate) else self.rate
+        self.steps += 1
+        for name, theta in self.parameters.items():
+            self._move(name, theta, gradients[name], rate)
+        return rate
+
+    def _move(self, name: str, theta: np.ndarray, g: np.ndarray, rate: float) -> None:
+        beta1, beta2 = self.betas
+        if self.weight_decay and self.decoupled:
+            theta *= 1 - rate * self.weight_decay
+        elif self.weight_decay:
+            g = g + self.weight_decay * theta
+        m, v = self.m[name], self.v[name]
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= beta2
+        v += (1 - beta2) * (g * g)
+        if self.largest_v:
+            v = np.maximum(self.largest_v[name], v, out=self.largest_v[name])
+        root = np.sqrt(v)
+        root /= sqrt(1 - beta2**self.steps)
+        root += self.eps
+        np.divide(m, root, out=root)
+        root *= rate / (1 - beta1**self.steps)
+        theta -= root
+
+    def state(self) -> Arrays:
+        """Return what `restore` needs to go on from here: copies, by name."""
+        kinds = {"m": self.m, "v": self.v, "largest_v": self.largest_v}
+        arrays = {
+            f"{kind}.{name}": value.copy()
+            for kind, values in kinds.items()
+            for name, value in values.items()
+        }
+        return {"steps": np.asarray(self.steps, dtype=np.int64), **arrays}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from where `state` was asked for.
+
+        Raises
+        ------
+        ValueError
+            If the state belongs to other parameters or settings; then nothing was changed.
+        """
+        own = self.state()
+        if set(own) != set(state):
+            differ = ", ".join(sorted(set(own) ^ set(state))[:3])
+            raise ValueError(f"the state is that of another Adam: {differ} on one side only")
+        for name, value in own.items():
+            if value.shape != state[name].shape:
+                raise ValueError(
+                    f"{name} has shape {state[name].shape} in the state, expected {value.shape}"
+                )
+        self.steps = int(state["steps"])
+        for kind, values in (("m", self.m), ("v", self.v), ("largest_v", self.largest_v)):
+            for name in values:
+                values[name] = state[f"{kind}.{name}"].copy()
+
+
+def _check(name: str, gradient: np.ndarray | None, theta: np.ndarray) -> None:
+    if gradient is None:
+        raise ValueError(f"gradients has none of {name}")
+    if gradient.shape != theta.shape:
+        raise ValueError(
+            f"the gradient of {name} has shape {gradient.shape}, expected {theta.shape}"
+        )
+    if not np.isfinite(gradient).all():
+        raise ValueError(f"the gradient of {name} is not finite")
+
+
+def step_decay(rate: float, every: int, factor: float = 0.5) -> Schedule:
+    """Return a schedule that multiplies the rate by a factor after every so many steps.
+
+    η(k) = η₀ fᵏ', k' = ⌊k/every⌋    (training-step-decay).
+
+    Raises
+    ------
+    ValueError
+        If every is below 1, or factor is not above 0.
+    """
+    if every < 1:
+        raise ValueError(f"every is {every}, expected at least 1 step")
+    if not factor > 0:
+        raise ValueError(f"factor is {factor}, expected a number above 0")
+    return lambda steps: rate * factor ** (steps // every)
+
+
+def cosine(rate: float, steps: int, warmup: int = 0, last: float = 0.0) -> Schedule:
+    """Return a schedule that rises in a line, then falls along half a cosine, then stays.
+
+    η(k) = η₀ (k + 1)/(w + 1) for k < w, then
+    η(k) = η₁ + (η₀ − η₁)(1 + cos(π min(1, (k − w)/(K − w))))/2    (training-cosine),
+    with w steps of warm-up, K steps in all, and η₁ the last rate.
+
+    Raises
+    ------
+    ValueError
+        If there is no step after the warm-up, or warmup is below 0.
+
+    References
+    ----------
+    I. Loshchilov, F. Hutter, SGDR, ICLR 2017, equation 5.
+    """
+    if not 0 <= warmup < steps:
+        raise ValueError(f"warmup is {warmup}, expected at least 0 and below steps, {steps}")
+
+    def schedule(taken: int) -> float:
+        if taken < warmup:
+            return rate * (taken + 1) / (warmup + 1)
+        done = min(1.0, (taken - warmup) / (steps - warmup))
+        return last + (rate - last) * (1 + cos(pi * done)) / 2
+
+    return schedule

@@ -1,0 +1,196 @@
+"""Networks and training runs as files: arrays by name, a version, and no code.
+
+A file is NumPy's npz. Beside the arrays it holds one text, JSON, that says what it is; nothing in
+it is pickled, so reading a file runs nothing.
+"""
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backprop_lib.pointnet.network import PointNet, Settings
+
+FORMAT = "backprop_lib.pointnet"
+VERSION = 1
+HEADER = "header"
+Arrays = dict[str, np.ndarray]
+
+
+class WeightsError(ValueError):
+    """A file that does not hold what it should."""
+
+
+def save(path: str | Path, network: PointNet) -> None:
+    """Write a network's settings, parameters and running statistics.
+
+    The file is there whole, or the one that was there before stays.
+
+    Parameters
+    ----------
+    path : str or Path
+        By convention NAME.npz.
+    network : PointNet
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    write(path, "network", described(network), arrays_of(network))
+
+
+def load(path: str | Path, *, derived: bool = False) -> PointNet:
+    """Return the network that `save` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+    derived : bool
+        As for `PointNet`: how it computes is no part of the file.
+
+    Raises
+    ------
+    WeightsError
+        If the file is no such file, is damaged, of a later version, or its arrays do not fit its
+        settings.
+    OSError
+        If the file cannot be read.
+    """
+    told, arrays = read(path)
+    network = made(path, told, derived)
+    fill(path, network, arrays)
+    return network
+
+
+def described(network: PointNet) -> dict[str, Any]:
+    """Return what a network is, but for its numbers."""
+    return {"settings": asdict(network.settings), "dtype": network.dtype.name}
+
+
+def arrays_of(network: PointNet) -> Arrays:
+    """Return a network's numbers, by name."""
+    return {
+        **{f"parameters/{name}": value for name, value in network.parameters.items()},
+        **{f"running/{name}": value for name, value in network.running.items()},
+    }
+
+
+def made(path: str | Path, told: Mapping[str, Any], derived: bool) -> PointNet:
+    """Return a network of the size that a file describes."""
+    try:
+        settings = Settings(**told["settings"])
+        return PointNet(settings, dtype=told["dtype"], derived=derived)
+    except (KeyError, TypeError, ValueError) as why:
+        raise WeightsError(f"{path}: its settings describe no PointNet: {why}") from None
+
+
+def fill(path: str | Path, network: PointNet, arrays: Mapping[str, np.ndarray]) -> None:
+    """Put a file's numbers in the place of a network's own.
+
+    Raises
+    ------
+    WeightsError
+        If one is missing, too many, of another shape or dtype, or not finite.
+    """
+    own = arrays_of(network)
+    given = {name: a for name, a in arrays.items() if name.startswith(("parameters/", "running/"))}
+    for name in sorted(own.keys() ^ given.keys()):
+        problem = "is missing" if name in own else "is too much"
+        raise WeightsError(f"{path}: {name} {problem} for the network that its settings describe")
+    for name, array in given.items():
+        shape, dtype = own[name].shape, own[name].dtype
+        if (array.shape, array.dtype) != (shape, dtype):
+            raise WeightsError(
+                f"{path}: {name} is {array.dtype} of shape {array.shape}, expected {dtype} of "
+                f"shape {shape}"
+            )
+        if not np.isfinite(array).all():
+            raise WeightsError(f"{path}: {name} has entries that are not finite")
+    for name, array in given.items():
+        own[name][...] = array
+
+
+def write(path: str | Path, kind: str, told: Mapping[str, Any], arrays: Arrays) -> None:
+    """Write a file beside its place, and move it there when it is whole."""
+    header = json.dumps({"format": FORMAT, "version": VERSION, "kind": kind, **told})
+    target = Path(path)
+    with tempfile.NamedTemporaryFile(
+        dir=target.parent, prefix=f".{target.name}.", suffix=".part", delete=False
+    ) as part:
+        try:
+            np.savez(part, allow_pickle=False, **{HEADER: np.array(header)}, **arrays)
+            part.flush()
+            os.fsync(part.fileno())
+        except BaseException:
+            part.close()
+            Path(part.name).unlink()
+            raise
+    try:
+        Path(part.name).chmod(0o666 & ~_umask())
+        Path(part.name).replace(target)
+    except OSError:
+        Path(part.name).unlink()
+        raise
+
+
+def _umask() -> int:
+    """Return the user's mask for new files, which can be read by setting it only."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def read(path: str | Path, kind: str = "network") -> tuple[dict[str, Any], Arrays]:
+    """Return what a file says of itself, and its arrays.
+
+    Raises
+    ------
+    WeightsError
+        If it is no such file, is damaged, or of a later version.
+    OSError
+        If it cannot be read.
+    """
+    with Path(path).open("rb") as stream, _damage_is_told(path):
+        file = np.load(stream, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise WeightsError(f"{path}: it holds one array, expected a file of `save`")
+        arrays = {name: file[name] for name in file.files}
+    try:
+        told = json.loads(str(arrays.pop(HEADER)))
+        told_format, version = told.pop("format"), int(told.pop("version"))
+        told_kind = told.pop("kind")
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise WeightsError(
+            f"{path}: it does not say what it is; expected a file of {FORMAT}"
+        ) from None
+    if told_format != FORMAT:
+        raise WeightsError(f"{path}: it says that it is {told_format!r}, expected {FORMAT!r}")
+    if version > VERSION:
+        raise WeightsError(
+            f"{path}: it is of version {version}, and this library reads up to {VERSION}: update it"
+        )
+    if told_kind != kind and not (kind == "network" and told_kind == "training"):
+        raise WeightsError(f"{path}: it holds a {told_kind}, expected a {kind}")
+    return told, arrays
+
+
+@contextmanager
+def _damage_is_told(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, EOFError, ValueError, KeyError, NotImplementedError) as why:
+        if isinstance(why, WeightsError):
+            raise
+        size = Path(path).stat().st_size
+        raise WeightsError(
+            f"{path}: it cannot be read as npz ({size} bytes; {why}): it is another kind of file, "
+            "or was cut off or damaged"
+        ) from None

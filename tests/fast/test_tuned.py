@@ -1,0 +1,235 @@
+"""The tuned functions: PyTorch's values, exact equality with the readable ones, edges."""
+
+import layer_by_layer as by_layer
+import numpy as np
+import pytest
+
+from backprop_lib.fast import batchnorm1d, batchnorm1d_relu, bmm, conv1d
+from backprop_lib.fast import max as largest
+from backprop_lib.gradcheck import gradcheck
+from backprop_lib.layers import batchnorm1d as layers_batchnorm1d
+from backprop_lib.layers import batchnorm1d_relu as layers_batchnorm1d_relu
+from backprop_lib.layers import conv1d as layers_conv1d
+from backprop_lib.ops import bmm as ops_bmm
+from backprop_lib.ops import max as ops_max
+from backprop_lib.proof import prove_at
+from backprop_lib.recorded import load
+from backprop_lib.shapes import ShapeError, unchecked
+
+PAIRS = {
+    "conv1d": (conv1d, layers_conv1d, ""),
+    "bmm": (bmm, ops_bmm, ""),
+    "max": (largest, ops_max, ""),
+    "batchnorm1d": (batchnorm1d, layers_batchnorm1d, ""),
+    "batchnorm1d_relu": (batchnorm1d_relu, layers_batchnorm1d_relu, ""),
+    "batchnorm1d_evaluation": (batchnorm1d, layers_batchnorm1d, "_evaluation"),
+    "batchnorm1d_relu_evaluation": (batchnorm1d_relu, layers_batchnorm1d_relu, "_evaluation"),
+}
+SHAPES = {
+    "conv1d": [{"x": (n, i, p), "W": (o, i), "b": (o,)} for n, i, o, p in by_layer.SHAPES],
+    "bmm": [{"x": (n, p, i), "t": (n, i, o)} for n, i, o, p in by_layer.SHAPES],
+    "max": [{"x": (n, i, p)} for n, i, _, p in by_layer.SHAPES],
+    "batchnorm1d": [
+        {"x": x, "W": x[1:2], "b": x[1:2]}
+        for x in [(6, 3), (5, 1), (4, 3, 2), (1, 2, 5), (3, 2, 1), (2, 3, 2, 2), (1, 3, 1), (1, 2)]
+    ],
+}
+CASES = [
+    pytest.param(name, shapes, id=f"{name} {shapes['x']}")
+    for name in PAIRS
+    for shapes in SHAPES.get(name, SHAPES["batchnorm1d"])
+]
+EACH = pytest.mark.parametrize(("name", "shapes"), CASES)
+EACH_NAME = pytest.mark.parametrize("name", PAIRS)
+
+
+def functions(name, which):
+    """Return forward and backward, fast (0) or readable (1)."""
+    module, variant = PAIRS[name][which], PAIRS[name][2]
+    return getattr(module, f"forward{variant}"), getattr(module, f"backward{variant}")
+
+
+def draw(name, shapes, dtype=float, seed=0):
+    rng = np.random.default_rng(seed)
+    inputs = {key: rng.standard_normal(shape).astype(dtype) for key, shape in shapes.items()}
+    const = {}
+    if name.endswith("_evaluation"):
+        channels = shapes["W"]
+        const = {"mean": rng.standard_normal(channels), "var": rng.uniform(0.3, 2, channels)}
+    y, _ = functions(name, 1)[0](**inputs, **const)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    return inputs, {key: value.astype(dtype) for key, value in const.items()}, dy
+
+
+def run(name, which, inputs, const, dy, **options):
+    forward, backward = functions(name, which)
+    y, cache = forward(**inputs, **const, **options)
+    gradients = backward(dy, *cache, **options)
+    return y, *(gradients if isinstance(gradients, tuple) else (gradients,))
+
+
+def takes_any_case(name, case):
+    """Say whether a recorded case is one of the last axis of three, as the fast maximum wants."""
+    if name != "max":
+        return True
+    return case.inputs["x"].ndim == 3 and case.const.get("axis", -1) in (-1, 2)
+
+
+@EACH_NAME
+def test_agrees_with_pytorch(name):
+    cases = [case for case in load(name) if takes_any_case(name, case)]
+    assert cases
+    for case in cases:
+        case.const.pop("axis", None)
+        assert case.error_of(*functions(name, 0)) < case.limit
+
+
+@EACH
+def test_equals_the_readable_one_exactly(name, shapes):
+    rng = np.random.default_rng(0)
+    whole = {k: rng.integers(-5, 6, v).astype(object) for k, v in shapes.items()}
+    inputs = {k: by_layer.exact(v) for k, v in whole.items()}
+    const = {}
+    with unchecked():
+        if "batchnorm" in name:
+            x, c = inputs["x"], len(inputs["W"])
+            axes, column = (0, *range(2, x.ndim)), (-1, *(1,) * (x.ndim - 2))
+            var = by_layer.exact(np.full(c, 5, object))
+            if name.endswith("_evaluation"):
+                const = {"mean": by_layer.exact(rng.integers(-5, 6, c).astype(object)), "var": var}
+            else:
+                centred = x - x.mean(axis=axes).reshape(column)
+                var = (centred * centred).mean(axis=axes)
+            root = by_layer.exact(rng.integers(20, 30, c).astype(object))
+            const["eps"] = root * root - var  # so that every root is rational
+        y, _ = functions(name, 1)[0](**inputs, **const)
+        dy = by_layer.exact(rng.integers(-5, 6, y.shape).astype(object))
+        ours, theirs = (run(name, which, inputs, const, dy) for which in (0, 1))
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.shape == b.shape
+        assert (by_layer.values(a) == by_layer.values(b)).all()
+
+
+@EACH
+def test_equals_the_readable_one(name, shapes):
+    inputs, const, dy = draw(name, shapes)
+    ours, theirs = (run(name, which, inputs, const, dy) for which in (0, 1))
+    assert by_layer.worst_error(ours, theirs) < 1e-12
+
+
+@EACH_NAME
+@pytest.mark.parametrize("offset", [0, 1, 10, 100, 1000])
+def test_loses_no_digits_far_from_zero(name, offset):
+    shapes = {"conv1d": {"x": (6, 5, 40), "W": (3, 5), "b": (3,)}, "max": {"x": (6, 5, 40)}}
+    shapes["bmm"] = {"x": (6, 40, 5), "t": (6, 5, 3)}
+    inputs, const, dy = draw(
+        name, shapes.get(name, {"x": (6, 5, 40), "W": (5,), "b": (5,)}), np.float32
+    )
+    inputs["x"] += np.float32(offset)
+    if const:
+        const["mean"] += np.float32(offset)
+    ours = run(name, 0, inputs, const, dy)
+    wide = [{k: v.astype(float) for k, v in group.items()} for group in (inputs, const)]
+    reference = run(name, 1, *wide, dy.astype(float))
+    assert {result.dtype for result in ours} == {np.dtype(np.float32)}
+    assert by_layer.worst_error(ours, reference) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["batchnorm1d", "batchnorm1d_relu"])
+@pytest.mark.parametrize("shape", [(3, 5, 40_000), (2, 400, 300), (50, 700)])
+def test_many_entries_are_worked_on_in_tiles(name, shape):
+    shapes = {"x": shape, "W": shape[1:2], "b": shape[1:2]}
+    inputs, const, dy = draw(name, shapes)
+    ours, theirs = (run(name, which, inputs, const, dy) for which in (0, 1))
+    assert by_layer.worst_error(ours, theirs) < 1e-11
+
+
+@pytest.mark.parametrize("method", ["entries", "direction"])
+@EACH
+def test_gradients_agree_with_measured_slopes(name, shapes, method):
+    inputs, const, _ = draw(name, shapes)
+    if np.prod(shapes["x"]) == shapes["x"][1] and "batchnorm" in name:
+        return  # M = 1: the gradient is 0, and slopes are nothing but rounding
+    assert gradcheck(*functions(name, 0), **inputs, const=const, method=method)
+
+
+def test_the_code_that_is_used_is_proven_at_small_sizes():
+    assert prove_at(conv1d, sizes={"N": 2, "C_in": 2, "C_out": 3, "L": 1})
+    assert prove_at(bmm, sizes={"N": 2, "L": 1, "C": 2, "D": 3})
+    assert prove_at(largest, sizes={"N": 2, "C": 1, "L": 3})
+    assert prove_at(batchnorm1d, sizes={"N": 3, "C": 2, "L": 1})
+    assert prove_at(batchnorm1d_relu, sizes={"N": 2, "C": 1, "L": 1})
+
+
+@pytest.mark.parametrize("name", ["batchnorm1d", "batchnorm1d_relu"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_entry_to_a_channel_gives_the_shift_and_no_gradient(name, dtype):
+    inputs, const, dy = draw(name, {"x": (1, 3, 1), "W": (3,), "b": (3,)}, dtype)
+    inputs["x"] += dtype(1000)
+    y, dx, dW, _ = run(name, 0, inputs, const, dy)
+    b = inputs["b"][None, :, None]
+    assert np.array_equal(y, np.maximum(b, 0) if name.endswith("relu") else b)
+    assert not dx.any()
+    assert not dW.any()
+
+
+def test_of_equal_largest_entries_the_first_gets_all():
+    x = np.array([[[1.0, 3, 3, 2], [0, 0, 0, 0]]])
+    y, cache = largest.forward(x)
+    assert y.tolist() == [[3, 0]]
+    assert largest.backward(np.array([[5.0, 7]]), *cache).tolist() == [[[0, 5, 0, 0], [7, 0, 0, 0]]]
+
+
+@EACH
+def test_any_memory_layout_gives_the_same_and_nothing_is_changed(name, shapes):
+    inputs, const, dy = draw(name, shapes)
+    expected = run(name, 0, inputs, const, dy)
+    strided = {k: np.repeat(v, 2, axis=-1)[..., ::2] for k, v in inputs.items()}
+    strided["x"], dy = np.asfortranarray(inputs["x"]), np.asfortranarray(dy)
+    for array in (*strided.values(), dy):
+        array.flags.writeable = False
+    ours = run(name, 0, strided, const, dy)
+    assert by_layer.worst_error(ours, expected) < 1e-13
+    for result in ours:
+        assert not any(np.shares_memory(result, given) for given in (*strided.values(), dy))
+
+
+@EACH_NAME
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_keeps_the_precision(name, dtype):
+    inputs, const, dy = draw(name, SHAPES.get(name, SHAPES["batchnorm1d"])[0], dtype)
+    assert {result.dtype for result in run(name, 0, inputs, const, dy)} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("name", ["conv1d", "bmm", "max", *list(PAIRS)[-2:]])
+def test_an_empty_batch_gives_zero_gradients(name):
+    shapes = SHAPES.get(name, SHAPES["batchnorm1d"][2:])[0]
+    inputs, const, dy = draw(name, shapes)
+    for key in {"x", "t"} & set(inputs):
+        inputs[key] = inputs[key][:0]
+    results = run(name, 0, inputs, const, dy[:0])
+    for ours, theirs in zip(results, run(name, 1, inputs, const, dy[:0]), strict=True):
+        assert ours.shape == theirs.shape
+        assert not ours.any()
+
+
+def test_no_places_give_zero_gradients():
+    results = run("conv1d", 0, *draw("conv1d", {"x": (2, 3, 0), "W": (4, 3), "b": (4,)}))
+    assert [r.shape for r in results] == [(2, 4, 0), (2, 3, 0), (4, 3), (4,)]
+    assert not any(result.any() for result in results)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: conv1d.forward(np.ones((2, 3, 5)), np.ones((4, 2)), np.ones(4)), r"W .*C_in = 3"),
+        (lambda: bmm.forward(np.ones((2, 5, 3)), np.ones((2, 4, 3))), r"t .*x has C = 3"),
+        (lambda: largest.forward(np.ones((2, 3, 0))), r"x .*L at least 1"),
+        (lambda: largest.forward(np.ones((2, 3))), r"the number of axes is 2, not 3"),
+        (lambda: batchnorm1d.forward(np.ones((2, 3, 4)), np.ones(2), np.ones(3)), r"W .*C = 3"),
+        (lambda: batchnorm1d_relu.forward(np.ones((0, 3)), np.ones(3), np.ones(3)), r"N at least"),
+    ],
+)
+def test_names_the_wrong_argument(call, message):
+    with pytest.raises(ShapeError, match=message):
+        call()

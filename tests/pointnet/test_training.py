@@ -1,0 +1,280 @@
+"""Training: it learns, it is repeatable to the last bit, and it goes on where it was stopped."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from backprop_lib import data
+from backprop_lib.pointnet import __main__ as command
+from backprop_lib.pointnet import weights
+from backprop_lib.pointnet.network import PointNet, Settings
+from backprop_lib.pointnet.training import Plan, Training, accuracy, changed, predictions
+from backprop_lib.pointnet.weights import WeightsError
+from backprop_lib.shapes import ShapeError
+
+SMALL = Settings(
+    channels=2, classes=3, local=(6,), features=(8, 12), head=(8,), transform=(6,),
+    transform_head=(4,), dropout=0.2,
+)  # fmt: skip
+PLAN = Plan(epochs=3, batch=8, rate=0.01, turn=0.3, jitter=0.01, shift=0.1, stretch=0.1, seed=4)
+
+
+def shapes(n=44, length=16, dtype=np.float32, seed=0):
+    """Return points on circles, squares' diagonals and lines, and which of them they are."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(3, size=n)
+    t = rng.uniform(-1, 1, (n, length))
+    sign = rng.choice([-1, 1], (n, length))
+    circle = np.stack([np.cos(np.pi * t), np.sin(np.pi * t)], 1)
+    cross = np.stack([t, sign * t], 1)
+    line = np.stack([t, 0 * t], 1)
+    points = np.stack([circle, cross, line])[labels, np.arange(n)]
+    return points.astype(dtype), labels
+
+
+def begun(plan=PLAN, derived=False, **settings):
+    points, labels = shapes()
+    network = PointNet(dataclasses.replace(SMALL, **settings), derived=derived, seed=1)
+    return Training(network, plan, points, labels)
+
+
+def numbers(training):
+    return {
+        **weights.arrays_of(training.network),
+        **training.adam.state(),
+        "losses": np.array(training.progress.losses),
+    }
+
+
+def same(a, b):
+    a, b = numbers(a), numbers(b)
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("derived", [False, True], ids=["readable", "derived"])
+def test_it_learns(derived):
+    points, labels = shapes(240)
+    plan = dataclasses.replace(PLAN, epochs=12, batch=16)
+    training = Training(PointNet(SMALL, derived=derived), plan, points[:160], labels[:160])
+    before = accuracy(training.network, points[160:], labels[160:])
+    steps = list(training.steps())
+    assert len(steps) == 120
+    assert steps[-1].epoch == 12
+    assert np.mean([s.loss for s in steps[-10:]]) < 0.5 * np.mean([s.loss for s in steps[:10]])
+    assert accuracy(training.network, points[160:], labels[160:]) > max(0.9, before)
+
+
+def test_the_same_seed_gives_the_same_training_to_the_last_bit():
+    first, second, other = begun(), begun(), begun(dataclasses.replace(PLAN, seed=5))
+    for training in (first, second, other):
+        list(training.steps())
+    assert same(first, second)
+    assert not same(first, other)
+
+
+@pytest.mark.parametrize("derived", [False, True], ids=["readable", "derived"])
+@pytest.mark.parametrize("stops", [[0], [1], [5], [3, 9], [15]])
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(tmp_path, stops, derived):
+    whole = begun(derived=derived)
+    list(whole.steps())
+    path = tmp_path / "run.npz"
+    training = begun(derived=derived)
+    for stop in stops:
+        while len(training.progress.losses) < stop:
+            training.step()
+        training.save(path)
+        training.step() if not training.done else None  # which is lost
+        training = Training.resume(path, *shapes(), derived=derived)
+    list(training.steps())
+    assert len(training.progress.losses) == 15
+    assert same(whole, training)
+
+
+def test_a_saved_training_is_a_saved_network_too(tmp_path):
+    training = begun()
+    training.step()
+    training.save(tmp_path / "run.npz")
+    network = weights.load(tmp_path / "run.npz")
+    points, _ = shapes()
+    assert np.array_equal(predictions(network, points), predictions(training.network, points))
+
+
+def test_what_cannot_be_resumed_is_told(tmp_path):
+    path = tmp_path / "run.npz"
+    training = begun()
+    training.step()
+    training.save(path)
+    points, labels = shapes()
+    with pytest.raises(WeightsError, match="trained with other points or labels"):
+        Training.resume(path, points + 1, labels)
+    with pytest.raises(WeightsError, match="trained with other points or labels"):
+        Training.resume(path, points, labels[::-1])
+    weights.save(path, training.network)
+    with pytest.raises(WeightsError, match="it holds a network, expected a training"):
+        Training.resume(path, points, labels)
+
+
+def test_each_epoch_sees_each_sample_once_and_in_another_order(monkeypatch):
+    seen = []
+    right = PointNet.loss_and_gradients
+
+    def noted(self, points, labels, **more):
+        seen.append(points)
+        return right(self, points, labels, **more)
+
+    monkeypatch.setattr(PointNet, "loss_and_gradients", noted)
+    plan = Plan(epochs=2, batch=8)
+    points, labels = shapes(40)
+    list(Training(PointNet(SMALL), plan, points, labels).steps())
+    epochs = [np.concatenate(seen[:5]), np.concatenate(seen[5:])]
+    for epoch in epochs:
+        assert sorted(map(bytes, epoch)) == sorted(map(bytes, points))
+    assert not np.array_equal(*epochs)
+
+
+def test_changes_stay_within_what_was_asked_for_and_leave_the_rest():
+    points = np.random.default_rng(0).standard_normal((200, 3, 5))
+    rng = np.random.default_rng(1)
+    before = points.copy()
+    turned = changed(points, Plan(turn=0.3), rng)
+    assert np.array_equal(points, before)
+    np.testing.assert_allclose(np.hypot(*turned[:, :2].swapaxes(0, 1)),
+                               np.hypot(*points[:, :2].swapaxes(0, 1)))  # fmt: skip
+    z = turned[:, 0] + 1j * turned[:, 1]
+    angles = np.angle(z / (points[:, 0] + 1j * points[:, 1]))
+    assert 0.28 < np.abs(angles).max() <= 0.3 + 1e-12
+    assert np.ptp(angles, axis=1).max() < 1e-12
+    ratio = changed(points, Plan(stretch=0.2), rng)[:, :2] / points[:, :2]
+    assert 0.8 <= ratio.min() < 0.82
+    assert 1.18 < ratio.max() <= 1.2
+    moved = changed(points, Plan(shift=0.5), rng)[:, :2] - points[:, :2]
+    assert 0.48 < np.abs(moved).max() <= 0.5 + 1e-12
+    noise = changed(points, Plan(jitter=0.1), rng)[:, :2] - points[:, :2]
+    assert 0.09 < noise.std() < 0.11
+    assert np.array_equal(turned[:, 2], points[:, 2])
+    assert changed(points.astype(np.float32), PLAN, rng).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "epochs is 0, expected a whole number of at least 1"),
+        ({"batch": 1}, "batch is 1, expected a whole number of at least 2"),
+        ({"epochs": 2.5}, "epochs is 2.5"),
+        ({"rate": -0.1}, "rate is -0.1, expected a number of at least 0"),
+        ({"turn": float("inf")}, "turn is inf"),
+        ({"schedule": "linear"}, "schedule is 'linear', expected one of"),
+    ],
+)
+def test_a_plan_out_of_range_is_told(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Plan(**settings)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "step", "cosine"])
+def test_rates_follow_the_schedule(schedule):
+    training = begun(dataclasses.replace(PLAN, schedule=schedule, rate=0.01))
+    rates = [step.rate for step in training.steps()]
+    assert max(rates) <= 0.01
+    expected = {"constant": 0.01, "step": 0.01 / 16, "cosine": 0.0002}[schedule]
+    assert rates[-1] == pytest.approx(expected, rel=0.9 if schedule == "cosine" else 1e-12)
+
+
+def test_data_that_do_not_fit_are_told():
+    points, labels = shapes()
+    net = PointNet(SMALL)
+    with pytest.raises(ValueError, match=r"labels\[2\] is 3, expected 0 to 2"):
+        Training(net, PLAN, points[:4], np.array([0, 1, 3, 2]))
+    with pytest.raises(ValueError, match=r"labels\[1\] is -1, expected 0 to 2"):
+        accuracy(net, points[:3], np.array([0, -1, 2]))
+    with pytest.raises(ValueError, match=r"labels is float64 of shape \(44,\), expected integers"):
+        Training(net, PLAN, points, labels.astype(float))
+    with pytest.raises(ValueError, match=r"of shape \(3,\), expected integers of shape \(44,\)"):
+        Training(net, PLAN, points, labels[:3])
+    with pytest.raises(
+        ValueError, match="points holds 5 samples, expected at least one batch of 8"
+    ):
+        Training(net, PLAN, points[:5], labels[:5])
+    with pytest.raises(ShapeError, match=r"expected \(N, 2, L\)"):
+        Training(net, PLAN, points[:, :1], labels)
+
+
+def test_a_gradient_that_is_not_finite_stops_before_it_spoils_the_parameters():
+    training = begun(dataclasses.replace(PLAN, regulariser=0.001))
+    training.points = training.points.copy()
+    training.points[:] = np.nan
+    before = {name: value.copy() for name, value in training.network.parameters.items()}
+    with pytest.raises(ValueError, match="is not finite"):
+        training.step()
+    assert all(np.array_equal(before[n], v) for n, v in training.network.parameters.items())
+    assert training.progress.losses == []
+
+
+QUICK = ["--epochs", "1", "--batch", "64"]
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Let the command see the first 300 digits only."""
+    digits = data.digits()
+    images, labels = digits.images[:300], digits.labels[:300]
+    monkeypatch.setattr(data, "digits", lambda: data.Digits(images, labels))
+
+
+def test_the_command_trains_tests_and_resumes(few, tmp_path, capsys):
+    out = str(tmp_path / "run.npz")
+    assert command.main(["train", "--out", out, *QUICK]) == 0
+    told = capsys.readouterr().out
+    assert "epoch 1 of 1: loss" in told
+    assert f"saved in {out}" in told
+    assert command.main(["test", out]) == 0
+    assert "of 60 recognised" in capsys.readouterr().out
+    assert command.main(["train", "--resume", out]) == 0  # nothing is left to be done
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "--out is missing"),
+        (["train", "--out", "nowhere/run.npz"], "but there is no folder nowhere"),
+        (["train", "--out", "x.npz", "--epochs", "0"], "epochs is 0"),
+        (["train", "--resume", "no.npz"], "no.npz"),
+        (["train", "--resume", "no.npz", "--rate", "1"], "leave out rate"),
+        (["train", "--out", "x.npz", "--data", "nowhere"], "nowhere"),
+        (["test", "no.npz"], "no.npz"),
+    ],
+)
+def test_the_command_tells_mistakes(few, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert command.main(arguments) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert message in told
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent as on Unix")
+def test_ctrl_c_saves_and_resuming_ends_as_if_nothing_had_happened(tmp_path):
+    whole, run = tmp_path / "whole.npz", tmp_path / "run.npz"
+    train = [sys.executable, "-m", "backprop_lib.pointnet", "train"]
+    plan = ["--epochs", "2", "--batch", "128", "--seed", "3"]
+    subprocess.run([*train, *plan, "--out", whole], check=True, capture_output=True)
+    process = subprocess.Popen(
+        [*train, *plan, "--out", run], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert "samples to learn from" in process.stdout.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == command.INTERRUPTED, told
+    assert "to go on: --resume" in told
+    subprocess.run([*train, "--resume", run], check=True, capture_output=True)
+    with np.load(whole) as a, np.load(run) as b:
+        assert a.files == b.files
+        assert all(np.array_equal(a[name], b[name]) for name in a.files)

@@ -1,0 +1,178 @@
+"""Adam against its equations one number at a time, against PyTorch, and its schedules."""
+
+from math import cos, pi, sqrt
+
+import numpy as np
+import pytest
+
+from backprop_lib.optim import Adam, cosine, step_decay
+
+SETTINGS = [
+    {},
+    {"betas": (0.5, 0.8), "eps": 0.01},
+    {"weight_decay": 0.3},
+    {"weight_decay": 0.3, "decoupled": True},
+    {"amsgrad": True},
+    {"rate": lambda steps: 0.1 / (steps + 1)},
+]
+# What PyTorch 2.13.0 makes of one number that starts at 1, after four steps with these gradients
+# and rate 0.1: torch.optim.Adam, or AdamW where the decay is decoupled, in float64.
+GRADIENTS = [0.5, -1.0, 2.0, 0.25]
+PYTORCH = [
+    ({}, 0.8541649956594549),
+    ({"betas": (0.5, 0.8), "eps": 0.01}, 0.8496979326195817),
+    ({"weight_decay": 0.3}, 0.7857150400482468),
+    ({"weight_decay": 0.3, "decoupled": True}, 0.7472858005130572),
+    ({"amsgrad": True}, 0.8541649956594549),
+]
+
+
+def one_number(gradients, *, rate=0.1, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0,
+               decoupled=False, amsgrad=False):  # fmt: skip
+    """Follow the equations of the docstring for a single number that starts at 1."""
+    theta, m, v, largest = 1.0, 0.0, 0.0, 0.0
+    for k, g in enumerate(gradients, start=1):
+        eta = rate(k - 1) if callable(rate) else rate
+        if decoupled:
+            theta -= eta * weight_decay * theta
+        else:
+            g += weight_decay * theta
+        m = betas[0] * m + (1 - betas[0]) * g
+        v = betas[1] * v + (1 - betas[1]) * g * g
+        largest = max(largest, v)
+        v_hat = (largest if amsgrad else v) / (1 - betas[1] ** k)
+        theta -= eta * m / (1 - betas[0] ** k) / (sqrt(v_hat) + eps)
+    return theta
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=repr)
+def test_each_entry_follows_the_equations(settings):
+    rng = np.random.default_rng(0)
+    gradients = rng.standard_normal((7, 2, 3)) * np.geomspace(1, 1e-4, 7)[:, None, None]
+    theta = np.ones((2, 3))
+    adam = Adam({"theta": theta}, **{"rate": 0.1, **settings})
+    for g in gradients:
+        adam.step({"theta": g, "points": np.ones(5)})
+    expected = [[one_number(gradients[:, i, j], **settings) for j in range(3)] for i in range(2)]
+    np.testing.assert_allclose(theta, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("settings", "expected"), PYTORCH, ids=repr)
+def test_agrees_with_pytorch(settings, expected):
+    theta = np.ones(1)
+    adam = Adam({"theta": theta}, 0.1, **settings)
+    for g in GRADIENTS:
+        adam.step({"theta": np.array([g])})
+    np.testing.assert_allclose(theta, expected, rtol=1e-12)
+
+
+def test_the_precision_is_kept_and_the_gradient_not_changed():
+    theta = np.ones(3, np.float32)
+    g = np.array([1, -2, 0], np.float32)
+    adam = Adam({"theta": theta}, weight_decay=0.1)
+    assert adam.step({"theta": g}) == 0.001
+    assert {a.dtype for a in (theta, adam.m["theta"], adam.v["theta"])} == {np.dtype(np.float32)}
+    assert g.tolist() == [1, -2, 0]
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_a_restored_state_goes_on_to_the_last_bit(amsgrad):
+    rng = np.random.default_rng(1)
+    gradients = rng.standard_normal((6, 4)).astype(np.float32)
+
+    def begun():
+        theta = {"theta": np.ones(4, np.float32)}
+        return Adam(theta, step_decay(0.1, 2), amsgrad=amsgrad)
+
+    whole, first = begun(), begun()
+    for g in gradients:
+        whole.step({"theta": g})
+    for g in gradients[:3]:
+        first.step({"theta": g})
+    second = begun()
+    second.parameters["theta"][...] = first.parameters["theta"]
+    state = first.state()
+    second.restore(state)
+    first.step({"theta": gradients[3]})  # which changes nothing in the copy
+    for g in gradients[3:]:
+        second.step({"theta": g})
+    assert np.array_equal(whole.parameters["theta"], second.parameters["theta"])
+    assert second.steps == 6
+
+
+def test_a_state_of_another_adam_is_refused_and_changes_nothing():
+    adam = Adam({"W": np.ones(3)})
+    adam.step({"W": np.ones(3)})
+    before = adam.state()
+    with pytest.raises(ValueError, match=r"another Adam: m\.b, v\.b on one side only"):
+        adam.restore(Adam({"W": np.ones(3), "b": np.ones(1)}).state())
+    with pytest.raises(ValueError, match=r"largest_v\.W on one side only"):
+        adam.restore(Adam({"W": np.ones(3)}, amsgrad=True).state())
+    with pytest.raises(ValueError, match=r"m.W has shape \(2,\) in the state, expected \(3,\)"):
+        adam.restore(Adam({"W": np.ones(2)}).state())
+    after = adam.state()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("gradients", "message"),
+    [
+        ({"W": np.ones(2)}, "gradients has none of b"),
+        (
+            {"W": np.ones(3), "b": np.ones(1)},
+            r"the gradient of W has shape \(3,\), expected \(2,\)",
+        ),
+        ({"W": np.ones(2), "b": np.array([np.nan])}, "the gradient of b is not finite"),
+        ({"W": np.ones(2), "b": np.array([np.inf])}, "the gradient of b is not finite"),
+    ],
+)
+def test_gradients_that_do_not_fit_are_told_and_nothing_is_changed(gradients, message):
+    parameters = {"W": np.ones(2), "b": np.ones(1)}
+    adam = Adam(parameters)
+    with pytest.raises(ValueError, match=message):
+        adam.step(gradients)
+    assert adam.steps == 0
+    assert parameters["W"].tolist() == [1, 1]
+    assert not adam.m["W"].any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rate": -1}, "rate is -1, expected a number of at least 0"),
+        ({"rate": float("nan")}, "rate is nan"),
+        ({"betas": (0.9, 1.0)}, r"betas are \(0.9, 1.0\), expected"),
+        ({"betas": (-0.1, 0.9)}, "betas are"),
+        ({"eps": 0}, "eps is 0, expected a number above 0"),
+        ({"weight_decay": -0.1}, "weight_decay is -0.1"),
+    ],
+)
+def test_settings_out_of_range_are_told(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Adam({}, **settings)
+
+
+def test_schedules_are_their_equations():
+    halved = step_decay(0.8, 3)
+    assert [halved(k) for k in range(8)] == [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2, 0.2]
+    assert step_decay(1.0, 2, 0.1)(2) == 0.1
+    falling = cosine(2.0, 10, warmup=2, last=0.5)
+    rates = [falling(k) for k in range(13)]
+    assert rates[:3] == [2 / 3, 4 / 3, 2.0]
+    assert rates[6] == pytest.approx(0.5 + 1.5 * (1 + cos(pi / 2)) / 2)
+    assert rates[10:] == [0.5, 0.5, 0.5]
+    assert cosine(2.0, 10)(0) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: step_decay(0.1, 0), "every is 0, expected at least 1 step"),
+        (lambda: step_decay(0.1, 5, 0.0), "factor is 0.0, expected a number above 0"),
+        (lambda: cosine(0.1, 5, warmup=5), "warmup is 5, expected at least 0 and below steps, 5"),
+        (lambda: cosine(0.1, 5, warmup=-1), "warmup is -1"),
+    ],
+)
+def test_schedules_refuse_what_they_cannot_do(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
