@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
+BENCH_VENV := $(VENV)-bench
 
 PY := $(VENV)/bin/python
 PYTEST := $(PY) -m pytest --nbval --numprocesses auto
@@ -13,7 +14,7 @@ BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapte
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 unexport PYTHONPATH PYTHONHOME
-.PHONY: help serve book test test-library mutants notebooks format constraints clean
+.PHONY: help serve book test test-library mutants bench notebooks format constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +38,9 @@ test-library: $(VENV)/test.stamp ## run the tests that need neither website nor 
 mutants: $(VENV)/test.stamp ## change every backward in every small way; which guard notices? (ONLY=linear)
 	$(PY) scripts/mutants.py $(ONLY)
 
+bench: $(BENCH_VENV)/stamp ## compare with PyTorch, JAX and autograd, on an idle machine (QUICK=1, ONLY=step)
+	$(BENCH_VENV)/bin/python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
 notebooks: $(VENV)/book.stamp ## execute and normalise the notebooks after an edit
 	$(PY) scripts/notebooks.py
 
@@ -53,8 +57,8 @@ constraints: $(VENV)/book.stamp ## pin again everything below the two requiremen
 	} > constraints.new
 	mv constraints.new constraints.txt
 
-clean: ## remove what was built and the environment
-	rm -rf _build $(VENV)
+clean: ## remove what was built and the environments
+	rm -rf _build $(VENV) $(BENCH_VENV)
 
 $(VENV)/book.stamp: requirements.txt constraints.txt pyproject.toml
 	@command -v $(PYTHON) > /dev/null || { echo "error: $(PYTHON) is not there: install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
@@ -68,4 +72,8 @@ $(VENV)/test.stamp: $(VENV)/book.stamp tests/requirements.txt
 _build/book.stamp: $(VENV)/book.stamp $(BOOK_SOURCES)
 	rm -rf _build # else a page that is gone stays, and a warning is told only once
 	$(VENV)/bin/jupyter-book build . -n -W --keep-going
+	@touch $@
+
+$(BENCH_VENV)/stamp: bench/requirements.txt pyproject.toml
+	@$(PYTHON) scripts/environment.py $(BENCH_VENV) bench/requirements.txt
 	@touch $@

@@ -45,7 +45,7 @@ def one_number(gradients, *, rate=0.1, betas=(0.9, 0.999), eps=1e-8, weight_deca
     return theta
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=repr)
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(settings) or "plain")
 def test_each_entry_follows_the_equations(settings):
     rng = np.random.default_rng(0)
     gradients = rng.standard_normal((7, 2, 3)) * np.geomspace(1, 1e-4, 7)[:, None, None]

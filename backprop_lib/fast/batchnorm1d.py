@@ -6,7 +6,6 @@ Equal to `layers.batchnorm1d`: `forward`, `backward`, `forward_evaluation` and
 Derived in the chapters "BatchNorm1d" and "Speed".
 """
 
-
 from backprop_lib.fast import normalising
 from backprop_lib.fast.buffers import Buffers
 from backprop_lib.shapes import Array, Constant, Shaped, shaped

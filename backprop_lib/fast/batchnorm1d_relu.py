@@ -6,7 +6,6 @@ Equal to `layers.batchnorm1d_relu`: `forward`, `backward`, `forward_evaluation` 
 Derived in the chapters "BatchNorm1d with ReLU" and "Speed".
 """
 
-
 from backprop_lib.fast import normalising
 from backprop_lib.fast.buffers import Buffers
 from backprop_lib.shapes import Array, Constant, Shaped, shaped

@@ -352,7 +352,8 @@ def _through_open_places(
         product = np.empty((len(F), C_in + 1), dtype)
         total = np.zeros_like(product)
         for n in block:
-            np.multiply(dy[n], y[n] > 0, out=g)
+            g[...] = y[n] > 0
+            g *= dy[n]
             total += np.matmul(g, rows.of(x[n]).T, out=product)
             np.matmul(F_transposed, g, out=dx[n])
         return total

@@ -130,9 +130,7 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     m = Σ x / M, S = Σ (x − m)(x − m)ᵀ / M                                  (speed-moments).
 
-    For floats the mean comes out rounded, as s. But with P = Σ (x − s)(x − s)ᵀ and
-    d = Σ (x − s) / M, it is m = s + d and S = P / M − d dᵀ, whatever s is; and as d is tiny,
-    nothing is lost in the difference, however far x is from 0.
+    For floats the mean comes out rounded, so this is only where `moments_about` starts from.
 
     Parameters
     ----------
@@ -142,14 +140,32 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     -------
     mean, cov : arrays, shapes (C,) and (C, C)
     """
-    N, C, L = x.shape
+    N, _, L = x.shape
     ones = np.ones(L, x.dtype)
 
     def sums(block: range) -> np.ndarray:
         of_each = x[block.start : block.stop] @ ones
         return np.asarray(of_each.sum(axis=0, dtype=wide(x.dtype)))
 
-    shift = (summed(in_blocks(sums, N)) / (N * L)).astype(x.dtype)
+    return moments_about(x, (summed(in_blocks(sums, N)) / (N * L)).astype(x.dtype))
+
+
+def moments_about(x: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the covariance of the channels of x, whatever is subtracted first.
+
+    With the shift s, P = Σ (x − s)(x − s)ᵀ and d = Σ (x − s) / M, it is m = s + d and
+    S = P / M − d dᵀ (speed-shift). If s is the mean but for rounding, d is tiny, and nothing is
+    lost in the difference, however far x is from 0.
+
+    Parameters
+    ----------
+    x, shift : arrays, shapes (N, C, L) and (C,)
+
+    Returns
+    -------
+    mean, cov : arrays, shapes (C,) and (C, C)
+    """
+    N, C, L = x.shape
 
     def products(block: range) -> np.ndarray:
         rows, product = Rows(shift, L), np.empty((C + 1, C + 1), x.dtype)
@@ -161,7 +177,7 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     total = summed(in_blocks(products, N)) / (N * L)
     rest = total[:-1, -1]
-    return shift + rest, np.asarray(total[:-1, :-1] - rest[:, None] * rest)
+    return shift + rest, total[:-1, :-1] - rest[:, None] * rest
 
 
 def split(mean: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:

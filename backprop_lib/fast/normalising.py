@@ -52,9 +52,9 @@ def normalised(
     def work(tile: slice, rows: np.ndarray) -> None:
         entries = rows.reshape(x_of[tile].shape)
         entries[...] = x_of[tile]
-        shift = (rows @ ones) / M
+        shift = _mean(rows, ones)
         rows -= shift[:, None]
-        rest = (rows @ ones).astype(mean.dtype) / M  # what rounding left of the mean
+        rest = _mean(rows, ones).astype(mean.dtype)  # what rounding left of the mean
         variance = np.vecdot(rows, rows).astype(r.dtype) / M - rest * rest
         mean[tile] = shift + rest
         r[tile] = 1 / np.sqrt(variance + eps)
@@ -156,7 +156,8 @@ def differentiated(
         if y_of is None:
             upstream[...] = dy_of[tile]
         else:
-            np.multiply(dy_of[tile], y_of[tile] > 0, out=upstream)
+            upstream[...] = y_of[tile] > 0
+            upstream *= dy_of[tile]
         entries[...] = x_of[tile]
         u -= shift[tile, None]
         q = (g @ ones).astype(r.dtype)
@@ -178,6 +179,10 @@ def differentiated(
 def _by_channel(array: np.ndarray) -> np.ndarray:
     """Return (N, C, *L) as (C, N, *L), without a copy."""
     return np.moveaxis(array, 1, 0)
+
+
+def _mean(rows: np.ndarray, ones: np.ndarray) -> np.ndarray:
+    return np.asarray((rows @ ones) / len(ones))  # a product sums faster than np.mean
 
 
 def _column(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

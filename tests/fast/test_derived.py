@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backprop_lib.fast import conv1d_batchnorm1d_relu, conv1d_batchnorm1d_relu_max, derivation
-from backprop_lib.fast.folding import moments
+from backprop_lib.fast.folding import moments, moments_about
 from backprop_lib.gradcheck import gradcheck
 from backprop_lib.layers import batchnorm1d, conv1d
 from backprop_lib.proof import prove, prove_at
@@ -173,6 +173,29 @@ def test_moments_are_right_where_the_mean_is_rounded():
     rows = x.astype(float).transpose(1, 0, 2).reshape(3, -1)
     np.testing.assert_allclose(mean, rows.mean(axis=1), rtol=1e-11)
     np.testing.assert_allclose(cov, np.cov(rows, bias=True), rtol=1e-6, atol=1e-6)
+
+
+def test_moments_do_not_depend_on_what_is_subtracted_first():
+    x = np.random.default_rng(0).standard_normal((5, 3, 7))
+    rows = x.transpose(1, 0, 2).reshape(3, -1)
+    mean, cov = moments_about(x, np.array([2.0, -1, 0.5]))
+    np.testing.assert_allclose(mean, rows.mean(axis=1), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(cov, np.cov(rows, bias=True), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("layer", [by_layer.TRAINING, by_layer.TRAINING_MAX])
+def test_what_rounding_leaves_of_the_mean_is_made_good(layer, monkeypatch):
+    inputs, const, dy = by_layer.draw((4, 3, 2, 6), layer)
+    expected = by_layer.results(layer.fast, inputs, const, dy)
+    with_rest = []
+
+    def split(mean, dtype):
+        with_rest.append(mean - (mean + 0.5).astype(dtype))
+        return (mean + 0.5).astype(dtype), with_rest[-1]
+
+    monkeypatch.setattr(layer.fast, "split", split)
+    assert by_layer.worst_error(by_layer.results(layer.fast, inputs, const, dy), expected) < 1e-12
+    assert len(with_rest) == 2
 
 
 def test_a_variance_that_rounding_makes_negative_is_zero():

@@ -4,7 +4,7 @@ import layer_by_layer as by_layer
 import numpy as np
 import pytest
 
-from backprop_lib.fast import batchnorm1d, batchnorm1d_relu, bmm, conv1d
+from backprop_lib.fast import batchnorm1d, batchnorm1d_relu, bmm, conv1d, normalising
 from backprop_lib.fast import max as largest
 from backprop_lib.gradcheck import gradcheck
 from backprop_lib.layers import batchnorm1d as layers_batchnorm1d
@@ -144,6 +144,26 @@ def test_many_entries_are_worked_on_in_tiles(name, shape):
     assert by_layer.worst_error(ours, theirs) < 1e-11
 
 
+@pytest.mark.parametrize("name", ["batchnorm1d", "batchnorm1d_relu"])
+def test_what_rounding_leaves_of_the_mean_is_made_good(name, monkeypatch):
+    inputs, const, dy = draw(name, {"x": (6, 5, 4), "W": (5,), "b": (5,)})
+    expected = run(name, 0, inputs, const, dy)
+    mean, met = normalising._mean, []
+
+    def wrong_mean(rows, ones):
+        met.append(len(met))
+        return mean(rows, ones) + (0.5 if len(met) == 1 else 0)
+
+    def split(mean, dtype):
+        met.append(len(met))
+        return mean.astype(dtype) + 0.5, np.full_like(mean, -0.5)
+
+    monkeypatch.setattr(normalising, "_mean", wrong_mean)
+    monkeypatch.setattr(normalising, "split", split)
+    assert by_layer.worst_error(run(name, 0, inputs, const, dy), expected) < 1e-12
+    assert len(met) == 3
+
+
 @pytest.mark.parametrize("method", ["entries", "direction"])
 @EACH
 def test_gradients_agree_with_measured_slopes(name, shapes, method):
@@ -157,8 +177,12 @@ def test_the_code_that_is_used_is_proven_at_small_sizes():
     assert prove_at(conv1d, sizes={"N": 2, "C_in": 2, "C_out": 3, "L": 1})
     assert prove_at(bmm, sizes={"N": 2, "L": 1, "C": 2, "D": 3})
     assert prove_at(largest, sizes={"N": 2, "C": 1, "L": 3})
-    assert prove_at(batchnorm1d, sizes={"N": 3, "C": 2, "L": 1})
-    assert prove_at(batchnorm1d_relu, sizes={"N": 2, "C": 1, "L": 1})
+    of_batchnorm = {"x": "N C", "W": "C", "b": "C"}
+    assert prove_at(batchnorm1d, sizes={"N": 3, "C": 2}, **of_batchnorm)
+    assert prove_at(batchnorm1d_relu, sizes={"N": 2, "C": 2}, **of_batchnorm)
+    of_batchnorm["x"] = "N C L"
+    assert prove_at(batchnorm1d, sizes={"N": 1, "C": 2, "L": 2}, **of_batchnorm)
+    assert prove_at(batchnorm1d_relu, sizes={"N": 1, "C": 1, "L": 2}, **of_batchnorm)
 
 
 @pytest.mark.parametrize("name", ["batchnorm1d", "batchnorm1d_relu"])
