@@ -211,7 +211,7 @@ class Mesh:
     vertices: np.ndarray
     """Shape (V, 3), floats."""
     triangles: np.ndarray
-    """Shape (T, 3), integers: the three vertices of each triangle, counted from 0."""
+    """Shape (T, 3), integers, the three vertices of each triangle, counted from 0."""
 
     def __post_init__(self) -> None:
         _check_array("Mesh", "vertices", self.vertices, "f", ("V", 3))
@@ -398,7 +398,7 @@ class Shapes(NamedTuple):
     points: np.ndarray
     """Shape (N, 3, L), float64."""
     labels: np.ndarray
-    """Shape (N,), int64: the place of each shape's class in `classes`."""
+    """Shape (N,), int64, the place of each shape's class in `classes`."""
     classes: list[str]
     """The names of the classes, sorted."""
 

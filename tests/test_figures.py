@@ -19,6 +19,16 @@ ARGUMENTS = {
     "batchnorm1d_relu.closed_places": tuple(np.array([[-2.5, -0.5, 1.0], *[[0.2, 0, -1]] * 4])),
     "log_softmax_nll.what_to_change": (np.array([0.1, 0.2, 0.4, 0.3]), 1),
     "orthogonality.valleys": ([X[:, :2]], [DY + X[:, :2]]),
+    "training.digit_as_points": (2 * np.eye(8), np.array([[-0.5, 0.5], [0, 1], [0.1, 0.9]])),
+    "training.loss_curve": ([2.5, 2.0, 1.5, 0.5, 0.25], 2),
+    "training.confusion": (np.diag([30, 31]) + np.eye(2, k=1, dtype=int),),
+    "training.misread": (np.arange(128).reshape(2, 8, 8) % 17, np.array([1, 2]), np.array([7, 3])),
+    "training.critical": (3 * np.eye(8)[None], [np.array([0, 1, 0, 2, 5, 1, 1, 0])]),
+    "training.wrong_formulas": (np.ones(9), {"a": np.arange(9)}, {"a": 0.5, "right": 1}),
+    "training.angles": ({"a": [1, 0.5], "b": [-0.2, 0]}, ["first part", "second"]),
+    "speed.bars": ("a", "one step", "s", {"ours": [1.0, 1.5], "theirs": [3.0]}, ["ours"]),
+    "speed.growth": ("N", [8, 16], {"derived": [0.1, 0.2], "layer by layer": [1.0, 2.0]}),
+    "speed.losses_of_digits": ([0, 100], {"centred": [1e-7, 1e-7], "not": [1e-7, 1e-3]}),
 }
 """For each drawing that takes arguments, some."""
 

@@ -1,8 +1,8 @@
 """The book's functions in faster forms. Each module names the ones that it must equal.
 
 Two are derived anew, `conv1d_batchnorm1d_relu` and `conv1d_batchnorm1d_relu_max`: they do less
-arithmetic, and never form the arrays in between. The others do what their namesakes in `layers`
-and `ops` do, in an order that suits the processor's caches. There is no fast linear layer: it is
+arithmetic, and never form the arrays in between. The others do what their namesakes in ``layers``
+and ``ops`` do, in an order that suits the processor's caches. There is no fast linear layer: it is
 one matrix product, and `layers.linear` is that already.
 
 BLAS brings threads of its own, which gain little on products as small as these. Set

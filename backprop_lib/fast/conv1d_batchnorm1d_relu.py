@@ -84,7 +84,7 @@ def forward(
 
     Notes
     -----
-    The relative error of a variance wᵀ S w is some 10⁻⁷ |w|² |S| / wᵀ S w with float32: it grows
+    The relative error of a variance wᵀ S w is some 10⁻⁷ ‖w‖² ‖S‖ / wᵀ S w with float32: it grows
     where the channels of x nearly cancel in z, sooner than if z itself were averaged.
 
     References

@@ -306,10 +306,11 @@ class PointNet:
         From names such as ``"features.conv1.W"`` to arrays, which an optimiser changes in place.
     running : dict
         Running means and variances, ``"features.conv1.mean"`` and so on.
-    eps : float, or function
-        What BatchNorm adds to a variance. A function is asked with the name of a block and with
-        what it normalises (None in derived form); this is for proofs, which want exact roots.
-    buffers : Buffers, optional
+    eps : float
+        What BatchNorm adds to a variance. For proofs, which want exact roots, it may be a
+        function, which is asked with the name of a block and with what it normalises (None in
+        derived form).
+    buffers : Buffers
         In derived form, where the large arrays of a pass are written. The next pass writes there
         again, so what a pass returned is to be used before. With None each pass makes new ones.
 
