@@ -24,6 +24,7 @@ OF_GROWTH = tuple(name for name in ALL if name != "derived-new")
 OF_LAYERS = ("derived", "readable", "torch", "torch+")
 OF_ACCURACY = ("derived", "readable", "torch")
 REFERENCE = "torch"
+START = time.monotonic()
 SAME = 1e-10
 """How far two candidates may be from each other in float64."""
 ZERO = 1e-10
@@ -118,8 +119,8 @@ def measure(plan: Plan, parts: Iterable[str]) -> Measured:
 
 
 def say(text: str) -> None:
-    """Tell who waits where the benchmark is."""
-    print(text, file=sys.stderr, flush=True)
+    """Tell who waits where the benchmark is, and since when it runs."""
+    print(f"{time.monotonic() - START:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 def check_equality(found: Measured) -> None:
@@ -226,7 +227,8 @@ def measure_layers(found: Measured, plan: Plan, part: str, threads: int) -> None
             how = {}
             for name, process in processes.items():
                 seconds = process.ask("load", key=layer, task=task.as_dict(), warm=2)["seconds"]
-                how[name] = Sampling(warm=1, repeat=repeats(plan, seconds))
+                short = seconds < plan.sample_seconds
+                how[name] = Sampling(warm=int(short), repeat=repeats(plan, seconds))
             samples = interleaved(plan, processes, layer, how, rounds, calibration)
             for name, process in processes.items():
                 process.ask("drop", key=layer)

@@ -360,7 +360,10 @@ def accuracy_table(results: Results) -> str:
         errors = [f"{e['error']:.1e}", e["of"], f"{e['typical']:.1e}"]
         rows.append([e["task"], f"{e['offset']:g}", e["candidate"], *errors])
     title = "Relative error ‖g − g64‖/‖g64‖ of the gradients in float32: the worst, and the median"
-    return f"{title}\n{columns(rows)}"
+    note = (
+        "In the step, a ReLU or a max that rounding decides otherwise moves all gradients before it"
+    )
+    return f"{title}\n{columns(rows)}\n{note}"
 
 
 def equality_line(results: Results) -> str:
