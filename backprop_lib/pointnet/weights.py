@@ -134,7 +134,7 @@ def write(path: str | Path, kind: str, told: Mapping[str, Any], arrays: Arrays) 
             Path(part.name).unlink()
             raise
     try:
-        Path(part.name).chmod(0o666 & ~_umask())
+        Path(part.name).chmod(0o600 | 0o666 & ~_umask())  # the browser's mask forbids all
         Path(part.name).replace(target)
     except OSError:
         Path(part.name).unlink()
