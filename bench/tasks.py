@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from backprop_lib.fast.buffers import empty
 from bench.network import FULL, SMALL, Sizes, block_flops, draw_batch, flops, rounded
 
 Arrays = dict[str, np.ndarray]
@@ -20,10 +21,13 @@ class Layer:
     kind: str
     c_in: int
     c_out: int
+    rows: int = 0
+    """Of a product's first matrix."""
 
 
 LAYERS = {
-    "product 1024": Layer("product", 1024, 1024),
+    "product 1024": Layer("product", 1024, 1024, rows=1024),
+    "product 32": Layer("product", 1024, 512, rows=32),
     "conv 3-64": Layer("conv", 3, 64),
     "conv 64-128": Layer("conv", 64, 128),
     "conv 128-1024": Layer("conv", 128, 1024),
@@ -37,8 +41,8 @@ LAYERS = {
     "block 64-128": Layer("block", 64, 128),
     "block+max 128-1024": Layer("block+max", 128, 1024),
 }
-"""The product is one of two matrices, with no backward: each library brings its own, and no layer
-of it can be faster. A block is a convolution without bias, BatchNorm and ReLU; it and block+max are
+"""A product is one of two matrices, with no backward: each library brings its own, and no layer of it
+can be faster. That of 32 rows is the linear layer's. A block is a convolution without bias, BatchNorm and ReLU; it and block+max are
 what the derivation merges, and the others are its parts."""
 
 
@@ -75,7 +79,7 @@ class Task:
         layer = LAYERS[self.name]
         if self.small:
             few = {3: 3, 64: 4, 128: 5, 512: 6, 1024: 7}
-            return Layer(layer.kind, few[layer.c_in], few[layer.c_out])
+            return Layer(layer.kind, few[layer.c_in], few[layer.c_out], min(layer.rows, 8))
         return layer
 
     def as_dict(self) -> dict[str, Any]:
@@ -94,7 +98,7 @@ def draw_inputs(task: Task) -> tuple[Arrays, np.ndarray]:
     c_in, c_out = layer.c_in, layer.c_out
     shapes: dict[str, tuple[int, ...]]
     if layer.kind == "product":
-        shapes = {"x": (c_out, c_in), "t": (c_in, c_out), "dy": ()}
+        shapes = {"x": (layer.rows, c_in), "t": (c_in, c_out), "dy": ()}
     elif layer.kind == "conv":
         shapes = {"x": (N, c_in, L), "W": (c_out, c_in), "b": (c_out,), "dy": (N, c_out, L)}
     elif layer.kind == "linear":
@@ -116,9 +120,16 @@ def draw_inputs(task: Task) -> tuple[Arrays, np.ndarray]:
     arrays["x"] += np.float32(task.offset)
     if "W" in arrays:
         arrays["W"] *= np.float32(c_in**-0.5)
-    inputs = {name: rounded(value, task.dtype) for name, value in arrays.items()}
+    inputs = {name: aligned(rounded(value, task.dtype)) for name, value in arrays.items()}
     dy_values = inputs.pop("dy")
     return inputs, dy_values
+
+
+def aligned(values: np.ndarray) -> np.ndarray:
+    """Return a copy that begins at the start of a cache line, as every library's own arrays do."""
+    array = empty(values.shape, values.dtype)
+    array[...] = values
+    return array
 
 
 def arithmetic(task: Task, *, derived: bool) -> int:
@@ -131,7 +142,7 @@ def arithmetic(task: Task, *, derived: bool) -> int:
         pooled = layer.kind == "block+max"
         return block_flops(layer.c_in, layer.c_out, N, L, derived=derived, pooled=pooled)
     if layer.kind == "product":
-        return 2 * layer.c_out**2 * layer.c_in
+        return 2 * layer.rows * layer.c_in * layer.c_out
     places = {"conv": N * L, "bmm": N * L, "linear": N}.get(layer.kind, 0)
     return 3 * 2 * places * layer.c_in * layer.c_out
 
@@ -146,7 +157,8 @@ def traffic(task: Task) -> int:
     layer, N, L = task.layer, task.N, task.L
     itemsize = int(np.dtype(task.dtype).itemsize)
     if layer.kind == "product":
-        return itemsize * (2 * layer.c_out * layer.c_in + layer.c_out**2)
+        c_in, c_out = layer.c_in, layer.c_out
+        return itemsize * (layer.rows * (c_in + c_out) + c_in * c_out)
     x = N * layer.c_in * (1 if layer.kind == "linear" else L)
     y = N * layer.c_out * (1 if layer.kind in ("linear", "max", "block+max") else L)
     others = {"conv": 3, "linear": 3, "block": 3, "block+max": 3}.get(layer.kind, 0)

@@ -107,10 +107,10 @@ def backward(
 
     def work(block: range) -> np.ndarray:
         rows = Rows(np.zeros(C_in, dtype), L)
-        product = np.empty((len(W), C_in + 1), dtype)
-        total = np.zeros_like(product)
+        of_sample = np.empty((len(W), C_in + 1), dtype)
+        total = np.zeros_like(of_sample)
         for n in block:
-            total += np.matmul(dy[n], rows.of(x[n]).T, out=product)
+            total += np.matmul(dy[n], rows.of(x[n]).T, out=of_sample)
             np.matmul(W_transposed, dy[n], out=dx[n])
         return total
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from backprop_lib.fast.buffers import Buffers, array_for
+from backprop_lib.fast.buffers import Buffers, array_for, empty, full
 from backprop_lib.fast.folding import (
     Rows,
     add_to_each,
@@ -321,7 +321,7 @@ def _relu_of_product(
     """Return max(F (x − shift) + b, 0)."""
     N, _, L = x.shape
     y = array_for(buffers, "y", (N, len(F_and_b), L), F_and_b.dtype)
-    zeros = np.zeros(L, y.dtype)  # a row is faster to compare with than a number
+    zeros = full((L,), 0, y.dtype)  # a row is faster to compare with than a number
 
     def work(block: range) -> None:
         rows = Rows(shift, L)
@@ -348,13 +348,13 @@ def _through_open_places(
     F_transposed = np.ascontiguousarray(F.T, dtype)
 
     def work(block: range) -> np.ndarray:
-        g, rows = np.empty(y.shape[1:], dtype), Rows(shift, L)
-        product = np.empty((len(F), C_in + 1), dtype)
-        total = np.zeros_like(product)
+        g, rows = empty(y.shape[1:], dtype), Rows(shift, L)
+        of_sample = np.empty((len(F), C_in + 1), dtype)
+        total = np.zeros_like(of_sample)
         for n in block:
             g[...] = y[n] > 0
             g *= dy[n]
-            total += np.matmul(g, rows.of(x[n]).T, out=product)
+            total += np.matmul(g, rows.of(x[n]).T, out=of_sample)
             np.matmul(F_transposed, g, out=dx[n])
         return total
 

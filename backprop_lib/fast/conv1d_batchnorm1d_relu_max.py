@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from backprop_lib.fast import conv1d_batchnorm1d_relu
-from backprop_lib.fast.buffers import Buffers, array_for
+from backprop_lib.fast.buffers import Buffers, array_for, empty
 from backprop_lib.fast.folding import (
     Rows,
-    add_to_each,
     folded,
     gradients,
     gradients_evaluation,
@@ -23,6 +22,7 @@ from backprop_lib.fast.folding import (
     variances_of_floats,
     widened,
     with_column,
+    write_to_each,
 )
 from backprop_lib.fast.parallel import in_blocks, summed
 from backprop_lib.shapes import Array, Constant, Labels, Shaped, shaped
@@ -160,9 +160,8 @@ def backward(
     G -= q[:, None] * rest
     dW, dgamma, dbeta, A, c = gradients(G, q, W_wide, gamma_wide, cov, r, M)
     dx = array_for(buffers, "dx", x.shape, dtype)
-    dx.fill(0)
+    write_to_each(dx, x, shift, with_column(A, c - A @ rest, dtype))
     _add_at(dx, k, g, F.astype(dtype))
-    add_to_each(dx, x, shift, with_column(A, c - A @ rest, dtype))
     return dx, dW.astype(dtype), dgamma.astype(dtype), dbeta.astype(dtype)
 
 
@@ -316,7 +315,7 @@ def _largest(
     tiles = [slice(start, start + TILE) for start in range(0, C_out, TILE)]
 
     def work(block: range) -> None:
-        rows, scratch = Rows(shift, L), np.empty((min(TILE, C_out), L), F_and_b.dtype)
+        rows, scratch = Rows(shift, L), empty((min(TILE, C_out), L), F_and_b.dtype)
         for n in block:
             u = rows.of(x[n])
             for tile in tiles:
@@ -338,9 +337,10 @@ def _sums_at(
 
     def work(block: range) -> np.ndarray:
         rows = Rows(shift, L)
-        total = np.zeros((C_in + 1, g.shape[1]), rows.array.dtype)
+        picked = empty((C_in + 1, g.shape[1]), rows.array.dtype)
+        total = np.zeros_like(picked)
         for n in block:
-            picked = rows.of(x[n])[:, k[n]]
+            rows.of(x[n]).take(k[n], axis=1, out=picked)
             picked *= g[n]
             total += picked
         return total

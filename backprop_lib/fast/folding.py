@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from backprop_lib.fast.buffers import empty, full
 from backprop_lib.fast.parallel import in_blocks, summed, wide
 
 
@@ -117,7 +118,7 @@ class Rows:
 
     def __init__(self, shift: np.ndarray, places: int):
         self.shift = shift[:, None]
-        self.array = np.ones((len(shift) + 1, places), shift.dtype)
+        self.array = full((len(shift) + 1, places), 1, shift.dtype)
 
     def of(self, sample: np.ndarray) -> np.ndarray:
         """Return the rows of a sample, in an array that the next call overwrites."""
@@ -141,7 +142,7 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean, cov : arrays, shapes (C,) and (C, C)
     """
     N, _, L = x.shape
-    ones = np.ones(L, x.dtype)
+    ones = full((L,), 1, x.dtype)
 
     def sums(block: range) -> np.ndarray:
         of_each = x[block.start : block.stop] @ ones
@@ -168,11 +169,11 @@ def moments_about(x: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndar
     N, C, L = x.shape
 
     def products(block: range) -> np.ndarray:
-        rows, product = Rows(shift, L), np.empty((C + 1, C + 1), x.dtype)
-        total = np.zeros(product.shape, wide(x.dtype))
+        rows, of_sample = Rows(shift, L), np.empty((C + 1, C + 1), x.dtype)
+        total = np.zeros(of_sample.shape, wide(x.dtype))
         for n in block:
             u = rows.of(x[n])
-            total += np.matmul(u, u.T, out=product)
+            total += np.matmul(u, u.T, out=of_sample)
         return total
 
     total = summed(in_blocks(products, N)) / (N * L)
@@ -196,13 +197,24 @@ def widened(*arrays: np.ndarray) -> list[np.ndarray]:
     return [array.astype(wide(array.dtype), copy=False) for array in arrays]
 
 
-def add_to_each(dx: np.ndarray, x: np.ndarray, shift: np.ndarray, A_and_c: np.ndarray) -> None:
-    """Add A (x − shift) + c to dx, in place."""
-    L = x.shape[2]
+def write_to_each(dx: np.ndarray, x: np.ndarray, shift: np.ndarray, A_and_c: np.ndarray) -> None:
+    """Write A (x − shift) + c into dx."""
 
     def work(block: range) -> None:
-        rows, product = Rows(shift, L), np.empty(x.shape[1:], dx.dtype)
+        rows = Rows(shift, x.shape[2])
         for n in block:
-            dx[n] += np.matmul(A_and_c, rows.of(x[n]), out=product)
+            np.matmul(A_and_c, rows.of(x[n]), out=dx[n])
+
+    in_blocks(work, len(x))
+
+
+def add_to_each(dx: np.ndarray, x: np.ndarray, shift: np.ndarray, A_and_c: np.ndarray) -> None:
+    """Add A (x − shift) + c to dx, in place."""
+
+    def work(block: range) -> None:
+        rows, added = Rows(shift, x.shape[2]), empty(x.shape[1:], dx.dtype)
+        for n in block:
+            np.matmul(A_and_c, rows.of(x[n]), out=added)
+            dx[n] += added
 
     in_blocks(work, len(x))

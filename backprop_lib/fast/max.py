@@ -5,7 +5,7 @@ Equal to `ops.max` along its last axis. Derived in the chapter "Max".
 
 import numpy as np
 
-from backprop_lib.fast.buffers import Buffers, array_for
+from backprop_lib.fast.buffers import Buffers
 from backprop_lib.fast.parallel import in_blocks
 from backprop_lib.shapes import Array, Labels, Shaped, shaped
 
@@ -80,6 +80,8 @@ def backward(
     Returns
     -------
     dx : array, shape (N, C, L)
+        From buffers, it cannot be written to: the next call sets back to 0 what this one has set,
+        and counts on all else being 0 still.
 
     Raises
     ------
@@ -92,13 +94,21 @@ def backward(
     ----------
     As for `ops.max.forward`.
     """
-    N, C, _ = x.shape
-    dx = array_for(buffers, "dx", x.shape, np.result_type(dy, x))
-
-    def work(block: range) -> None:
-        for n in block:
-            dx[n].fill(0)
-            dx[n, np.arange(C), k[n]] = dy[n]
-
-    in_blocks(work, N)
+    dtype = np.result_type(dy, x)
+    if buffers is None:
+        dx = np.zeros(x.shape, dtype)
+        _put(dx, k, dy)
+        return dx
+    dx = buffers.array("dx", x.shape, dtype, new=0)
+    before = buffers.array(f"k of {x.shape}", k.shape, np.intp, new=0)
+    _put(dx, before, 0)
+    before[...] = k  # first, so that nothing is forgotten if this is interrupted
+    _put(dx, k, dy)
+    dx = dx.view()
+    dx.flags.writeable = False
     return dx
+
+
+def _put(dx: np.ndarray, k: np.ndarray, values: np.ndarray | int) -> None:
+    """Write values, one for each channel of each sample, to the places k."""
+    np.put_along_axis(dx, k[..., None], np.broadcast_to(values, k.shape)[..., None], axis=2)

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from backprop_lib.fast.buffers import Buffers, array_for
+from backprop_lib.fast.buffers import Buffers, array_for, empty, full
 from backprop_lib.fast.folding import split
 from backprop_lib.fast.parallel import in_blocks, wide
 
-ENTRIES = 2**16
+ENTRIES = 2**17
 """So many entries are worked on at a time, or one channel if it has more."""
 
 
@@ -46,7 +46,7 @@ def normalised(
     dtype = np.result_type(x, W, b)
     y = array_for(buffers, "y", x.shape, dtype)
     mean, r = np.empty(C, wide(x.dtype)), np.empty(C, wide(x.dtype))
-    ones, zeros = np.ones(M, dtype), np.zeros(M, dtype)
+    ones, zeros = full((M,), 1, dtype), full((M,), 0, dtype)
     x_of, y_of = _by_channel(x), _by_channel(y)
 
     def work(tile: slice, rows: np.ndarray) -> None:
@@ -96,7 +96,7 @@ def normalised_by(
     dtype = np.result_type(x, W, b, mean, var)
     y = array_for(buffers, "y", x.shape, dtype)
     r = 1 / np.sqrt(var + eps)
-    scale, zeros = W * r, np.zeros(M, dtype)
+    scale, zeros = W * r, full((M,), 0, dtype)
     x_of, y_of = _by_channel(x), _by_channel(y)
 
     def work(tile: slice, rows: np.ndarray) -> None:
@@ -146,7 +146,7 @@ def differentiated(
     dtype = np.result_type(dy, x, W)
     dx = array_for(buffers, "dx", x.shape, dtype)
     dW, db = np.empty(C, dtype), np.empty(C, dtype)
-    ones = np.ones(M, dtype)
+    ones = full((M,), 1, dtype)
     shift, rest = split(mean, dtype)
     x_of, dy_of, dx_of = _by_channel(x), _by_channel(dy), _by_channel(dx)
     y_of = None if y is None else _by_channel(y)
@@ -197,7 +197,7 @@ def _in_tiles(
     starts = range(0, channels, width)
 
     def work_on(block: range) -> None:
-        arrays = [np.empty((width, entries), dtype) for _ in range(number)]
+        arrays = [empty((width, entries), dtype) for _ in range(number)]
         for start in starts[block.start : block.stop]:
             end = min(start + width, channels)
             work(slice(start, end), *(array[: end - start] for array in arrays))

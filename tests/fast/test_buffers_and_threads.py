@@ -8,7 +8,8 @@ import pytest
 from test_tuned import EACH_NAME, draw, run
 
 from backprop_lib.fast import conv1d, parallel
-from backprop_lib.fast.buffers import Buffers
+from backprop_lib.fast import max as largest
+from backprop_lib.fast.buffers import Buffers, empty, full
 from backprop_lib.fast.parallel import in_blocks, threads
 from backprop_lib.shapes import ShapeError
 
@@ -132,6 +133,63 @@ def test_buffers_of_another_shape_or_dtype_are_new():
     assert buffers.array("dx", (2, 3), np.float32) is not first
     assert buffers.array("y", (3, 2), np.float32).shape == (3, 2)
     assert buffers.array("y", (3, 2), np.float64).dtype == np.float64
+
+
+def test_a_new_buffer_holds_what_was_asked_for_and_an_old_one_what_was_written():
+    buffers = Buffers()
+    array = buffers.array("dx", (2, 3), np.float32, new=7)
+    assert (array == 7).all()
+    array[0] = 1
+    assert buffers.array("dx", (2, 3), np.float32, new=7) is array
+    assert array[0].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 5), (3, 5, 7)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.longdouble, object])
+def test_arrays_begin_at_the_start_of_a_line(shape, dtype):
+    for array in [empty(shape, dtype) for _ in range(5)] + [full(shape, 3, dtype)]:
+        assert (array.shape, array.dtype) == (shape, np.dtype(dtype))
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
+        assert dtype is object or not array.size or array.ctypes.data % 64 == 0
+    assert (array == 3).all()
+
+
+def test_a_maximum_sets_back_what_it_has_set_before():
+    buffers = Buffers()
+    usual, short, many = (2, 3, 7), (2, 3, 4), (5, 3, 7)
+    for seed, shape in enumerate((usual, usual, short, usual, usual, usual, many, usual)):
+        dtype = np.float32 if seed == 4 else np.float64
+        inputs, _, dy = draw("max", {"x": shape}, dtype, seed)
+        _, cache = largest.forward(**inputs)
+        dx = largest.backward(dy, *cache, buffers=buffers)
+        assert dx.tobytes() == largest.backward(dy, *cache).tobytes()
+        with pytest.raises(ValueError, match="read-only"):
+            dx[0, 0, 0] = 1
+
+
+def test_a_maximum_that_was_interrupted_leaves_nothing_behind(monkeypatch):
+    (first, _, dy), (second, _, other_dy) = (draw("max", {"x": (2, 3, 7)}, seed=s) for s in (0, 1))
+    put = largest._put
+    for fails_at in (1, 2):
+        buffers, calls = Buffers(), []
+        largest.backward(dy, *largest.forward(**first)[1], buffers=buffers)
+
+        def interrupted(dx, k, values, calls=calls, fails_at=fails_at):
+            calls.append(1)
+            put(dx[:1], k[:1], values if np.ndim(values) == 0 else values[:1])
+            if len(calls) == fails_at:
+                raise KeyboardInterrupt
+            put(dx, k, values)
+
+        monkeypatch.setattr(largest, "_put", interrupted)
+        cache = largest.forward(**second)[1]
+        with pytest.raises(KeyboardInterrupt):
+            largest.backward(other_dy, *cache, buffers=buffers)
+        monkeypatch.setattr(largest, "_put", put)
+        cache = largest.forward(**first)[1]
+        dx = largest.backward(dy, *cache, buffers=buffers)
+        assert np.array_equal(dx, largest.backward(dy, *cache))
 
 
 def test_the_buffers_of_each_layer_are_its_own():

@@ -136,12 +136,25 @@ def test_loses_no_digits_far_from_zero(name, offset):
 
 
 @pytest.mark.parametrize("name", ["batchnorm1d", "batchnorm1d_relu"])
-@pytest.mark.parametrize("shape", [(3, 5, 40_000), (2, 400, 300), (50, 700)])
+@pytest.mark.parametrize("shape", [(3, 5, 40_000), (2, 400, 300), (500, 700)])
 def test_many_entries_are_worked_on_in_tiles(name, shape):
     shapes = {"x": shape, "W": shape[1:2], "b": shape[1:2]}
     inputs, const, dy = draw(name, shapes)
     ours, theirs = (run(name, which, inputs, const, dy) for which in (0, 1))
     assert by_layer.worst_error(ours, theirs) < 1e-11
+
+
+@pytest.mark.parametrize("places", [127, 128, 129, 300])
+@pytest.mark.parametrize("channels", [(3, 5), (64, 64), (70, 130)])
+def test_a_long_matrix_is_multiplied_in_pieces(places, channels):
+    size_in, size_out = channels
+    is_small = size_in * size_out * bmm.PIECE <= bmm.SMALL
+    assert bmm._whole(places, size_in * size_out) == (places // 128 * 128 if is_small else 0)
+    rng = np.random.default_rng(places)
+    shapes = (2, places, size_in), (2, size_in, size_out), (2, places, size_out)
+    x, t, dy = (rng.integers(-9, 10, shape).astype(np.float32) for shape in shapes)  # no rounding
+    ours, theirs = (run("bmm", which, {"x": x, "t": t}, {}, dy) for which in (0, 1))
+    assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 @pytest.mark.parametrize("name", ["batchnorm1d", "batchnorm1d_relu"])
