@@ -41,9 +41,10 @@ LAYERS = {
     "block 64-128": Layer("block", 64, 128),
     "block+max 128-1024": Layer("block+max", 128, 1024),
 }
-"""A product is one of two matrices, with no backward: each library brings its own, and no layer of it
-can be faster. That of 32 rows is the linear layer's. A block is a convolution without bias, BatchNorm and ReLU; it and block+max are
-what the derivation merges, and the others are its parts."""
+"""A product is one of two matrices, with no backward: each library brings its own, and no layer of
+it can be faster. That of 32 rows is the linear layer's. A block is a convolution without bias,
+BatchNorm and ReLU; it and block+max are what the derivation merges, and the others are its parts.
+"""
 
 
 @dataclass(frozen=True)

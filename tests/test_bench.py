@@ -193,6 +193,7 @@ def test_arithmetic_is_that_of_the_products():
     assert tasks.arithmetic(step, derived=True) == pytest.approx(40.9e9, rel=2e-3)
     assert tasks.arithmetic(tasks.Task("conv 3-64", N=2, L=5), derived=True) == 3 * 2 * 2 * 5 * 192
     assert tasks.arithmetic(tasks.Task("max 1024"), derived=True) == 0
+    assert tasks.arithmetic(tasks.Task("product 32"), derived=True) == 2 * 32 * 1024 * 512
     one = network.block_flops(3, 7, 2, 5, derived=True, pooled=False)
     assert one == 3 * 2 * 10 * 21 + 2 * 2 * 10 * 9
 
@@ -203,6 +204,7 @@ def test_traffic_is_each_input_and_result_once_each_way():
     assert of["max 1024"] == 2 * 2 * 1024 * 5 + 2 * 2 * 1024
     assert of["linear 1024-512"] == 3 * 2 * 1024 + 2 * 2 * 512 + 3 * 1024 * 512
     assert of["product 1024"] == 3 * 1024 * 1024
+    assert of["product 32"] == 32 * 1024 + 1024 * 512 + 32 * 512
 
 
 # Statistics, goals, table

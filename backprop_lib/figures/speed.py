@@ -56,7 +56,7 @@ def three_ways() -> Drawing:
         return canvas.drawing(
             "speed-three-ways",
             "Three rows of boxes. Layer by layer: the narrow array x, then three arrays with "
-            "C_out rows, z, x hat and y, of which x, x hat and y are kept. Derived: x, the small "
+            "C_out rows, z, x hat and y; kept are x, x hat and y. Derived: x, the small "
             "squares S and F, and one array with C_out rows, y. With the maximum: x, S and F, and "
             "a thin y with one column for each sample; no array with C_out rows and N times L "
             "columns is left.",
@@ -207,7 +207,7 @@ def losses_of_digits(offsets: Sequence[float], curves: Mapping[str, Sequence[flo
             "speed-losses-of-digits",
             "The largest relative error of output and gradients in float32, against what is "
             f"added to the input, from {offsets[0]:g} to {offsets[-1]:g}; a curve each for "
-            f"{', '.join(curves)}.",
+            f"{'; '.join(curves)}.",
         )
 
 
@@ -246,7 +246,7 @@ def bars(
             canvas.text(max(left + length, ends[1]) + 0.3, y + 0.4, text, 10, ha="left")
         return canvas.drawing(
             f"speed-{name}",
-            f"{title}: a bar each for {', '.join(values)}; the tinted bars are the derived form.",
+            f"{title}: a bar each for {'; '.join(values)}; the tinted bars are the derived form.",
         )
 
 
@@ -280,7 +280,7 @@ def growth(axis: str, sizes: Sequence[int], curves: Mapping[str, Sequence[float]
         return canvas.drawing(
             f"speed-growth-{axis}",
             f"The seconds of a training step against {axis}, both axes logarithmic; a curve each "
-            f"for {', '.join(curves)}.",
+            f"for {'; '.join(curves)}.",
         )
 
 
