@@ -3,65 +3,57 @@
 import ast
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import nbformat
 import pytest
 from conftest import ROOT
+from live.notebook import needed
 from notebooks import all_notebooks
 
 DETAILS = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
-class Chapter:
-    """A notebook that is run as far as an exercise needs it, each cell once."""
-
-    def __init__(self):
-        self.cells = []
-        self.names = {}
-        self.done = 0
-
-    def names_after(self, count):
-        """Return what is defined after so many cells, or more."""
-        for source in self.cells[self.done : count]:
-            exec(source, self.names)
-        self.done = max(self.done, count)
-        return dict(self.names)
-
-
 @dataclass
 class Exercise:
     name: str
-    chapter: Chapter
-    before: int
+    above: list[str]
     cell: str
     folded: dict[str, str]
 
+    @cached_property
+    def names(self):
+        """What the cells above give to it; only those run that the page would run, too."""
+        names = {}
+        for number in needed([*self.above, self.cell], len(self.above), []):
+            exec(self.above[number], names)
+        return names
+
 
 def exercises(path):
-    """Return the exercises of a notebook, each with the number of cells that run before it."""
+    """Return the exercises of a notebook, each with the cells above it."""
     cells = nbformat.read(path, as_version=4).cells
-    found, chapter = [], Chapter()
+    found, above = [], []
     for i, cell in enumerate(cells):
         if cell.cell_type != "code":
             continue
-        if "exercise" not in cell.metadata.get("tags", []):
-            chapter.cells.append(cell.source)
-            continue
-        folded = {}
-        for later in cells[i + 1 :]:
-            if later.cell_type == "code":
-                break
-            folded |= dict(DETAILS.findall(later.source))
-        name = f"{path.relative_to(ROOT / 'chapters').with_suffix('')}-{len(found) + 1}"
-        found.append(Exercise(name, chapter, len(chapter.cells), cell.source, folded))
+        if "exercise" in cell.metadata.get("tags", []):
+            folded = {}
+            for later in cells[i + 1 :]:
+                if later.cell_type == "code":
+                    break
+                folded |= dict(DETAILS.findall(later.source))
+            name = f"{path.relative_to(ROOT / 'chapters').with_suffix('')}-{len(found) + 1}"
+            found.append(Exercise(name, list(above), cell.source, folded))
+        above.append(cell.source)
     return found
 
 
 def answer(exercise, source):
     """Run an answer where the exercise stands, and return the value of its last line."""
     *body, last = ast.parse(source).body
-    names = exercise.chapter.names_after(exercise.before)
+    names = dict(exercise.names)
     exec(compile(ast.Module(body, []), "exercise", "exec"), names)
     return eval(compile(ast.Expression(last.value), "exercise", "eval"), names)
 
