@@ -7,7 +7,8 @@ PORT ?= 8000
 BENCH_VENV := $(VENV)-bench
 
 PY := $(VENV)/bin/python
-PYTEST := $(PY) -m pytest --nbval --numprocesses auto
+# One process for each processor; threads of BLAS beside them would only get in the way.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --nbval --numprocesses auto
 BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapters site backprop_lib \
 	pyproject.toml README.md LICENSE \( -type f -o -type d \) -not -path '*/.*' -not -path '*/__pycache__*')
 
@@ -30,7 +31,7 @@ test: $(VENV)/test.stamp book ## run everything that guards the project
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	$(PYTEST) --dist loadfile --ignore tests/site
-	$(PYTEST) --dist loadgroup tests/site # long and independent: each test where there is time
+	$(PYTEST) --dist worksteal tests/site # long and independent: each test where there is time
 
 test-library: $(VENV)/test.stamp ## run the tests that need neither website nor browser (TESTS="chapters tests/proof")
 	$(PYTEST) --dist loadfile --ignore tests/site $(TESTS)

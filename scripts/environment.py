@@ -25,7 +25,9 @@ def main(environment: str, *requirements: str) -> None:
     if not runs(python):
         create(environment)
     files = [part for file in requirements for part in ("-r", file)]
-    install([python, "-m", "pip", "install", "--disable-pip-version-check", *files])
+    # Python compiles what is imported, when it is; most of what is installed never is.
+    command = ["install", "--disable-pip-version-check", "--no-compile", *files]
+    install([python, "-m", "pip", *command])
 
 
 def runs(python: str) -> bool:

@@ -1,12 +1,14 @@
 // Run notebooks with the site's own Python, outside of any browser, and write what each cell answers.
 //
-// node run_notebook.mjs RUNTIME NOTEBOOK_PY SOURCES, a file with [[source, ...], ...]
-// Each notebook begins with no names; one line of JSON is written for each.
+// node run_notebook.mjs RUNTIME NOTEBOOK_PY
+// Each line of standard input is a notebook, [source, ...] as JSON. It begins with no names, and is
+// answered by one line of JSON, which begins with a word that nothing else writes.
 
 import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
-const [runtime, notebookFile, sourcesFile] = process.argv.slice(2);
+const [runtime, notebookFile] = process.argv.slice(2);
 const { loadPyodide } = await import(pathToFileURL(`${runtime}/pyodide.mjs`));
 const pyodide = await loadPyodide({ indexURL: runtime, env: { MPLBACKEND: "agg" } });
 await pyodide.loadPackage("backprop-lib", { messageCallback: () => {} });
@@ -17,12 +19,12 @@ let answers;
 const send = (output) => answers.at(-1).push(output.toJs({ dict_converter: Object.fromEntries }));
 const notebook = own.get("Notebook")(send);
 
-for (const sources of JSON.parse(readFileSync(sourcesFile, "utf8"))) {
+for await (const line of createInterface({ input: process.stdin })) {
   answers = [];
   notebook.forget();
-  for (const source of sources) {
+  for (const source of JSON.parse(line)) {
     answers.push([]);
     notebook.run(source);
   }
-  console.log(JSON.stringify(answers));
+  console.log(`answers ${JSON.stringify(answers)}`);
 }

