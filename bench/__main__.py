@@ -56,7 +56,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Compare this book's PointNet with PyTorch, JAX and autograd. "
-        "A full run takes some 15 minutes on an idle machine and writes what the chapter Speed "
+        "A full run takes 15 to 25 minutes on an idle machine and writes what the chapter Speed "
         "shows, backprop_lib/fast/measured.json; a trial writes nothing unless it is told where.",
     )
     parser.add_argument(

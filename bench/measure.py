@@ -35,7 +35,7 @@ ZERO = 1e-10
 class Plan:
     """How much is measured.
 
-    The settings are those of a full run, which takes some 15 minutes.
+    The settings are those of a full run, which takes 15 to 25 minutes.
     """
 
     quick: bool = False

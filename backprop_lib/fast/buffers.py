@@ -1,8 +1,9 @@
 """Arrays to write into: aligned to the processor's vectors, and used again by whoever calls often.
 
 A large new array costs as much time as a pass over it: the system hands out its memory page by
-page, and clears every page. And NumPy begins it 16 bytes behind the start of a page, so that every
-vector of 64 bytes lies across two lines of the cache, and a pass can take twice as long.
+page, and clears every page. And on Linux NumPy begins it 16 bytes behind the start of a page, so
+that every vector of 64 bytes lies across two lines of the cache: a pass over what is in the cache
+can then take twice as long.
 """
 
 from math import prod
