@@ -133,4 +133,4 @@ def _whole(rows: int, size: int) -> int:
 
 
 def _pieces(matrix: np.ndarray) -> np.ndarray:
-    return matrix.reshape(-1, PIECE, matrix.shape[1])
+    return matrix.reshape(len(matrix) // PIECE, PIECE, matrix.shape[1])

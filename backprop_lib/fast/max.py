@@ -110,5 +110,5 @@ def backward(
 
 
 def _put(dx: np.ndarray, k: np.ndarray, values: np.ndarray | int) -> None:
-    """Write values, one for each channel of each sample, to the places k."""
-    np.put_along_axis(dx, k[..., None], np.broadcast_to(values, k.shape)[..., None], axis=2)
+    """Write values, one for each channel of each sample, or the same for all, to the places k."""
+    np.put_along_axis(dx, k[..., None], np.asarray(values)[..., None], axis=2)

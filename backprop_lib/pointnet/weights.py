@@ -4,6 +4,7 @@ A file is NumPy's npz. Beside the arrays it holds one text, JSON, that says what
 it is pickled, so reading a file runs nothing.
 """
 
+import errno
 import json
 import os
 import tempfile
@@ -186,8 +187,11 @@ def read(path: str | Path, kind: str = "network") -> tuple[dict[str, Any], Array
 def _damage_is_told(path: str | Path) -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, EOFError, ValueError, KeyError, NotImplementedError) as why:
-        if isinstance(why, WeightsError):
+    # zipfile says RuntimeError of what is encrypted, NotImplementedError (which is one) of a
+    # compression that it does not know, and EINVAL where a place is before the file's beginning.
+    except (zipfile.BadZipFile, EOFError, ValueError, KeyError, RuntimeError, OSError) as why:
+        is_of_the_system = isinstance(why, OSError) and why.errno != errno.EINVAL
+        if isinstance(why, WeightsError) or is_of_the_system:
             raise
         size = Path(path).stat().st_size
         raise WeightsError(

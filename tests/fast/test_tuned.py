@@ -250,6 +250,18 @@ def test_an_empty_batch_gives_zero_gradients(name):
         assert not ours.any()
 
 
+@pytest.mark.parametrize("sizes", [(300, 0, 3), (300, 3, 0), (0, 3, 4), (300, 0, 0)])
+def test_a_product_with_an_axis_of_size_0_has_no_entries_or_zeros(sizes):
+    places, size_in, size_out = sizes
+    x, t = np.ones((2, places, size_in)), np.ones((2, size_in, size_out))
+    dy = np.ones((2, places, size_out))
+    ours, theirs = (run("bmm", which, {"x": x, "t": t}, {}, dy) for which in (0, 1))
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.shape == b.shape
+        assert not a.any()
+        assert not b.any()
+
+
 def test_no_places_give_zero_gradients():
     results = run("conv1d", 0, *draw("conv1d", {"x": (2, 3, 0), "W": (4, 3), "b": (4,)}))
     assert [r.shape for r in results] == [(2, 4, 0), (2, 3, 0), (4, 3), (4,)]

@@ -94,6 +94,19 @@ def test_a_changed_byte_is_told(file):
         weights.load(file)
 
 
+@pytest.mark.parametrize(
+    ("record", "place", "changed"),
+    [(b"PK\x01\x02", 8, 1), (b"PK\x01\x02", 10, 99), (b"PK\x05\x06", 13, 255)],
+    ids=["encrypted", "compression", "where the list is"],
+)
+def test_a_damaged_list_of_members_is_told(file, record, place, changed):
+    whole = bytearray(file.read_bytes())
+    whole[whole.index(record) + place] ^= changed
+    file.write_bytes(whole)
+    with pytest.raises(WeightsError, match=r"net\.npz: it cannot be read as npz"):
+        weights.load(file)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a file of arrays", b"PK\x03\x04"])
 def test_other_files_are_told(tmp_path, content):
     path = tmp_path / "other.npz"
