@@ -81,7 +81,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("sphinx.ext.mathjax")
     app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it in any case
     app.add_post_transform(KeepPunctuation)
-    for script in ("typeset.js", "wide_equations.js"):
+    for script in ("typeset.js", "wide_boxes.js"):
         app.add_js_file(script, type="module")
     app.setup_extension("finished_pages")
     app.connect("config-inited", tell_counts)

@@ -5,7 +5,7 @@ Equal to `layers.conv1d`, `forward` and `backward`. Derived in the chapters "Con
 
 import numpy as np
 
-from backprop_lib.fast.buffers import Buffers, array_for
+from backprop_lib.fast.buffers import Buffers, array_for, full
 from backprop_lib.fast.folding import Rows, with_column
 from backprop_lib.fast.parallel import in_blocks, summed
 from backprop_lib.shapes import Array, Shaped, shaped
@@ -76,7 +76,8 @@ def backward(
 ) -> tuple[Shaped[Array, "N C_in L"], Shaped[Array, "C_out C_in"], Shaped[Array, "C_out"]]:
     """Turn the upstream gradient dy = ∂L/∂y into the gradients of x, W and b.
 
-    dx = Wᵀ dy for each sample, (conv1d-dx), and [dW db] = Σ_n dy [x; 1]ᵀ  (speed-row-of-ones).
+    dx = Wᵀ dy, (conv1d-dx), dW = Σ_n dy xᵀ, (conv1d-dw), and db = Σ_n dy 1, (conv1d-db), sample
+    by sample.
 
     Parameters
     ----------
@@ -103,14 +104,14 @@ def backward(
     N, C_in, L = x.shape
     dtype = np.result_type(dy, x, W)
     dx = array_for(buffers, "dx", x.shape, dtype)
-    W_transposed = np.ascontiguousarray(W.T)
+    W_transposed, ones = np.ascontiguousarray(W.T), full((L,), 1, dtype)
 
     def work(block: range) -> np.ndarray:
-        rows = Rows(np.zeros(C_in, dtype), L)
-        of_sample = np.empty((len(W), C_in + 1), dtype)
-        total = np.zeros_like(of_sample)
+        of_sample = np.empty((len(W), C_in), dtype)
+        total = np.zeros((len(W), C_in + 1), dtype)
         for n in block:
-            total += np.matmul(dy[n], rows.of(x[n]).T, out=of_sample)
+            total[:, :-1] += np.matmul(dy[n], x[n].T, out=of_sample)
+            total[:, -1] += dy[n] @ ones  # while it is in the cache
             np.matmul(W_transposed, dy[n], out=dx[n])
         return total
 

@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 from live_cells import installed
+from playwright.sync_api import expect
 
 PACKAGES = Path(__file__).parent
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -29,3 +30,12 @@ def violations(page):
         for broken in found["violations"]
         for node in broken["nodes"][:5]
     ]
+
+
+def breaks_no_rule(page):
+    """Judge a page in both themes."""
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        expect(page.locator("html")).to_have_attribute("data-theme", theme)
+        page.wait_for_timeout(500)  # colours change gradually
+        assert violations(page) == [], theme

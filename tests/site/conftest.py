@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import ThreadingHTTPServer
@@ -84,9 +85,9 @@ class Visit:
     complaints: list[str] = field(default_factory=list)
 
 
-@pytest.fixture
-def visit(browser, address):
-    """Open a page of the book and note every request and complaint."""
+@contextmanager
+def visiting(browser, address):
+    """Open pages of the book, note every request and complaint, and close them at the end."""
     contexts = []
 
     def go(name, theme="light", screen="wide"):
@@ -122,3 +123,17 @@ def visit(browser, address):
     yield go
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Open pages that are closed after the test."""
+    with visiting(browser, address) as go:
+        yield go
+
+
+@pytest.fixture(scope="module")
+def visit_for_all(browser, address):
+    """Open pages that the tests of a file share: starting Python in a page takes long."""
+    with visiting(browser, address) as go:
+        yield go

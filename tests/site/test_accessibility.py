@@ -1,18 +1,15 @@
 """What works without a mouse, and without eyes: live cells by axe-core's rules, and the keyboard.
 
-The pages as they are first opened are judged in test_pages.py, which opens each of them.
+The pages as they are first opened are judged in test_pages.py, which opens each of them, and live
+cells after a reader's session in test_live_cells.py.
 """
 
-import re
-
 import pytest
-from axe import violations
+from axe import breaks_no_rule
 from playwright.sync_api import expect
 
-LINEAR, MAX, WORKBENCH = "chapters/layers/linear", "chapters/ops/max", "chapters/your_gradient"
+LINEAR, WORKBENCH = "chapters/layers/linear", "chapters/your_gradient"
 START = 180_000
-LONG = 300_000
-THEMES = ("light", "dark")
 EVERY_KIND_OF_OUTPUT = """
 import sys
 import matplotlib.pyplot as plt
@@ -25,15 +22,6 @@ display(sp.sqrt(sp.Symbol("x") / 2))
 display(sp.Matrix([sp.symbols("long_name_0:30")]))
 1 / 0
 """
-
-
-def breaks_no_rule(page):
-    """Judge a page in both themes."""
-    for theme in THEMES:
-        page.emulate_media(color_scheme=theme)
-        expect(page.locator("html")).to_have_attribute("data-theme", theme)
-        page.wait_for_timeout(500)  # colours change gradually
-        assert violations(page) == [], theme
 
 
 def make_live(page):
@@ -50,23 +38,6 @@ def show_every_kind_of_output(page):
     expect(cell.locator(".live-state")).to_have_text("ended with an error", timeout=START)
     for kind in (".stream", ".stderr", "img", ".text_latex mjx-container", ".traceback"):
         expect(cell.locator(kind).first).to_be_visible()
-
-
-def run_all(page):
-    page.get_by_role("button", name="Run all").click()
-    expect(page.locator(".live-status")).to_have_text(re.compile("have run"), timeout=LONG)
-
-
-@pytest.mark.parametrize(
-    ("name", "screen", "run"),
-    [(LINEAR, "narrow", show_every_kind_of_output), (MAX, "wide", run_all)],
-)
-def test_live_cells_break_no_rule(visit, name, screen, run):
-    page = visit(name, screen=screen).page
-    make_live(page)
-    breaks_no_rule(page)
-    run(page)
-    breaks_no_rule(page)
 
 
 def test_the_workbench_breaks_no_rule(visit):
@@ -153,7 +124,7 @@ def test_the_skip_link_leads_to_the_text(visit):
     assert page.evaluate("document.activeElement.closest('main') !== null")
 
 
-def test_the_tab_key_goes_through_live_cells_in_their_order(visit):
+def test_live_cells_go_by_keyboard_in_their_order_and_break_no_rule(visit):
     page = visit(LINEAR, screen="narrow").page
     make_live(page)
     page.evaluate("document.activeElement.blur()")
@@ -166,6 +137,10 @@ def test_the_tab_key_goes_through_live_cells_in_their_order(visit):
         number = editor.removeprefix("DIV Python, cell ")
         assert names[names.index(editor) + 1] == f"BUTTON Run cell {number}"
     assert names.index("BUTTON Run all") > names.index(editors[-1])
+
+    breaks_no_rule(page)
+    show_every_kind_of_output(page)
+    breaks_no_rule(page)
 
 
 def test_wide_equations_scroll_by_keyboard(visit):

@@ -29,14 +29,28 @@ def examples():
     ]
 
 
+def open_workbench(visit):
+    seen = visit(PAGE)
+    expect(seen.page.locator("#prove-your-own .cm-content")).to_be_visible()
+    return seen
+
+
 @pytest.fixture
 def workbench(visit):
-    def go():
-        seen = visit(PAGE)
-        expect(seen.page.locator("#prove-your-own .cm-content")).to_be_visible()
-        return seen
+    """The page as it is first opened."""
+    return open_workbench(visit)
 
-    return go
+
+@pytest.fixture(scope="module")
+def used_for_all(visit_for_all):
+    return open_workbench(visit_for_all)
+
+
+@pytest.fixture
+def used(used_for_all):
+    """The page, on which other tests may have proven something."""
+    used_for_all.complaints.clear()
+    return used_for_all
 
 
 def write(page, code, axes):
@@ -65,9 +79,9 @@ def test_the_examples_are_what_their_names_say(name, axes, code):
     assert len(examples()) == 5
 
 
-def test_examples_are_proven_and_refuted_on_the_page(workbench, address):
-    seen = workbench()
-    page = seen.page
+def test_examples_are_proven_and_refuted_on_the_page(used, address):
+    page = used.page
+    page.get_by_label("Start from").select_option("linear, right")
     said, result = ask(page)
     assert said == "All is proven."
     assert result.locator("mjx-container").count() == 6
@@ -78,12 +92,13 @@ def test_examples_are_proven_and_refuted_on_the_page(workbench, address):
     expect(result).to_contain_text("A counterexample")
     assert result.locator("mjx-container").count() >= 6
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
-    assert seen.complaints == []
-    assert [u for u in seen.requests if not u.startswith((address, "data:", "blob:"))] == []
+    assert used.complaints == []
+    assert [u for u in used.requests if not u.startswith((address, "data:", "blob:"))] == []
 
 
-def test_what_was_proven_before_is_forgotten(workbench):
-    page = workbench().page
+def test_what_was_proven_before_is_forgotten(used):
+    page = used.page
+    page.get_by_label("Start from").select_option("linear, right")
     ask(page)
     write(page, "def forward(x):\n    return 2 * x, ()", 'x="N"')
     said, result = ask(page)
@@ -100,7 +115,7 @@ def test_what_was_proven_before_is_forgotten(workbench):
 
 
 def test_a_link_carries_the_code_and_nothing_runs_before_the_button(workbench, visit, address):
-    page = workbench().page
+    page = workbench.page
     code = "print('Σ ran')\nforward = lambda x: (x * x, (x,))\nbackward = lambda dy, x: 2 * x * dy"
     write(page, code, 'x="N"')
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -215,8 +230,8 @@ def test_code_reaches_nothing_but_its_own_frame(browser, bare_address, elsewhere
     assert asked == ["/"]
 
 
-def test_what_code_says_is_shown_as_text(workbench):
-    page = workbench().page
+def test_what_code_says_is_shown_as_text(used):
+    page = used.page
     code = (
         "class Rude:\n"
         "    def _repr_html_(self):\n        return '<b>html</b><img src=x onerror=alert(1)>'\n"
@@ -239,20 +254,20 @@ def test_what_code_says_is_shown_as_text(workbench):
 
 
 def test_an_endless_proof_is_stopped(workbench):
-    page = workbench().page
+    page = workbench.page
     write(page, "while True:\n    pass", 'x="N"')
     page.get_by_role("button", name="Prove", exact=True).click()
     status = page.locator("#prove-your-own .live-status")
     expect(status).to_have_text("Proving", timeout=START)
     page.get_by_role("button", name="Stop").click()
     expect(status).to_have_text("Stopped.")
-    page.get_by_label("Start from").select_option("softmax")
+    page.get_by_label("Start from").select_option("linear, right")
     said, _ = ask(page)
     assert said.startswith("All is proven")
 
 
 def test_stop_while_python_loads_is_the_end_of_it(workbench):
-    page = workbench().page
+    page = workbench.page
     held = []
     page.route("**/runtime/*/sympy-*", lambda route: held.append(route))
     page.get_by_role("button", name="Prove", exact=True).click()
@@ -267,7 +282,7 @@ def test_stop_while_python_loads_is_the_end_of_it(workbench):
 
 
 def test_a_heading_of_the_page_is_no_link_with_code(workbench):
-    page = workbench().page
+    page = workbench.page
     write(page, "mine = 1", 'x="N M"')
     page.evaluate("document.querySelector('.cm-content').dataset.same = 'yes'")
     page.evaluate("location.hash = '#how-to-write-it'")
@@ -276,7 +291,7 @@ def test_a_heading_of_the_page_is_no_link_with_code(workbench):
 
 
 def test_what_was_typed_survives_a_reload(workbench):
-    page = workbench().page
+    page = workbench.page
     write(page, "mine = 1", 'x="N M"')
     page.reload()
     expect(page.locator("#prove-your-own .cm-content")).to_contain_text("mine = 1")

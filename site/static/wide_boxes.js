@@ -1,12 +1,18 @@
-// An equation that is wider than its box can be scrolled with the keyboard, and says so.
+// An equation, code or output that is wider than its box can be scrolled with the keyboard.
 //
-// The theme does this for code, outputs and tables; not every browser does it by itself.
+// An equation says so, too. For code and outputs the theme does it, but once after a window has
+// changed, and not again when the page has found its new place in it; not every browser does it.
 
+const BOXES = "div.math mjx-container, #main-content pre";
 const GROUP = { tabindex: "0", role: "group", "aria-label": "Wide equation" };
 const seen = new Set();
 
 function mark(box) {
   const isWide = box.scrollWidth > box.clientWidth;
+  if (box.localName === "pre") {
+    box.tabIndex = isWide ? 0 : -1;
+    return;
+  }
   for (const [name, value] of Object.entries(GROUP)) {
     if (isWide) box.setAttribute(name, value);
     else box.removeAttribute(name);
@@ -16,7 +22,7 @@ function mark(box) {
 const sizes = new ResizeObserver((changes) => changes.forEach(({ target }) => mark(target)));
 
 function find() {
-  for (const box of document.querySelectorAll("div.math mjx-container")) {
+  for (const box of document.querySelectorAll(BOXES)) {
     if (!seen.has(box)) sizes.observe(box);
     seen.add(box);
   }
