@@ -1,4 +1,4 @@
-"""The convolution with kernel 1, sample by sample, bias and product in one.
+"""The convolution with kernel 1, sample by sample; forward, bias and product in one.
 
 Equal to `layers.conv1d`, `forward` and `backward`. Derived in the chapters "Conv1d" and "Speed".
 """
@@ -76,8 +76,8 @@ def backward(
 ) -> tuple[Shaped[Array, "N C_in L"], Shaped[Array, "C_out C_in"], Shaped[Array, "C_out"]]:
     """Turn the upstream gradient dy = ∂L/∂y into the gradients of x, W and b.
 
-    dx = Wᵀ dy, (conv1d-dx), dW = Σ_n dy xᵀ, (conv1d-dw), and db = Σ_n dy 1, (conv1d-db), sample
-    by sample.
+    dx = Wᵀ dy, (conv1d-dx), dW = Σ_n dy xᵀ, (conv1d-dw), and db = Σ_n Σ_l dy, (conv1d-db),
+    sample by sample.
 
     Parameters
     ----------

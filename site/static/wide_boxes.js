@@ -10,7 +10,7 @@ const seen = new Set();
 function mark(box) {
   const isWide = box.scrollWidth > box.clientWidth;
   if (box.localName === "pre") {
-    box.tabIndex = isWide ? 0 : -1;
+    box.tabIndex = isWide || box.scrollHeight > box.clientHeight ? 0 : -1;
     return;
   }
   for (const [name, value] of Object.entries(GROUP)) {
