@@ -43,6 +43,8 @@ MOST_TERMS_OF_A_SUM = 8
 """A sum over an axis of a known size up to this is written out."""
 MOST_ORDERS = 720
 """So many orders of summed indices are compared in search of the normal one, and no more."""
+MOST_KNOWN = 4096
+"""Of so many formulas it is remembered whether they split; then all is forgotten."""
 
 
 class RangeError(ValueError):
@@ -68,7 +70,7 @@ class Index:
 
     def fresh(self) -> "Index":
         """Return another index over the same axis."""
-        return Index(self.size)
+        return Index(self.size, self.name)
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,10 @@ class Atom(ABC):
         """Replace indices."""
 
     @abstractmethod
+    def renamed(self, to: Mapping[Index, Place]) -> "Atom":
+        """Replace indices by others in the same order, with which the normal form stays one."""
+
+    @abstractmethod
     def derivative(self, by: "Entry") -> "Formula":
         """Differentiate by an entry of an array."""
 
@@ -136,8 +142,12 @@ class Atom(ABC):
     def _key(self) -> Key:
         return self.key()
 
-    def __hash__(self) -> int:
+    @cached_property
+    def _hash(self) -> int:
         return hash(self._key)
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Atom) and self._key == other._key)
@@ -160,6 +170,9 @@ class Size(Atom):
     def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
         return of(self)
 
+    def renamed(self, to: Mapping[Index, Place]) -> "Size":  # noqa: D102
+        return self
+
     def derivative(self, by: "Entry") -> "Formula":  # noqa: D102
         return ZERO
 
@@ -180,7 +193,10 @@ class Entry(Atom):
         return (self.rank, self.array, *(_label(place, labels) for place in self.at))
 
     def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
-        return of(Entry(self.array, tuple(moved(place, to) for place in self.at)))
+        return of(self.renamed(to))
+
+    def renamed(self, to: Mapping[Index, Place]) -> "Entry":  # noqa: D102
+        return Entry(self.array, tuple(moved(place, to) for place in self.at))
 
     def derivative(self, by: "Entry") -> "Formula":  # noqa: D102
         if self.array != by.array:
@@ -208,6 +224,9 @@ class Delta(Atom):
     def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
         return delta(moved(self.a, to), moved(self.b, to))
 
+    def renamed(self, to: Mapping[Index, Place]) -> "Delta":  # noqa: D102
+        return Delta(moved(self.a, to), moved(self.b, to))
+
     def derivative(self, by: Entry) -> "Formula":  # noqa: D102
         return ZERO
 
@@ -230,6 +249,9 @@ class OfFormula(Atom):
 
     def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
         return (self.rank, self.u.key(labels))
+
+    def renamed(self, to: Mapping[Index, Place]) -> "OfFormula":  # noqa: D102
+        return type(self)(self.u.renamed(to))
 
 
 class Root(OfFormula):
@@ -336,6 +358,13 @@ class Total(Atom):
         inside, indices = self.opened()
         return total(inside.moved(to), indices)
 
+    def renamed(self, to: Mapping[Index, Place]) -> "Total":  # noqa: D102
+        inside = {index: place for index, place in to.items() if index in self.free}
+        if frozenset(self.bound).isdisjoint(inside.values()):
+            return Total(self.bound, self.product.renamed(inside))
+        bound = {index: index.fresh() for index in self.bound}
+        return Total(tuple(bound.values()), self.product.renamed({**inside, **bound}))
+
     def derivative(self, by: Entry) -> "Formula":  # noqa: D102
         inside, indices = self.opened()
         return total(inside.derivative(by), indices)
@@ -362,20 +391,30 @@ class Product:
     def _key(self) -> Key:
         return tuple(sorted((atom._key, power) for atom, power in self.powers.items()))
 
+    @cached_property
+    def _hash(self) -> int:
+        return hash(frozenset(self.powers.items()))
+
     def __hash__(self) -> int:
-        return hash(self._key)
+        return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Product) and self._key == other._key
+        return self is other or (isinstance(other, Product) and self.powers == other.powers)
 
     def moved(self, to: Mapping[Index, Place]) -> "Formula":
         """Replace indices."""
         if self.free.isdisjoint(to):
             return Formula({self: Fraction(1)})
+        if _keeps_order(self.free, to):
+            return Formula({self.renamed(to): Fraction(1)})
         return multiplied(
             of(atom) ** power if atom.free.isdisjoint(to) else atom.moved(to) ** power
             for atom, power in self.powers.items()
         )
+
+    def renamed(self, to: Mapping[Index, Place]) -> "Product":
+        """Replace indices by others in the same order."""
+        return Product({atom.renamed(to): power for atom, power in self.powers.items()})
 
     def derivative(self, by: Entry) -> "Formula":
         """Differentiate by an entry of an array, by the product rule."""
@@ -422,15 +461,21 @@ class Formula:
     def __bool__(self) -> bool:
         raise TypeError("a formula is neither true nor false; compare with ==")
 
+    @cached_property
+    def _hash(self) -> int:
+        return hash(frozenset(self.terms.items()))
+
     def __hash__(self) -> int:
-        return hash(self._key)
+        return self._hash
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, int | Fraction):
             other = number(other)
-        return isinstance(other, Formula) and not (self - other).terms
+        return isinstance(other, Formula) and self.terms == other.terms
 
     def __add__(self, other: "Formula") -> "Formula":
+        if not (self.terms and other.terms):
+            return self if self.terms else other
         return added((self, other))
 
     def __neg__(self) -> "Formula":
@@ -441,7 +486,12 @@ class Formula:
 
     def __mul__(self, other: Union["Formula", Number]) -> "Formula":
         if isinstance(other, int | Fraction):
+            if other == 1:
+                return self
             return Formula({term: c * other for term, c in self.terms.items()} if other else {})
+        for formula, factor in ((self, other), (other, self)):
+            if (value := factor.as_number()) is not None:
+                return formula * value
         return added(
             (c * d) * term.times(factor.powers)
             for term, c in self.terms.items()
@@ -458,6 +508,10 @@ class Formula:
         if self.free.isdisjoint(to):
             return self
         return added(coefficient * term.moved(to) for term, coefficient in self.terms.items())
+
+    def renamed(self, to: Mapping[Index, Place]) -> "Formula":
+        """Replace indices by others in the same order."""
+        return Formula({term.renamed(to): c for term, c in self.terms.items()})
 
     def derivative(self, by: Entry) -> "Formula":
         """Differentiate by an entry of an array.
@@ -671,7 +725,8 @@ def added(formulas: Iterable[Formula]) -> Formula:
     terms: dict[Product, Fraction] = {}
     for formula in formulas:
         for term, coefficient in formula.terms.items():
-            terms[term] = terms.get(term, Fraction(0)) + coefficient
+            before = terms.get(term)
+            terms[term] = coefficient if before is None else before + coefficient
     return Formula({term: coefficient for term, coefficient in terms.items() if coefficient})
 
 
@@ -682,6 +737,17 @@ def multiplied(formulas: Iterable[Formula]) -> Formula:
 
 def _made(index: Index) -> int:
     return index.serial
+
+
+def _keeps_order(indices: Iterable[Index], to: Mapping[Index, Place]) -> bool:
+    """Say whether replacing indices names them anew, and in the order in which they were made."""
+    last = -1
+    for index in sorted(indices, key=_made):
+        other = to.get(index, index)
+        if not isinstance(other, Index) or other.size != index.size or other.serial <= last:
+            return False
+        last = other.serial
+    return True
 
 
 def _union(sets: Iterable[frozenset[Index]]) -> frozenset[Index]:
@@ -777,10 +843,22 @@ def _may_be_inverted(atom: Atom, _: int) -> bool:
     return not isinstance(atom, Delta | Step | Total)
 
 
+_known_to_split: dict[Key, bool] = {}
+
+
 def _splits(u: Formula) -> bool:
-    """Say whether an even power of u^(-1/2) has a simpler form."""
-    scale, common, rest = _primitive(u, _may_be_inverted)
-    return scale != 1 or bool(common) or _factors(rest) != [(rest, 1)]
+    """Say whether an even power of u^(-1/2) has a simpler form.
+
+    It is asked again and again, of formulas that differ in the names of their indices only.
+    """
+    labels = {index: (1, i) for i, index in enumerate(sorted(u.free, key=_made))}
+    key = u.key(labels)
+    if key not in _known_to_split:
+        if len(_known_to_split) == MOST_KNOWN:
+            _known_to_split.clear()
+        scale, common, rest = _primitive(u, _may_be_inverted)
+        _known_to_split[key] = scale != 1 or bool(common) or _factors(rest) != [(rest, 1)]
+    return _known_to_split[key]
 
 
 @lru_cache(maxsize=4096)

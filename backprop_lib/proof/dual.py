@@ -67,7 +67,11 @@ class Dual(Exact):
         """Multiply."""
         if any(factor.constant and factor.value == 0 for factor in (self, other)):
             return self.lift(ZERO)
-        slope = self.slope * other.value + self.value * other.slope
+        slope = ZERO
+        if self.slope is not ZERO:
+            slope = self.slope * other.value
+        if other.slope is not ZERO:
+            slope += self.value * other.slope
         return self._made(self.value * other.value, slope, other)
 
     def raised(self, exponent: sp.Expr) -> "Dual":
@@ -78,8 +82,10 @@ class Dual(Exact):
             raise UndefinedError(f"{self.value} to the power {exponent}")
         if sign == 0 and exponent < 1 and not self.constant and exponent != 0:
             raise UndefinedError(f"the slope of a root at {self.value}")
-        factor = ZERO if exponent == 0 or self.constant else self.value ** (exponent - 1)
-        return self._made(self.value**exponent, exponent * factor * self.slope)
+        slope = ZERO
+        if exponent != 0 and self.slope is not ZERO:
+            slope = exponent * self.value ** (exponent - 1) * self.slope
+        return self._made(self.value**exponent, slope)
 
     def exp(self) -> "Dual":
         """Return e to this power."""

@@ -28,6 +28,8 @@ def expression(number: Any) -> sp.Expr:
     NotFollowedError
         If it is a float that is not a short fraction, or no number.
     """
+    if isinstance(number, sp.Rational):
+        return number
     if isinstance(number, sp.Expr) and not number.has(sp.Float):
         return number
     value = fraction(number)
@@ -36,10 +38,7 @@ def expression(number: Any) -> sp.Expr:
 
 def filled(shape: Sequence[int], entries: Iterable[Any]) -> np.ndarray:
     """Return an array of objects, its entries in order."""
-    array = np.empty(tuple(shape), dtype=object)
-    for index, entry in zip(np.ndindex(array.shape), entries, strict=True):
-        array[index] = entry
-    return array
+    return np.fromiter(entries, dtype=object).reshape(tuple(shape))
 
 
 def exact_constant(value: Any, number: Callable[[sp.Expr], "Exact"]) -> Any:
@@ -59,7 +58,7 @@ def exact_constant(value: Any, number: Callable[[sp.Expr], "Exact"]) -> Any:
 def number_sign(value: sp.Expr) -> int | None:
     """Return the sign of a real number, or None if it is not certain or there is none."""
     if value.is_Rational:
-        return int(sp.sign(value))
+        return int(value.p > 0) - int(value.p < 0)
     approximate = value.evalf(DIGITS)
     if not approximate.is_Float or not approximate.is_finite or approximate._prec == 1:
         return 0 if value.expand() == 0 else None

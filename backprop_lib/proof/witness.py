@@ -196,7 +196,13 @@ def small_sizes(task: Task, largest: Sizes | None = None) -> Iterator[dict[str, 
 
 
 def _wrong_entry(case: Evaluated, name: str) -> tuple[int, ...] | None:
-    """Return an entry in which the claim certainly is wrong, or None."""
+    """Return an entry in which the claim certainly is wrong, or None.
+
+    Raises
+    ------
+    MisfitError
+        If the claim has not the shape of the input, as it has at no other point of these sizes.
+    """
     try:
         claimed = case.claim(name, case.claims())
         if case.differs_along(name, claimed, np.arange(1, claimed.size + 1)) == 0:
@@ -204,7 +210,7 @@ def _wrong_entry(case: Evaluated, name: str) -> tuple[int, ...] | None:
         for index in np.ndindex(claimed.shape):
             if number_sign(claimed[index] - case.slope(name, index)):
                 return None if case.met.tie else index
-    except (MisfitError, UndefinedError, ZeroDivisionError):
+    except (UndefinedError, ZeroDivisionError):
         pass
     return None
 

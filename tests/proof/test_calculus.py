@@ -16,6 +16,7 @@ from backprop_lib.proof.calculus import (
     Index,
     Pick,
     RangeError,
+    Total,
     delta,
     entry,
     exp,
@@ -32,7 +33,7 @@ from backprop_lib.proof.formulas import free_index, grad, read, same
 
 N, C = sp.symbols("N C", integer=True, positive=True)
 SIZES = {"N": 2, "C": 3}
-I_, J, K = sp.symbols("i j k", integer=True)  # few names, so that sums shadow each other
+I_, J, K, L = sp.symbols("i j k l", integer=True)  # few names, so that sums shadow each other
 x, y = sp.IndexedBase("x", shape=(N, C)), sp.IndexedBase("y", shape=(N,))
 a = sp.Symbol("a", real=True)
 HALF = Fraction(1, 2)
@@ -131,6 +132,25 @@ def test_renaming_the_summed_indices_changes_nothing(seed):
     assert same(formula, renamed)
 
 
+@pytest.mark.parametrize("seed", range(300))
+def test_a_new_name_for_an_index_gives_what_a_new_normal_form_gives(seed, monkeypatch):
+    rng = np.random.default_rng(3000 + seed)
+    formula = read(random_formula(rng, [K, L], [], 4) + y[K] * y[L])
+    first, second = free_index(K, "N"), free_index(L, "N")
+    summed = [index for t in formula.atoms() if isinstance(t, Total) for index in t.bound]
+    others = [index for index in summed if index.size == "N"] or [Index("N")]
+    ways = [
+        {first: Index("N"), second: Index("N")},
+        {second: Index("N")},
+        {first: others[0]},
+        {second: others[-1]},
+    ]
+    quickly = [formula.moved(to) for to in ways]
+    monkeypatch.setattr(calculus, "_keeps_order", lambda *_: False)
+    for to, quick in zip(ways, quickly, strict=True):
+        assert quick == formula.moved(to)
+
+
 def test_the_random_formulas_are_not_all_trivial():
     drawn = [random_formula(np.random.default_rng(seed), [K], [], 4) for seed in range(600)]
     shadowed = [
@@ -219,6 +239,9 @@ def test_an_index_of_another_axis_is_a_range_error():
         delta(index("N"), index("C"))
     with pytest.raises(RangeError, match="x is used with 1 and 2 indices"):
         entry("x", index("N")).derivative(Entry("x", (index("N"), index("C"))))
+    i, j = index("N"), index("N")
+    with pytest.raises(RangeError, match="an index over N meets one over C"):
+        delta(i, j).moved({j: index("C")})
 
 
 def test_no_index_is_captured():

@@ -361,6 +361,21 @@ def test_a_shape_error_names_the_axes():
     )
 
 
+def test_sizes_at_which_a_claim_does_not_fit_are_tried_once():
+    tried = []
+
+    def claim(dy, x, W, b):
+        if isinstance(x, np.ndarray):
+            tried.append((x.shape[0], *W.shape))
+        return x.T @ dy
+
+    verdict = refute(linear.forward, wrt="W", claim=claim)["dW"]
+    sizes = verdict.counterexample.sizes
+    assert sizes == {"N": 1, "C_in": 2, "C_out": 2}
+    in_vain = [shape for shape in tried if shape[1] != shape[2] and max(shape) <= 3]
+    assert len(in_vain) == len(set(in_vain)) >= 4
+
+
 def test_a_backward_of_a_decorated_layer_may_return_a_wrong_shape():
     @shaped
     def backward(

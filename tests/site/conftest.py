@@ -85,6 +85,28 @@ class Visit:
     complaints: list[str] = field(default_factory=list)
 
 
+def note_complaints(context, complaints, known_warnings=()):
+    """Note what goes wrong in any page of a context, but for the warnings that are known."""
+
+    def failed(request):
+        if request.failure != "net::ERR_ABORTED":  # the page was left before the file had come
+            complaints.append(f"failed: {request.url}")
+
+    def answered(answer):
+        if answer.status >= 400:
+            complaints.append(f"{answer.status}: {answer.url}")
+
+    def told(message):
+        known = message.type == "warning" and message.text.startswith(known_warnings)
+        if message.type in ("error", "warning") and not known:
+            complaints.append(f"console: {message.text}")
+
+    context.on("requestfailed", failed)
+    context.on("response", answered)
+    context.on("console", told)
+    context.on("weberror", lambda error: complaints.append(f"error: {error.error}"))
+
+
 @contextmanager
 def visiting(browser, address):
     """Open pages of the book, note every request and complaint, and close them at the end."""
@@ -97,23 +119,9 @@ def visiting(browser, address):
         )
         contexts.append(context)
         visit = Visit(context.new_page())
+        context.on("request", lambda request: visit.requests.append(request.url))
+        note_complaints(context, visit.complaints)
         page = visit.page
-        page.on("request", lambda request: visit.requests.append(request.url))
-        page.on("requestfailed", lambda request: visit.complaints.append(f"failed: {request.url}"))
-        page.on(
-            "response",
-            lambda answer: (
-                answer.status < 400 or visit.complaints.append(f"{answer.status}: {answer.url}")
-            ),
-        )
-        page.on("pageerror", lambda error: visit.complaints.append(f"error: {error}"))
-        page.on(
-            "console",
-            lambda message: (
-                message.type not in ("error", "warning")
-                or visit.complaints.append(f"console: {message.text}")
-            ),
-        )
         page.goto(f"{address}{name}.html")
         page.wait_for_load_state("networkidle")
         if page.locator("mjx-container, .math").count():
