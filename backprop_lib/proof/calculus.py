@@ -70,7 +70,7 @@ class Index:
 
     def fresh(self) -> "Index":
         """Return another index over the same axis."""
-        return Index(self.size, self.name)
+        return Index(self.size)
 
 
 @dataclass(frozen=True)

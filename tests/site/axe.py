@@ -3,10 +3,23 @@
 from functools import cache
 from pathlib import Path
 
+from conftest import switch_theme
 from live_cells import installed
-from playwright.sync_api import expect
 
 PACKAGES = Path(__file__).parent
+ONE_OF_EACH_KIND = """(formulas) => {
+    const boxes = ".cell_input, .cell_output", kinds = new Set();
+    for (const token of document.querySelectorAll("pre span")) {
+        const kind = `${token.className} in ${token.closest(boxes)?.className}`;
+        if (kinds.has(kind)) token.replaceWith(...token.childNodes);
+        kinds.add(kind);
+    }
+    for (const formula of document.querySelectorAll(formulas)) formula.replaceChildren("xy");
+}"""
+"""Tokens of code by the ten thousand look alike, and formulas are made of the same elements.
+
+Of a formula two letters are left: axe-core judges the contrast of no single one.
+"""
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
@@ -17,9 +30,13 @@ def script():
     return file.read_text(encoding="utf8")
 
 
-def violations(page):
-    """Return what is wrong with a page as it is now: the rule, and the first elements."""
+def violations(page, formulas="main mjx-container:not(.cell_output *)"):
+    """Return what is wrong with a page as it is now: the rule, and the first elements.
+
+    Of tokens of code that look alike one is left, and of the formulas selected two letters.
+    """
     page.mouse.move(0, 0)
+    page.evaluate(ONE_OF_EACH_KIND, formulas)
     if not page.evaluate("'axe' in window"):
         page.evaluate(script())
     options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
@@ -35,7 +52,5 @@ def violations(page):
 def breaks_no_rule(page):
     """Judge a page in both themes."""
     for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        expect(page.locator("html")).to_have_attribute("data-theme", theme)
-        page.wait_for_timeout(500)  # colours change gradually
+        switch_theme(page, theme)
         assert violations(page) == [], theme

@@ -19,6 +19,8 @@ expect.set_options(timeout=30_000)  # a busy machine is slow, and no test judges
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SCREENS = {"wide": (1280, 900), "narrow": (400, 800)}
+START = 180_000
+"""Milliseconds that starting Python may take on a slow machine."""
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -131,6 +133,20 @@ def visiting(browser, address):
     yield go
     for context in contexts:
         context.close()
+
+
+def switch_theme(page, theme):
+    """Let the reader's system ask for the other colours, and wait until all have come."""
+    page.emulate_media(color_scheme=theme)
+    expect(page.locator("html")).to_have_attribute("data-theme", theme)
+    page.wait_for_timeout(500)  # they change gradually
+
+
+def make_live(page):
+    """Press the button of a chapter that is open, and wait for Python."""
+    page.get_by_role("button", name="Run this page").click()
+    expect(page.locator(".live-status")).to_have_text("Python is ready.", timeout=START)
+    expect(page.locator("div.cell .cm-focused")).to_be_visible()  # the button is gone
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ cells after a reader's session in test_live_cells.py.
 
 import pytest
 from axe import breaks_no_rule
+from conftest import START, make_live
 from playwright.sync_api import expect
 
 LINEAR, WORKBENCH = "chapters/layers/linear", "chapters/your_gradient"
-START = 180_000
 EVERY_KIND_OF_OUTPUT = """
 import sys
 import matplotlib.pyplot as plt
@@ -22,11 +22,6 @@ display(sp.sqrt(sp.Symbol("x") / 2))
 display(sp.Matrix([sp.symbols("long_name_0:30")]))
 1 / 0
 """
-
-
-def make_live(page):
-    page.get_by_role("button", name="Run this page").click()
-    expect(page.locator(".live-status")).to_have_text("Python is ready.", timeout=START)
 
 
 def show_every_kind_of_output(page):

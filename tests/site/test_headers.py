@@ -15,13 +15,11 @@ from urllib.request import Request, urlopen
 import headers
 import pytest
 import serve
-from conftest import BOOK, FLAGS, ROOT, chromium
-from playwright.sync_api import expect
+from conftest import BOOK, FLAGS, ROOT, chromium, make_live
 from sphinx.errors import ExtensionError
 
 POLICY = "Content-Security-Policy"
 LINEAR = "chapters/layers/linear"
-START = 180_000
 
 
 def page_with(*parts):
@@ -404,8 +402,7 @@ def test_python_is_fetched_once_and_pages_are_asked_for_again(browser, host, tmp
     def run_page():
         answered.clear()
         page.goto(f"{address}{LINEAR}.html")
-        page.get_by_role("button", name="Run this page").click()
-        expect(page.locator(".live-status")).to_have_text("Python is ready.", timeout=START)
+        make_live(page)
         return dict(answered)
 
     first, second = run_page(), run_page()

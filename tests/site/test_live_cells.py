@@ -7,12 +7,11 @@ import time
 import nbformat
 import pytest
 from axe import breaks_no_rule
-from conftest import ROOT
+from conftest import ROOT, START, make_live
 from playwright.sync_api import expect
 from test_exercises import CODE, DETAILS
 
 LINEAR, MAX = "chapters/layers/linear", "chapters/ops/max"
-START = 180_000  # milliseconds that starting Python may take on a slow machine
 LONG = 300_000
 
 
@@ -30,17 +29,11 @@ def first_exercise(name):
     return code.index(exercise), answers
 
 
-def make_live(seen):
-    """Press the button of a chapter that is open, and wait for Python."""
-    seen.page.get_by_role("button", name="Run this page").click()
-    expect(seen.page.locator(".live-status")).to_have_text("Python is ready.", timeout=START)
-    expect(cell(seen.page, 1).locator(".cm-focused")).to_be_visible()  # the button is gone
-    return seen
-
-
 @pytest.fixture(scope="module")
 def live_for_all(visit_for_all):
-    return make_live(visit_for_all(LINEAR))
+    seen = visit_for_all(LINEAR)
+    make_live(seen.page)
+    return seen
 
 
 @pytest.fixture
@@ -99,7 +92,8 @@ def is_fine(seen, address):
 @pytest.mark.parametrize("name", [LINEAR, MAX])
 def test_a_reader_answers_an_exercise_and_runs_every_cell(visit, address, name):
     """In one session: starting Python takes long."""
-    seen = make_live(visit(name))
+    seen = visit(name)
+    make_live(seen.page)
     an_exercise_is_proven_or_refuted_and_put_back(seen.page, name)
     every_cell_answers_what_is_printed_in_the_book(seen.page, name)
     breaks_no_rule(seen.page)

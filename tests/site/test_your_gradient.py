@@ -7,14 +7,13 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from urllib.parse import urldefrag
 
 import pytest
-from conftest import BOOK, ROOT
+from conftest import BOOK, ROOT, START
 from playwright.sync_api import expect
 
 from backprop_lib.proof import prove
 
 PAGE = "chapters/your_gradient"
 LIVE = ROOT / "site" / "live"
-START = 180_000
 EXAMPLE = re.compile(r"name: \"(.*?)\", axes: '(.*?)', code: (\w+)")
 RIGHT = {"linear, right", "softmax", "LayerNorm"}
 
