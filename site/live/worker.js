@@ -11,6 +11,7 @@
 // cell. A worker that finds it among its files takes it up, which is ten times as fast.
 
 const NOWHERE = "https://runtime.invalid/";
+const IMPORTED_AHEAD = ["numpy", "sympy", "matplotlib.pyplot", "backprop_lib.proof"];
 
 function answerFrom(files) {
   // Pyodide asks for its files by address; here an address is a name in the list, and nothing else.
@@ -47,6 +48,18 @@ async function start(files, packages, send) {
   return { pyodide, snapshot, notebook: own.get("Notebook")(send), needed: own.get("needed") };
 }
 
+/** Import what nearly every cell needs while the reader reads; what is asked for comes in between. */
+function importAhead(pyodide, [name, ...others]) {
+  setTimeout(() => {
+    try {
+      pyodide.pyimport(name).destroy();
+    } catch {
+      return; // the cell that needs it will say why
+    }
+    if (others.length) importAhead(pyodide, others);
+  });
+}
+
 self.onmessage = async ({ data: { files, packages }, ports: [port] }) => {
   let asked; // the request that is being answered
   const send = (output) => {
@@ -76,4 +89,5 @@ self.onmessage = async ({ data: { files, packages }, ports: [port] }) => {
     }
   };
   port.postMessage({ ready: true, snapshot });
+  importAhead(pyodide, IMPORTED_AHEAD);
 };

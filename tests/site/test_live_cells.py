@@ -222,7 +222,18 @@ def test_an_endless_loop_is_stopped(live, address):
 
     write(page, 1, "print('alive')")
     expect(run(page, 1).locator("pre")).to_have_text("alive\n")
+    what_cells_need_is_imported_before_they_ask(page)
     is_fine(live, address)
+
+
+def what_cells_need_is_imported_before_they_ask(page):
+    """In a Python that has just started; what comes ahead is not waited for."""
+    write(page, 1, "import sys\nprint('backprop_lib.proof' in sys.modules, 'np' in globals())")
+    end = time.monotonic() + START / 1000
+    while "True" not in (printed := run(page, 1).inner_text()):
+        assert time.monotonic() < end
+        page.wait_for_timeout(500)
+    assert printed.strip() == "True False"
 
 
 def test_what_was_typed_survives_a_reload_and_a_new_edition(without_python):
