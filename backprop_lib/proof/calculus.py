@@ -44,7 +44,7 @@ MOST_TERMS_OF_A_SUM = 8
 MOST_ORDERS = 720
 """So many orders of summed indices are compared in search of the normal one, and no more."""
 MOST_KNOWN = 4096
-"""Of so many formulas it is remembered whether they split; then all is forgotten."""
+"""Of so many formulas it is remembered how they factor, and whether they split."""
 
 
 class RangeError(ValueError):
@@ -861,7 +861,7 @@ def _splits(u: Formula) -> bool:
     return _known_to_split[key]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=MOST_KNOWN)
 def _factors(u: Formula) -> list[tuple[Formula, int]]:
     """Factor u as a polynomial in its atoms, so that 1/(1 + 2x + x²) is 1/(1 + x)²."""
     if u == 1:

@@ -30,7 +30,7 @@ def script():
     return file.read_text(encoding="utf8")
 
 
-def violations(page, formulas="main mjx-container:not(.cell_output *)"):
+def violations(page, formulas="main mjx-container:not(.output *)"):
     """Return what is wrong with a page as it is now: the rule, and the first elements.
 
     Of tokens of code that look alike one is left, and of the formulas selected two letters.

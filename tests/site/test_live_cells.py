@@ -227,7 +227,7 @@ def test_an_endless_loop_is_stopped(live, address):
 
 
 def what_cells_need_is_imported_before_they_ask(page):
-    """In a Python that has just started; what comes ahead is not waited for."""
+    """Python has just started anew, and no cell here asks for it."""
     write(page, 1, "import sys\nprint('backprop_lib.proof' in sys.modules, 'np' in globals())")
     end = time.monotonic() + START / 1000
     while "True" not in (printed := run(page, 1).inner_text()):
