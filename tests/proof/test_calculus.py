@@ -224,6 +224,16 @@ def test_polynomials_below_are_factored():
     assert power((x + one) ** 2, HALF) != x + one  # |x + 1|
 
 
+def test_what_factors_is_not_taken_for_what_does_not(monkeypatch):
+    """Of a formula it is remembered whether it factors, whatever its indices are called."""
+    monkeypatch.setattr(calculus, "_known_to_split", {})
+    for at in (index("N"), index("N")):
+        t = entry("x", at)
+        assert power(ONE + t + t * t, -HALF) ** 2 == power(ONE + t + t * t, Fraction(-1))
+        assert power(ONE + 2 * t + t * t, -HALF) ** 2 == power(ONE + t, Fraction(-2))
+    assert len(calculus._known_to_split) == 3  # 1 + t was asked about, too
+
+
 def test_free_deltas_replace_and_stay():
     i, j, k = index("N"), index("N"), index("N")
     assert delta(i, j) * entry("x", i) == delta(j, i) * entry("x", j)
