@@ -77,7 +77,7 @@ class Judgement:
         """
         reports = [*self.stated.values(), *self.readings.values()]
         statuses = {verdict.status for report in reports for verdict in report}
-        decided = {"proven", "refuted", "shape error"}
+        decided = {"proven", "proven at", "refuted", "shape error"}
         if not all(r.verdicts for r in reports) or not statuses or not statuses <= decided:
             raise ValueError(f"the prover answers {', '.join(sorted(statuses)) or 'nothing'}")
         if not all(self.instead.values()):
@@ -169,16 +169,16 @@ def counts() -> dict[str, int]:
 
 def gradient(forward: Formula, name: str, formula: Formula, **shapes: Any) -> Report:
     """Judge a formula, in dy and what forward keeps, for the gradient of one input."""
-    inputs = [
-        key
-        for key in inspect.signature(forward).parameters
-        if key in shapes and not shapes[key].startswith("const")
-    ]
+    parameters = inspect.signature(forward).parameters.values()
+    names = [parameter.name for parameter in parameters if parameter.name in shapes]
+    inputs = [key for key in names if not shapes[key].startswith("const")]
+    # the note says nothing of other settings, such as another axis
+    settings = {p.name: p.default for p in parameters if p.default is not p.empty}
 
     def backward(dy: Any, *cache: Any) -> tuple[Any, ...]:
         return tuple(formula(dy, *cache) if key == name else ... for key in inputs)
 
-    return Report((prove(forward, backward, **shapes)[f"d{name}"],))
+    return Report((prove(forward, backward, const=settings, **shapes)[f"d{name}"],))
 
 
 def output(forward: Formula, formula: Formula, Y: str, **shapes: Any) -> Report:

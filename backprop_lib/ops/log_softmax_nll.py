@@ -3,6 +3,8 @@
 Derived in the chapter "Log-softmax and NLL".
 """
 
+from typing import Literal
+
 import numpy as np
 
 from backprop_lib.shapes import Array, Labels, Shaped, shaped
@@ -10,7 +12,9 @@ from backprop_lib.shapes import Array, Labels, Shaped, shaped
 
 @shaped(nonempty=("N", "C"), labels={"t": "C"})
 def forward(
-    x: Shaped[Array, "N C"], t: Shaped[Labels, "N"], reduction: str = "mean"
+    x: Shaped[Array, "N C"],
+    t: Shaped[Labels, "N"],
+    reduction: Literal["mean", "sum"] = "mean",
 ) -> tuple[Shaped[Array, ""], tuple[Shaped[Array, "N C"], Shaped[Labels, "N"], str]]:
     """Return how surprised a softmax of the scores x is by the labels t.
 

@@ -12,13 +12,16 @@ from types import ModuleType
 from typing import Any
 
 from backprop_lib.proof import prove
+from backprop_lib.proof.budget import SECONDS as SECONDS_ALLOWED
 
+INTERRUPTED = 130
 SECONDS = 1.0
 """A step that takes longer is announced."""
 
 EPILOG = """\
-The exit status is 0 if every gradient is proven for all sizes, 1 if not, and 2 if there was
-nothing to prove. Examples:
+The exit status is 0 if every gradient is proven, for all sizes and all values of all constants but
+those that were named here; 1 if not; 2 if there was nothing to prove; and 130 after Ctrl-C, which
+ends the search and prints what is known. Examples:
 
   python -m backprop_lib.proof backprop_lib.layers.linear
   python -m backprop_lib.proof mine.py:forward,backward --shape x="N C" --const eps=1e-5
@@ -80,6 +83,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=_constant,
         help="a size at which to prove what is undecided for all sizes; name all or none",
     )
+    parser.add_argument(
+        "--budget",
+        metavar="SECONDS",
+        type=float,
+        default=SECONDS_ALLOWED,
+        help="seconds of processor after which the search ends (default: %(default)g)",
+    )
     given = parser.parse_args(arguments)
     name, _, functions = given.module.partition(":")
     forward_name, _, backward_name = (functions or "forward,backward").partition(",")
@@ -93,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 backward,
                 const=dict(given.const),
                 sizes=dict(given.size) or None,
+                budget=given.budget,
                 progress=announced,
                 **dict(given.shape),
             )
@@ -102,6 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     print(report)
+    if report.interrupted:
+        return INTERRUPTED
     return 0 if report else 1
 
 

@@ -1,13 +1,33 @@
 """Run a layer once on arrays of symbolic shape, and compare formulas: a proof for all sizes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from backprop_lib.proof import calculus, numpy_functions  # noqa: F401  what is followed
-from backprop_lib.proof.calculus import Entry, Formula, Index, Pick, Place
-from backprop_lib.proof.refusal import MismatchError, NotFollowedError, decimal, followed
+from backprop_lib.proof.calculus import (
+    CalculusError,
+    Entry,
+    Formula,
+    Index,
+    Pick,
+    Place,
+    Step,
+)
+from backprop_lib.proof.evidence import Answer, Formulas
+from backprop_lib.proof.refusal import (
+    CodeError,
+    MismatchError,
+    NotFollowedError,
+    decimal,
+    followed,
+)
+from backprop_lib.proof.report import ClosedForm
 from backprop_lib.proof.symbolic import (
     LostArray,
     PlaceArray,
@@ -16,55 +36,72 @@ from backprop_lib.proof.symbolic import (
     SymbolicArray,
     as_array,
 )
-from backprop_lib.proof.task import Task
+from backprop_lib.proof.task import Task, is_number
+from backprop_lib.proof.ties import Gradient, generic
 from backprop_lib.proof.writing import gradient_name, latex_equation, letters, plain
 from backprop_lib.shapes import unchecked, written
 
-
-@dataclass(frozen=True)
-class ClosedForm:
-    """A gradient as a formula, for people to read."""
-
-    text: str
-    latex: str
+COMPARED = "no two numbers that forward compares are equal"
+ONLY_AT_TIES = (
+    "the two formulas are equal but where numbers that are compared are equal, and there forward "
+    "was not found to have no gradient"
+)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What the calculus says of one gradient."""
-
-    equal: bool = False
-    misfit: str = ""
-    """Which axes do not fit, if the claim has not the shape of the input."""
-    refused: str = ""
-    """What is not followed, if the code could not be run."""
-    true: ClosedForm | None = None
-    where: tuple[str, ...] = ()
-    """What must hold for the gradient to exist."""
-
-
-def findings(task: Task, *, values: bool = False) -> dict[str, Finding]:
+def findings(task: Task) -> dict[str, Formulas]:
     """Compare every claimed gradient with the derivative, for all sizes.
 
-    Floats in const are left open too, so that the proof holds for every eps; with ``values``
-    they are the numbers given.
+    Numbers in const are left open first, so that the proof holds for all their values. What is
+    not proven so is tried with whole numbers, which may be axes or exponents, as they are, and
+    then with all of them.
     """
+    numbers = {name: value for name, value in task.const.items() if is_number(value)}
+    whole = {name: value for name, value in numbers.items() if isinstance(value, int | np.integer)}
+    found: dict[str, Formulas] = {}
+    for at in dict.fromkeys(map(frozenset, ({}, whole, numbers))):
+        for name, new in _with(task, {key: numbers[key] for key in at}).items():
+            known = found.get(name)
+            if known is None or (known.answer is not Answer.RIGHT and _says_more(new, known)):
+                found[name] = new
+        if all(formulas.answer is Answer.RIGHT for formulas in found.values()):
+            break
+    return found
+
+
+def _says_more(new: Formulas, known: Formulas) -> bool:
+    return new.answer is Answer.RIGHT or bool(known.why and (not new.why or new.at))
+
+
+def _with(task: Task, at: Mapping[str, Any]) -> dict[str, Formulas]:
+    """Compare with some constants as the numbers that they are, the others left open."""
     try:
         with unchecked():
-            return _findings(task, Run(), values)
+            return _findings(task, Run(), at)
     except MismatchError as error:
-        return dict.fromkeys(task.judged, Finding(misfit=str(error)))
+        found = Formulas(misfit=str(error))
     except RecursionError:
-        return dict.fromkeys(task.judged, Finding(refused="the formulas grow too large"))
+        found = Formulas(why="the formulas grow too large")
     except NotFollowedError as error:
-        return dict.fromkeys(task.judged, Finding(refused=str(error)))
+        found = Formulas(why=str(error), at=at)
+    except CalculusError as error:
+        found = Formulas(why=str(error))
+    except (ArithmeticError, ValueError) as error:  # numbers of which the code makes no sense
+        found = Formulas(why=f"with sizes and constants left open, the code fails: {error}", at=at)
+    except CodeError as error:
+        found = Formulas(
+            why=f"with symbols in the place of numbers, the code fails: "
+            f"{type(error.error).__name__}: {error}",
+            at=at,
+        )
+    return dict.fromkeys(task.judged, found)
 
 
 def computed(task: Task) -> SymbolicArray:
     """Return y as forward computes it, for all sizes."""
     run = Run()
+    whole = {name: value for name, value in task.const.items() if not isinstance(value, float)}
     with unchecked():
-        return _forward(task, run, _arrays(task, run), values=False)[0]
+        return _forward(task, run, _arrays(task, run), whole)[0]
 
 
 def _arrays(task: Task, run: Run) -> dict[str, SymbolicArray | PlaceArray]:
@@ -82,9 +119,11 @@ def _arrays(task: Task, run: Run) -> dict[str, SymbolicArray | PlaceArray]:
 
 
 def _forward(
-    task: Task, run: Run, inputs: Mapping[str, Any], *, values: bool
+    task: Task, run: Run, inputs: Mapping[str, Any], at: Mapping[str, Any]
 ) -> tuple[SymbolicArray, Any]:
-    const = {name: _constant(run, name, value, values) for name, value in task.const.items()}
+    const = {
+        name: _constant(run, name, value, is_known=name in at) for name, value in task.const.items()
+    }
     copies = {name: array.copy() for name, array in inputs.items()}
     y, cache = followed("forward", run, lambda: task.layer.run_forward({**copies, **const}))
     if isinstance(y, LostArray):
@@ -94,9 +133,10 @@ def _forward(
     return y, cache
 
 
-def _findings(task: Task, run: Run, values: bool) -> dict[str, Finding]:
+def _findings(task: Task, run: Run, at: Mapping[str, Any]) -> dict[str, Formulas]:
     inputs = _arrays(task, run)
-    y, cache = _forward(task, run, inputs, values=values)
+    y, cache = _forward(task, run, inputs, at)
+    searched = dict(run.searched)
     output = SymbolicArray(run, y.axes, y.formula)  # backward may write into y
     places: list[Place] = []
     for axis in y.axes:
@@ -108,51 +148,82 @@ def _findings(task: Task, run: Run, values: bool) -> dict[str, Finding]:
     if run.lost and not any(isinstance(claim, LostArray) for claim in claims.values()):
         raise NotFollowedError(f"drops a result whose shapes do not fit: {run.lost}")
     return {
-        name: _finding(run, task, name, as_array(run, inputs[name]), output, upstream, claim)
+        name: replace(
+            _finding(
+                run, task, name, as_array(run, inputs[name]), output, upstream, claim, searched
+            ),
+            at=at,
+        )
         for name, claim in claims.items()
     }
 
 
-def _constant(run: Run, name: str, value: Any, known: bool) -> Any:
-    if isinstance(value, float):
-        if known:
-            return SymbolicArray(run, (), calculus.number(decimal(value)))
-        run.constants.add(name)
-        return SymbolicArray(run, (), calculus.entry(name))
-    return value
+def _constant(run: Run, name: str, value: Any, *, is_known: bool) -> Any:
+    if not is_number(value):
+        return value
+    kind = "float" if isinstance(value, float | np.floating | Fraction) else "int"
+    if not is_known:
+        return SymbolicArray(run, (), calculus.entry(name), kind=kind)
+    if kind == "int":
+        return value
+    exact = value if isinstance(value, Fraction) else decimal(float(value))
+    known = SymbolicArray(run, (), calculus.number(exact))
+    run.given.append(known)
+    return known
 
 
 def _finding(
-    run: Run, task: Task, name: str, x: SymbolicArray, y: SymbolicArray, dy: Formula, claim: Any
-) -> Finding:
+    run: Run,
+    task: Task,
+    name: str,
+    x: SymbolicArray,
+    y: SymbolicArray,
+    dy: Formula,
+    claim: Any,
+    searched: Mapping[str, frozenset[str]],
+) -> Formulas:
     if claim is ...:
-        return Finding()
+        return Formulas()
     names = dict(zip([i for axis in x.axes for i in axis], _letters(x), strict=True))
     at = {index: index.fresh() for index in names}
     places: list[Place] = [at[axis[0]] if axis else 0 for axis in x.axes]
-    slope = y.formula.derivative(Entry(name, tuple(places)))
-    true = calculus.total(dy * slope, [index for axis in y.axes for index in axis])
+    entry = Entry(name, tuple(places))
+    output = generic(y.formula, name)
+    true = calculus.total(
+        dy * output.derivative(entry), [index for axis in y.axes for index in axis]
+    )
     named = {at[index]: letter for index, letter in names.items()}
     closed = _closed_form(f"d{name}", true, named)
-    where = tuple(run.compared)
     if isinstance(claim, LostArray):
-        return Finding(misfit=str(claim.reason), true=closed, where=where)
+        return Formulas(misfit=str(claim.reason), true=closed)
     array = _claimed(run, claim)
     misfit = _misfit(name, array, x)
     if misfit:
-        return Finding(misfit=misfit, true=closed, where=where)
+        return Formulas(misfit=misfit, true=closed)
     renamed = {
         i: at[j] for a, b in zip(array.axes, x.axes, strict=True) for i, j in zip(a, b, strict=True)
     }
     difference = true - array.formula.moved(renamed)
     known = {i: range(i.size) for i in at.values() if isinstance(i.size, int)}
-    equal = not any(
-        difference.moved(dict(zip(known, values, strict=True))).terms
-        for values in product(*known.values())
+    gradient = Gradient(true, output, entry, task.upstream, frozenset(task.labels))
+    equal, but_for_ties = True, False
+    for values in product(*known.values()):
+        here = difference.moved(dict(zip(known, values, strict=True)))
+        if not gradient.is_all_of(here):
+            equal = False
+            with suppress(CalculusError):
+                but_for_ties = but_for_ties or not generic(here, name).terms
+    where = []
+    if any(isinstance(atom, Step) and name in atom.u.arrays for atom in true.atoms()):
+        where.append(COMPARED)
+    if output.looked_up - set(task.labels):
+        where += [condition for condition, arrays in searched.items() if name in arrays]
+    return Formulas(
+        answer=Answer.RIGHT if equal else Answer.NOTHING,
+        why=ONLY_AT_TIES if but_for_ties else "",
+        true=closed,
+        where=tuple(where),
     )
-    if (y.formula.looked_up | array.formula.looked_up) - set(task.labels):
-        where += tuple(run.searched)
-    return Finding(equal=equal, true=closed, where=where)
 
 
 def _claimed(run: Run, claim: Any) -> SymbolicArray:

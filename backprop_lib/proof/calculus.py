@@ -8,13 +8,15 @@ A `Formula` is a sum of products. The factors of a product, its *atoms*, are
     Σ_n ...          a sum that does not factor    (`Total`)
     u^(-1/2)         of a formula u                (`Root`)
     [u > 0]          1 if u is positive, else 0    (`Step`)
+    [u = 0]          1 if u is zero, else 0        (`Zero`)
     exp(u), log(u)                                 (`Exp`, `Log`)
 
 Whatever is built with the functions of this module is in normal form: products are expanded,
 equal terms collected, a delta under its sum is contracted, and sums are split into factors that
 share no index. Names of summed indices do not matter: two formulas that differ in them only are
 equal. If `a - b` is zero, then a and b are equal for all sizes and all values at which both are
-defined. The converse does not hold: not every identity is found.
+defined, where numbers that are compared are equal as well. The converse does not hold: not every
+identity is found.
 """
 
 from abc import ABC, abstractmethod
@@ -28,6 +30,8 @@ from typing import Any, Union
 
 import sympy as sp
 
+from backprop_lib.proof.budget import tick
+
 Number = int | Fraction
 Key = tuple[Any, ...]
 Labels = Mapping["Index", Key]
@@ -37,6 +41,8 @@ NO_LABELS: Labels = {}
 MOST_STEPS = 4
 """So many steps within one function are taken apart into cases, and no more."""
 HIGHEST_DEGREE = 12
+HIGHEST_POWER = 100
+"""A sum is multiplied with itself so many times, and no more."""
 MOST_TERMS = 60
 """Polynomials up to this size are factored."""
 MOST_TERMS_OF_A_SUM = 8
@@ -276,6 +282,60 @@ class Step(OfFormula):
 
     def derivative(self, by: Entry) -> "Formula":  # noqa: D102
         return ZERO
+
+
+class Zero(OfFormula):
+    """1 where u = 0, else 0. Made by `zero`."""
+
+    rank = 8
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, min(self.u.key(labels), (-self.u).key(labels)))
+
+    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return zero(self.u.moved(to))
+
+    def derivative(self, by: Entry) -> "Formula":  # noqa: D102
+        return ZERO
+
+    @cached_property
+    def solved(self) -> "tuple[Entry, Formula] | None":
+        """An entry that occurs in u once, linearly, and what it equals where u is 0."""
+        choices = []
+        for term, coefficient in self.u.terms.items():
+            powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size)}
+            atom = next(iter(powers), None)
+            if isinstance(atom, Entry) and powers == {atom: 1}:
+                rest = self.u - Formula({term: coefficient})
+                if all(atom != other for other in rest.atoms()):
+                    sizes: dict[Atom, int] = {
+                        a: -p for a, p in term.powers.items() if isinstance(a, Size)
+                    }
+                    value = (-1 / coefficient) * (rest * _reduced(sizes))
+                    looked_up = any(isinstance(place, Pick) for place in atom.at)
+                    choices.append((len(atom.at), not looked_up, atom._key, atom, value))
+        if not choices:
+            return None
+        *_, atom, value = max(choices, key=lambda choice: choice[:3])
+        return atom, value
+
+    def generic(self) -> "Formula":
+        """Return this but for values at which u happens to be 0: what it is on an open set.
+
+        Raises
+        ------
+        CalculusError
+            If u may be zero for all values, for some indices that are not told apart.
+        """
+        if vanishes_nowhere_dense(self.u):
+            return ZERO
+        terms = sorted(self.u.terms.items(), key=lambda item: item[1])
+        entries = [Formula({term: Fraction(1)}).as_entry() for term, _ in terms]
+        if [c for _, c in terms] == [-1, 1]:
+            first, second = entries
+            if first and second and first.array == second.array:
+                return multiplied(map(delta, first.at, second.at))
+        raise CalculusError("compares with == what is not known to differ anywhere")
 
 
 class Exp(OfFormula):
@@ -521,6 +581,15 @@ class Formula:
         """
         return added(c * term.derivative(by) for term, c in self.terms.items())
 
+    def replaced(self, by: "Callable[[Atom], Formula | None]") -> "Formula":
+        """Replace atoms, those inside of others first, by what `by` returns unless it is None."""
+        if all(by(atom) is None for atom in self.atoms()):
+            return self
+        return added(
+            c * multiplied(_replaced(atom, by) ** power for atom, power in term.powers.items())
+            for term, c in self.terms.items()
+        )
+
     def as_number(self) -> Fraction | None:
         """Return the number that this formula is, or None if it is more than a number."""
         if not self.terms:
@@ -542,6 +611,11 @@ class Formula:
                     yield from Formula({atom.product: Fraction(1)}).atoms()
                 elif isinstance(atom, OfFormula):
                     yield from atom.u.atoms()
+
+    @cached_property
+    def arrays(self) -> frozenset[str]:
+        """The names of all arrays whose entries occur."""
+        return frozenset(atom.array for atom in self.atoms() if isinstance(atom, Entry))
 
     @property
     def looked_up(self) -> set[str]:
@@ -628,8 +702,19 @@ def power(u: Formula, exponent: Fraction) -> Formula:
         return inverse_root(u, -int(twice))
     whole, half = divmod(int(twice), 2)
     if not half:
-        return multiplied([u] * whole)
-    return multiplied([u] * (whole + 1)) * inverse_root(u, 1)
+        return _whole_power(u, whole)
+    return _whole_power(u, whole + 1) * inverse_root(u, 1)
+
+
+def _whole_power(u: Formula, exponent: int) -> Formula:
+    if len(u.terms) == 1 and exponent > 1:
+        ((term, coefficient),) = u.terms.items()
+        if coefficient in (1, -1) or exponent <= HIGHEST_POWER:
+            powers = {atom: p * exponent for atom, p in term.powers.items()}
+            return coefficient**exponent * _reduced(powers)
+    if exponent > HIGHEST_POWER:
+        raise CalculusError(f"the exponent {exponent} is too high for a sum")
+    return multiplied([u] * exponent)
 
 
 def inverse_root(u: Formula, times: int) -> Formula:
@@ -648,6 +733,8 @@ def inverse_root(u: Formula, times: int) -> Formula:
     result = ONE
     if pairs:
         scale, common, rest = _primitive(u, _may_be_inverted)
+        if pairs > HIGHEST_POWER and abs(scale) != 1:
+            raise CalculusError(f"the exponent {-pairs} is too low for a number")
         for atom in list(common):  # u may be v^(1/2), written as v · v^(-1/2)
             if isinstance(atom, Root) and rest == atom.u:
                 result *= _raised(atom, pairs * (2 - common.pop(atom)))
@@ -677,16 +764,43 @@ def step(u: Formula) -> Formula:
     if (parts := _split(u, step)) is not None:
         return parts
     # [s u > 0] = s [u > 0] for an s that is 0 or 1
-    common = _common(u, lambda atom, _: isinstance(atom, Delta | Step))
+    common = _common(u, lambda atom, _: isinstance(atom, ZERO_OR_ONE))
     if common:
         mask = _reduced(dict.fromkeys(common, 1))
         return mask * step(_divided(u, dict.fromkeys(common, 1)))
     scale, _, rest = _primitive(u, _is_positive)
+    if all(c > 0 for c in rest.terms.values()) and all(map(_is_not_negative, rest.terms)):
+        return ONE - zero(rest) if scale > 0 else ZERO
     if scale > 0:
         return _raised(Step(rest), 1)
-    if vanishes_nowhere_dense(rest):
-        return ONE - _raised(Step(rest), 1)
-    return _raised(Step(-rest), 1)
+    return ONE - _raised(Step(rest), 1) - zero(rest)
+
+
+def zero(u: Formula) -> Formula:
+    """Return 1 where u = 0, else 0."""
+    value = u.as_number()
+    if value is not None:
+        return ZERO if value else ONE
+    if (parts := _split(u, zero, kinds=ZERO_OR_ONE)) is not None:
+        return parts
+    different = ONE  # a product is not 0 where none of its factors is
+    for atom in _common(u, lambda atom, _: isinstance(atom, ZERO_OR_ONE)):
+        different *= _raised(atom, 1)
+        u = _divided(u, {atom: 1})
+    # a denominator of a term that a mask may leave out is none where it does
+    masked = {
+        a for t in u.terms if any(isinstance(m, ZERO_OR_ONE) for m in t.powers) for a in t.powers
+    }
+    _, common, rest = _primitive(u, lambda atom, p: p > 0 or atom not in masked)
+    for atom, power in common.items():
+        if isinstance(atom, Log):
+            different *= ONE - zero(atom.u - ONE)
+        elif isinstance(atom, Entry) and power > 0:
+            different *= ONE - _raised(Zero(of(atom)), 1)
+    positive = all(c > 0 for c in rest.terms.values()) and all(map(_is_not_negative, rest.terms))
+    if rest == 1 or (positive and any(map(_is_never_zero, rest.terms))):
+        return ONE - different
+    return ONE - different * (ONE - _raised(Zero(rest), 1))
 
 
 def exp(u: Formula) -> Formula:
@@ -754,14 +868,31 @@ def _union(sets: Iterable[frozenset[Index]]) -> frozenset[Index]:
     return frozenset().union(*sets)
 
 
+def _replaced(atom: Atom, by: Callable[[Atom], Formula | None]) -> Formula:
+    new = by(atom)
+    if new is not None:
+        return new
+    if isinstance(atom, Total):
+        inside, indices = atom.opened()
+        return total(inside.replaced(by), indices)
+    if isinstance(atom, OfFormula):
+        inside = atom.u.replaced(by)
+        return of(atom) if inside is atom.u else MADE_OF[type(atom)](inside)
+    return of(atom)
+
+
 def _split(
-    u: Formula, function: Callable[[Formula], Formula], *, whole: bool = False
+    u: Formula,
+    function: Callable[[Formula], Formula],
+    *,
+    whole: bool = False,
+    kinds: tuple[type[Atom], ...] = (Step, Zero),
 ) -> Formula | None:
     """Take the two cases of a step s in u apart: f(u) = s f(u if s is 1) + (1 - s) f(u if it is 0).
 
     A step that is a factor of all of u is left to the function, unless `whole` is true.
     """
-    steps = dict.fromkeys(a for term in u.terms for a in term.powers if isinstance(a, Step))
+    steps = dict.fromkeys(a for term in u.terms for a in term.powers if isinstance(a, kinds))
     if not 1 <= len(steps) <= MOST_STEPS:
         return None
     for s in steps:
@@ -806,9 +937,10 @@ def _root_of_number(value: Fraction) -> Formula:
 
 def _reduced(powers: Mapping[Atom, int]) -> Formula:
     """Bring a product of powers into normal form."""
+    tick()
     for atom, exponent in powers.items():
         others = {a: p for a, p in powers.items() if a is not atom}
-        if isinstance(atom, Delta | Step) and exponent != 1:
+        if isinstance(atom, ZERO_OR_ONE) and exponent != 1:
             if exponent < 1:
                 raise ZeroDivisionError("division by something that is 0 or 1")
             return _reduced({**others, atom: 1})
@@ -817,6 +949,8 @@ def _reduced(powers: Mapping[Atom, int]) -> Formula:
             return Formula({Product({atom: 1}): Fraction(1)}) * Product(others).moved(
                 {index: place}
             )
+        if isinstance(atom, Zero) and (simpler := _where_zero(atom, others)) is not None:
+            return simpler
         if isinstance(atom, Root) and exponent > 1:
             even = exponent - exponent % 2
             simpler = inverse_root(atom.u, even) if _splits(atom.u) else None
@@ -839,8 +973,29 @@ def _solved_for_others(atom: Delta, others: Mapping[Atom, int]) -> tuple[Index, 
     return choices[0]
 
 
+def _where_zero(atom: Zero, others: Mapping[Atom, int]) -> Formula | None:
+    """Use u = 0 in what is multiplied by [u = 0]; None if there is nothing to use it in."""
+    if Step(atom.u) in others or Step(-atom.u) in others:
+        return ZERO
+    here = Formula({Product({atom: 1}): Fraction(1)})
+    if atom.solved is not None:
+        entry, value = atom.solved
+        rest = Formula({Product(others): Fraction(1)})
+        if entry in rest.atoms():
+            return here * rest.replaced(lambda a: value if a == entry else None)
+        return None
+    leading = _leading(atom.u)
+    if leading is None:
+        return None
+    term, coefficient, marks = leading
+    if not all(others.get(a, 0) >= p for a, p in marks.items()):
+        return None
+    rest = Product(others).times({a: -p for a, p in term.powers.items()})
+    return here * ((-1 / coefficient) * rest * (atom.u - Formula({term: coefficient})))
+
+
 def _may_be_inverted(atom: Atom, _: int) -> bool:
-    return not isinstance(atom, Delta | Step | Total)
+    return not isinstance(atom, (*ZERO_OR_ONE, Total))
 
 
 _known_to_split: dict[Key, bool] = {}
@@ -964,7 +1119,7 @@ def _pivot(u: Formula) -> tuple[Product, Fraction, dict[Atom, int]] | None:
 def _may_vanish(term: Product) -> bool:
     """Say whether a product may be 0 on an open set, because of a mask in it."""
     return any(
-        isinstance(a, Delta | Step) or (isinstance(a, Total) and _may_vanish(a.product))
+        isinstance(a, ZERO_OR_ONE) or (isinstance(a, Total) and _may_vanish(a.product))
         for a in term.powers
     )
 
@@ -1042,6 +1197,28 @@ def _is_positive(atom: Atom, exponent: int) -> bool:
     return isinstance(atom, Size | Exp) or (isinstance(atom, Root) and exponent % 2 == 1)
 
 
+def _is_not_negative(term: Product) -> bool:
+    """Say whether a product is at least 0 wherever it is defined."""
+    return all(
+        isinstance(atom, ZERO_OR_ONE)
+        or _is_positive(atom, p)
+        or p % (4 if isinstance(atom, Root) else 2) == 0
+        or (isinstance(atom, Total) and _is_not_negative(atom.product))
+        for atom, p in term.powers.items()
+    )
+
+
+def _is_never_zero(term: Product) -> bool:
+    """Say whether a product is not 0 wherever it is defined, if it is not negative."""
+    return all(
+        _is_positive(atom, p)
+        or isinstance(atom, Root)
+        or p < 0
+        or (isinstance(atom, Total) and _is_never_zero(atom.product))
+        for atom, p in term.powers.items()
+    )
+
+
 def vanishes_nowhere_dense(u: Formula) -> bool:
     """Say whether u is zero on no open set, whatever values its indices take.
 
@@ -1054,8 +1231,13 @@ def vanishes_nowhere_dense(u: Formula) -> bool:
     for term in u.terms:
         powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size)}
         atom = next(iter(powers), None)
-        if isinstance(atom, Entry) and powers == {atom: 1} and arrays.count(atom.array) == 1:
-            return True
+        if atom is None or powers != {atom: 1}:
+            continue
+        inside = atom.product if isinstance(atom, Total) else term
+        if _is_monomial(inside):
+            for a, p in inside.powers.items():
+                if isinstance(a, Entry) and p == 1 and arrays.count(a.array) == 1:
+                    return True
     return False
 
 
@@ -1121,3 +1303,15 @@ def _connected(term: Product, bound: frozenset[Index]) -> list[tuple[list[Atom],
                 apart.append(group)
         groups = [*apart, (atoms, indices)]
     return groups
+
+
+ZERO_OR_ONE = (Delta, Step, Zero)
+"""The atoms that are either 0 or 1."""
+MADE_OF: dict[type[Atom], Callable[[Formula], Formula]] = {
+    Root: lambda u: inverse_root(u, 1),
+    Step: step,
+    Zero: zero,
+    Exp: exp,
+    Log: log,
+}
+"""How a function of a formula is made, in normal form."""

@@ -9,33 +9,54 @@ larger for every small t > 0. So the slope is the one-sided one, to the side to 
 """
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any, NoReturn
 
 import numpy as np
 import sympy as sp
 
 from backprop_lib.layer import Layer
+from backprop_lib.proof.arithmetic import EXACTLY, Arithmetic
 from backprop_lib.proof.refusal import (
     NotFollowedError,
+    Refusals,
     errors_of_the_code,
     followed,
     fraction,
 )
-from backprop_lib.proof.scalar import Exact, exact_constant, expression, filled, number_sign
+from backprop_lib.proof.scalar import (
+    MINUS_ONE,
+    Exact,
+    ExactArray,
+    exact,
+    exact_constant,
+    expression,
+    filled,
+)
 from backprop_lib.shapes import unchecked
 
-ZERO = sp.Integer(0)
 HIGHEST_EXPONENT = 200
+CLOSE = Fraction(1, 10**9)
+"""Where constants are rounded, numbers so close to each other cannot be told apart."""
 Arrays = Mapping[str, np.ndarray]
 """Arrays of exact numbers, by name."""
 
 
-class Met:
-    """What a run on dual numbers has met."""
+class Met(Refusals):
+    """How a run on dual numbers computes, and what it has met."""
 
-    def __init__(self) -> None:
-        self.refused: str | None = None
+    def __init__(self, of: Arithmetic = EXACTLY, *, may_round: bool = False) -> None:
+        super().__init__()
+        self.of = of
+        self.may_round = may_round
+        """Whether a float of many digits is taken for the fraction that it is, or refused."""
+        self.compares = False
         self.tie = False
+        """Whether two numbers that are compared were equal."""
+        self.touches = False
+        """Whether two of them stay equal to first order, so that slopes do not tell them apart."""
+        self.rounded = False
+        """Whether there was such a float."""
 
 
 class UndefinedError(ArithmeticError):
@@ -45,79 +66,105 @@ class UndefinedError(ArithmeticError):
 class Dual(Exact):
     """A number and its slope."""
 
-    def __init__(self, value: sp.Expr, slope: sp.Expr, met: Met, *, constant: bool = False):
+    def __init__(
+        self, value: Any, slope: Any, met: Met, *, constant: bool = False, moves: bool | None = None
+    ):
         self.value = value
         self.slope = slope
         self.met = met
         self.constant = constant
+        self.moves = slope != 0 if moves is None else moves
+        """Whether it depends on what moves, though its slope may be 0."""
 
-    def lift(self, constant: sp.Expr) -> "Dual":
+    def lift(self, constant: Any) -> "Dual":
         """Return a constant as a number of this kind."""
-        return Dual(constant, ZERO, self.met, constant=True)
+        of = self.met.of
+        return Dual(of.number(constant), of.zero, self.met, constant=True)
 
-    def _made(self, value: sp.Expr, slope: sp.Expr, *others: "Dual") -> "Dual":
+    def _made(self, value: Any, slope: Any, *others: "Dual") -> "Dual":
         constant = self.constant and all(other.constant for other in others)
-        return Dual(value, slope, self.met, constant=constant)
+        moves = self.moves or any(other.moves for other in others)
+        return Dual(value, slope, self.met, constant=constant, moves=moves)
+
+    def _lifted(self, other: Any) -> Any:
+        if self.met.may_round and isinstance(other, float | np.floating) and np.isfinite(other):
+            try:
+                return self.lift(exact(other))
+            except NotFollowedError:
+                self.met.rounded = True
+                return self.lift(Fraction(float(other)))
+        return super()._lifted(other)
 
     def plus(self, other: "Dual") -> "Dual":
         """Add."""
-        return self._made(self.value + other.value, self.slope + other.slope, other)
+        plus = self.met.of.plus
+        return self._made(plus(self.value, other.value), plus(self.slope, other.slope), other)
 
     def times(self, other: "Dual") -> "Dual":
         """Multiply."""
         if any(factor.constant and factor.value == 0 for factor in (self, other)):
-            return self.lift(ZERO)
-        slope = ZERO
-        if self.slope is not ZERO:
-            slope = self.slope * other.value
-        if other.slope is not ZERO:
-            slope += self.value * other.slope
-        return self._made(self.value * other.value, slope, other)
+            return self.lift(Fraction(0))
+        of = self.met.of
+        slope = of.zero
+        if self.moves:
+            slope = of.times(self.slope, other.value)
+        if other.moves:
+            slope = of.plus(slope, of.times(self.value, other.slope))
+        return self._made(of.times(self.value, other.value), slope, other)
 
-    def raised(self, exponent: sp.Expr) -> "Dual":
+    def raised(self, exponent: Any) -> "Dual":
         """Raise to a constant power."""
-        whole = bool(exponent.is_integer)
-        sign = number_sign(self.value)
+        of = self.met.of
+        whole = isinstance(exponent, Fraction) and exponent.denominator == 1
+        sign = of.sign(self.value)
         if sign is None or (sign < 0 and not whole) or (sign == 0 and exponent < 0):
             raise UndefinedError(f"{self.value} to the power {exponent}")
         if sign == 0 and exponent < 1 and not self.constant and exponent != 0:
             raise UndefinedError(f"the slope of a root at {self.value}")
-        slope = ZERO
-        if exponent != 0 and self.slope is not ZERO:
-            slope = exponent * self.value ** (exponent - 1) * self.slope
-        return self._made(self.value**exponent, slope)
+        slope = of.zero
+        if exponent != 0 and self.moves:
+            inner = of.times(of.number(exponent), of.power(self.value, exponent - 1))
+            slope = of.times(inner, self.slope)
+        return self._made(of.power(self.value, exponent), slope)
 
     def exp(self) -> "Dual":
         """Return e to this power."""
-        if abs(self.value) > HIGHEST_EXPONENT:
+        if self.value > HIGHEST_EXPONENT:
             raise UndefinedError(f"e to the power {self.value}: too large to compute with")
-        value = sp.exp(self.value)
-        return self._made(value, value * self.slope)
+        value = self.met.of.exp(self.value)
+        return self._made(value, self.met.of.times(value, self.slope))
 
     def log(self) -> "Dual":
         """Return the natural logarithm."""
-        sign = number_sign(self.value)
+        of = self.met.of
+        sign = of.sign(self.value)
         if sign is None or sign <= 0:
             raise UndefinedError(f"the logarithm of {self.value}")
-        return self._made(sp.log(self.value), self.slope / self.value)
+        slope = of.times(self.slope, of.power(self.value, MINUS_ONE))
+        return self._made(of.log(self.value), slope)
 
-    def compared(self, other: "Dual") -> int:
+    def compared(self, other: "Dual", with_zero: int) -> int:
         """Return the sign of self - other just beside the point, in the direction of the slopes."""
+        constant = self.constant and other.constant
+        self.met.compares = self.met.compares or not constant
         if self is other:
             return 0
-        sign = number_sign(self.value - other.value)
-        if sign is None:
-            self.met.refused = self.met.refused or "compares two numbers that cannot be told apart"
+        of = self.met.of
+        difference = of.plus(self.value, of.times(of.number(MINUS_ONE), other.value))
+        sign = of.sign(difference, self.value, other.value)
+        if sign is None or (self.met.rounded and sign and abs(difference) < CLOSE):
+            self.met.note("compares two numbers that cannot be told apart")
             return 0
-        if sign == 0 and not (self.constant and other.constant):
+        if sign == 0 and not constant:
             self.met.tie = True
-            sign = number_sign(self.slope - other.slope)
+            slope = of.plus(self.slope, of.times(of.number(MINUS_ONE), other.slope))
+            sign = of.sign(slope, self.slope, other.slope)
+            self.met.touches = self.met.touches or (sign == 0 and (self.moves or other.moves))
         return sign or 0
 
     def refuse(self, reason: str) -> NoReturn:
-        """Say that the code does something that is not followed; keep it, for NumPy may hide it."""
-        self.met.refused = self.met.refused or reason
-        raise NotFollowedError(reason)
+        """Say that the code does something that is not followed."""
+        self.met.refuse(reason)
 
     def __repr__(self) -> str:
         return f"{self.value} + {self.slope}·t"
@@ -132,13 +179,26 @@ class Point:
         As in `backprop_lib.layer`.
     inputs, const : dict
         Its arguments; of the inputs slopes are taken. Arrays hold exact numbers.
+    of : Arithmetic
+        How numbers are computed with.
+    may_round : bool
+        Whether a float of many digits is taken for the fraction that it is.
     """
 
-    def __init__(self, forward: Callable[..., Any], inputs: Arrays, const: Mapping[str, Any]):
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        inputs: Arrays,
+        const: Mapping[str, Any],
+        of: Arithmetic = EXACTLY,
+        *,
+        may_round: bool = False,
+    ):
         self.layer = Layer(forward, forward)
-        self.inputs = {name: exact_array(value) for name, value in inputs.items()}
+        self.of = of
+        self.inputs = {name: numbers(value, of) for name, value in inputs.items()}
         self.const = const
-        self.y = self.run(Met(), {})[0]
+        self.y = self.run(Met(of, may_round=may_round), {})[0]
         self.shape = self.y.shape
 
     def run(self, met: Met, direction: Arrays) -> tuple[np.ndarray, Any]:
@@ -147,7 +207,7 @@ class Point:
             name: duals(value, direction.get(name), met) for name, value in self.inputs.items()
         }
         const = {
-            name: exact_constant(value, lambda number: Dual(number, ZERO, met, constant=True))
+            name: exact_constant(value, Dual(self.of.zero, self.of.zero, met).lift)
             for name, value in self.const.items()
         }
         with unchecked():
@@ -156,13 +216,26 @@ class Point:
     def repeats(self, y: np.ndarray) -> bool:
         """Say whether another run gave the same y."""
         pairs = zip(self.y.flat, y.flat, strict=True)
-        return y.shape == self.shape and all(value_of(a) == value_of(b) for a, b in pairs)
+        return y.shape == self.shape and all(
+            value_of(a, self.of) == value_of(b, self.of) for a, b in pairs
+        )
 
-    def slope(self, direction: Arrays, dy: np.ndarray, met: Met) -> sp.Expr:
-        """Return the slope of L = Σ dy·y in a direction."""
+    def slopes(self, direction: Arrays, met: Met) -> np.ndarray:
+        """Return the slope of every entry of y in a direction.
+
+        Raises
+        ------
+        UndefinedError
+            If y jumps, so that just beside the point it is another number than at it.
+        """
         y, _ = self.run(met, direction)
-        slopes = [_slope(entry) * up for entry, up in zip(y.flat, dy.flat, strict=True)]
-        return sp.Add(*slopes)
+        if met.tie and not self.repeats(y):
+            raise UndefinedError("forward jumps here")
+        return filled(y.shape, (_slope(entry, self.of) for entry in y.flat))
+
+    def slope(self, direction: Arrays, dy: np.ndarray, met: Met) -> Any:
+        """Return the slope of L = Σ dy·y in a direction."""
+        return dot(self.slopes(direction, met), dy, self.of)
 
 
 def slopes(
@@ -221,7 +294,7 @@ def slopes(
             )
     Layer(forward, forward).inputs(arrays, const or {})
     direction = {name: exact_array(value) for name, value in along.items()}
-    back = {name: exact_array(-value) for name, value in direction.items()}
+    back = {name: exact_array(np.asarray(-value)) for name, value in direction.items()}
     with errors_of_the_code():
         point = Point(forward, arrays, const or {})
         if np.ndim(dy) and np.shape(dy) != point.shape:
@@ -240,20 +313,35 @@ def exact_array(values: Any) -> np.ndarray:
     return filled(array.shape, (expression(entry) for entry in array.flat))
 
 
+def numbers(values: np.ndarray, of: Arithmetic) -> np.ndarray:
+    """Return an array of numbers of an arithmetic."""
+    return filled(values.shape, map(of.number, values.flat))
+
+
+def dot(a: np.ndarray, b: np.ndarray, of: Arithmetic) -> Any:
+    """Return the sum of the products of the entries of two arrays."""
+    result = of.zero
+    for one, other in zip(a.flat, b.flat, strict=True):
+        result = of.plus(result, of.times(one, other))
+    return result
+
+
 def duals(values: np.ndarray, direction: np.ndarray | None, met: Met) -> np.ndarray:
     """Return numbers that move along a direction, or stand still."""
-    moves = np.full(values.shape, ZERO) if direction is None else direction
+    moves = np.full(values.shape, met.of.zero) if direction is None else direction
     pairs = zip(values.flat, moves.flat, strict=True)
-    return filled(values.shape, (Dual(value, slope, met) for value, slope in pairs))
+    entries = (Dual(value, slope, met) for value, slope in pairs)
+    lift = Dual(met.of.zero, met.of.zero, met).lift
+    return ExactArray.of(filled(values.shape, entries), lift)
 
 
-def value_of(entry: Any) -> sp.Expr:
+def value_of(entry: Any, of: Arithmetic = EXACTLY) -> Any:
     """Return the value of an entry, which may be a plain number."""
-    return entry.value if isinstance(entry, Dual) else expression(entry)
+    return entry.value if isinstance(entry, Dual) else of.number(entry)
 
 
-def _slope(entry: Any) -> sp.Expr:
-    return entry.slope if isinstance(entry, Dual) else ZERO
+def _slope(entry: Any, of: Arithmetic) -> Any:
+    return entry.slope if isinstance(entry, Dual) else of.zero
 
 
 def _shown(number: sp.Expr) -> Any:

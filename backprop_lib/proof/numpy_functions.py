@@ -41,6 +41,8 @@ from backprop_lib.proof.symbolic import (
 from backprop_lib.shapes import written
 
 MINUS = Fraction(-1)
+LARGEST_WHOLE = np.dtype(np.intp).itemsize
+"""Whole numbers of this many bytes are taken for all whole numbers; those of fewer overflow."""
 
 
 def _wider(*arrays: SymbolicArray) -> str:
@@ -48,15 +50,11 @@ def _wider(*arrays: SymbolicArray) -> str:
     return max((array.kind for array in arrays), key=KINDS.index)
 
 
-def _entrywise(
-    function: Callable[..., Formula], *, to_float: bool = False, compares: bool = False
-) -> Callable[..., Any]:
+def _entrywise(function: Callable[..., Formula], *, to_float: bool = False) -> Callable[..., Any]:
     """Model a function of numbers that works entry by entry."""
 
     def model(*arrays: Any) -> SymbolicArray:
         run = run_of(*arrays)
-        if compares:
-            run.compares()
         operands = [as_array(run, array) for array in arrays]
         kind = _wider(*operands)
         if kind == "bool" and function is not _times:
@@ -67,14 +65,29 @@ def _entrywise(
     return model
 
 
-def _comparison(function: Callable[[Formula, Formula], Formula]) -> Callable[..., Any]:
+def _comparison(function: Callable[[Formula], Formula]) -> Callable[..., Any]:
+    """Model a comparison: the function says it of the difference."""
+
     def model(a: Any, b: Any) -> SymbolicArray:
         run = run_of(a, b)
-        run.compares()
-        axes, (left, right) = aligned(*(as_array(run, value) for value in (a, b)))
-        if run.is_constant(left - right):
-            run.refuse("compares a constant of const")
-        return SymbolicArray(run, axes, function(left, right), kind="bool")
+        operands = [as_array(run, value) for value in (a, b)]
+        axes, (left, right) = aligned(*operands)
+        difference = left - right
+        outcome = function(difference)
+        has_cases = any(isinstance(atom, calculus.Step) for atom in difference.atoms())
+        if (
+            outcome.as_number() is not None
+            and not has_cases
+            and any(
+                isinstance(value, SymbolicArray) and all(value is not known for known in run.given)
+                for value in (a, b)
+            )
+        ):
+            run.refuse(
+                "compares what is the same for all numbers; so NaN or infinity may be told from "
+                "numbers, which is not followed"
+            )
+        return SymbolicArray(run, axes, outcome, kind="bool")
 
     return model
 
@@ -129,19 +142,6 @@ def _reciprocal(a: Any) -> Any:
     if as_array(a.run, a).kind != "float":
         a.run.refuse("calls np.reciprocal with whole numbers, which rounds; divide 1 by them")
     return 1 / a
-
-
-def _equal(a: Formula, b: Formula) -> Formula:
-    difference = a - b
-    value = difference.as_number()
-    if value is not None:
-        return ZERO if value else ONE
-    first, second = a.as_entry(), b.as_entry()
-    if first and second and first.array == second.array:  # independent numbers
-        return calculus.multiplied(map(calculus.delta, first.at, second.at))
-    if calculus.vanishes_nowhere_dense(difference):
-        return ZERO
-    raise NotFollowedError("compares with ==, which is decided for entries of one input only")
 
 
 def matmul(x1: Any, x2: Any) -> SymbolicArray:
@@ -274,7 +274,8 @@ def _extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) -
     """Return the place of the largest entry along some indices, one look-up for each."""
     if not indices:
         return {}
-    array.run.searches(indices, "largest" if sign > 0 else "smallest")
+    extreme = "largest" if sign > 0 else "smallest"
+    array.run.searches(indices, extreme, array.formula.arrays)
     formula = array.formula * sign
     free = sorted(formula.free - set(indices), key=lambda index: index.serial)
 
@@ -283,9 +284,11 @@ def _extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) -
         return formula.key(labels)
 
     rest = min(permutations(free), key=look)  # the same for the same numbers, however arranged
+    # the smallest entry of an input, m, ties where the largest, k, does only if all are equal
+    letter = "m" if (-formula).as_entry() else "k"
     picks = {}
     for number, index in enumerate(indices):
-        name = array.run.pick_name((number, len(indices), look(rest)))
+        name = array.run.pick_name((number, len(indices), look(rest)), letter)
         picks[index] = Pick(name, index.size, rest)
     return picks
 
@@ -429,10 +432,10 @@ def _kind_like(a: SymbolicArray, dtype: Any) -> str:
     if dtype is None:
         return a.kind
     kinds = {"b": "bool", "i": "int", "f": "float", "O": "float"}
-    kind = np.dtype(dtype).kind
-    if kind not in kinds:
-        a.run.refuse(f"asks for an array of {dtype}")
-    return kinds[kind]
+    wanted = np.dtype(dtype)
+    if wanted.kind not in kinds or (wanted.kind == "i" and wanted.itemsize < LARGEST_WHOLE):
+        a.run.refuse(f"asks for an array of {wanted}, in which large numbers have no place")
+    return kinds[wanted.kind]
 
 
 def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> SymbolicArray:
@@ -537,19 +540,17 @@ UFUNCS |= {
     np.log1p: _entrywise(lambda a: calculus.log(a + ONE), to_float=True),
     np.tanh: _entrywise(_tanh, to_float=True),
     np.power: _power,
-    np.maximum: _entrywise(_maximum, compares=True),
-    np.fmax: _entrywise(_maximum, compares=True),
-    np.minimum: _entrywise(lambda a, b: -_maximum(-a, -b), compares=True),
-    np.fmin: _entrywise(lambda a, b: -_maximum(-a, -b), compares=True),
-    np.absolute: _entrywise(_absolute, compares=True),
-    np.fabs: _entrywise(_absolute, compares=True, to_float=True),
-    np.sign: _entrywise(lambda a: calculus.step(a) - calculus.step(-a), compares=True),
-    np.greater: _comparison(lambda a, b: calculus.step(a - b)),
-    np.less: _comparison(lambda a, b: calculus.step(b - a)),
-    np.greater_equal: _comparison(lambda a, b: ONE - calculus.step(b - a)),
-    np.less_equal: _comparison(lambda a, b: ONE - calculus.step(a - b)),
-    np.equal: _comparison(_equal),
-    np.not_equal: _comparison(lambda a, b: ONE - _equal(a, b)),
+    np.maximum: _entrywise(_maximum),
+    np.minimum: _entrywise(lambda a, b: -_maximum(-a, -b)),
+    np.absolute: _entrywise(_absolute),
+    np.fabs: _entrywise(_absolute, to_float=True),
+    np.sign: _entrywise(lambda a: calculus.step(a) - calculus.step(-a)),
+    np.greater: _comparison(calculus.step),
+    np.less: _comparison(lambda d: calculus.step(-d)),
+    np.greater_equal: _comparison(lambda d: ONE - calculus.step(-d)),
+    np.less_equal: _comparison(lambda d: ONE - calculus.step(d)),
+    np.equal: _comparison(calculus.zero),
+    np.not_equal: _comparison(lambda d: ONE - calculus.zero(d)),
     np.matmul: matmul,
 }
 for _ufuncs, _function in (

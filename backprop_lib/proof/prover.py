@@ -1,14 +1,17 @@
 """The front door: prove a backward pass for all sizes, or find a counterexample.
 
-The engines fail in different ways, and are played against each other. The calculus proves for all
-sizes; dual numbers check the same code at random points, at sizes that are all different; and the
-same points are run with floats. Where the code does what exact numbers do not follow, slopes
-measured with floats stand in for them. Nothing is called proven that no numbers confirm, and only a
-point at which forward has a gradient and the claim is another number refutes.
+The engines fail in different ways, and are played against each other, the cheapest first. Slopes
+measured with floats find most wrong gradients at once; exact numbers then show where they are
+wrong, at the smallest sizes. The calculus proves for all sizes, and symbols prove at named ones.
+What each of them finds is kept as evidence, from which `backprop_lib.proof.evidence.decide` makes
+the verdict. Nothing is called proven that no numbers confirm, and only a point at which forward has
+a gradient and the claim is another number refutes.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice, permutations
 from typing import Any
 
 import numpy as np
@@ -16,17 +19,29 @@ import numpy as np
 from backprop_lib.gradcheck import compare_along_direction
 from backprop_lib.layer import Layer
 from backprop_lib.proof import exact
-from backprop_lib.proof.all_sizes import Finding, findings
+from backprop_lib.proof.all_sizes import findings
+from backprop_lib.proof.budget import SECONDS, Budget
+from backprop_lib.proof.code import functions_of, kept, looks_at_kinds
 from backprop_lib.proof.dual import UndefinedError
-from backprop_lib.proof.refusal import DisagreementError, NotFollowedError, errors_of_the_code
-from backprop_lib.proof.report import Report, Verdict
+from backprop_lib.proof.evidence import Answer, Evidence, Numbers, Symbols, decide
+from backprop_lib.proof.refusal import (
+    CodeError,
+    DisagreementError,
+    NotFollowedError,
+    errors_of_the_code,
+)
+from backprop_lib.proof.report import Report, Status, Verdict, listed
 from backprop_lib.proof.scalar import filled
 from backprop_lib.proof.task import Task
 from backprop_lib.proof.witness import (
+    FAILURES,
+    EmptyError,
     Evaluated,
     MisfitError,
     evaluated,
+    is_misfit,
     random_labels,
+    simplest,
     small_sizes,
     smallest_counterexample,
 )
@@ -36,11 +51,22 @@ Progress = Callable[[str], None]
 
 CHECKED_SIZES = (3, 2, 4, 5, 6)
 """The sizes of the axes in the random check: all different, so that none is taken for another."""
-PROVEN_SIZES = (2, 3, 1)
-"""The sizes of the axes in a proof at named sizes, if the caller names none."""
+PROVEN_SIZES = (2, 3, 4, 5, 6)
+"""The sizes of the axes in a proof at sizes, if the caller names none."""
+OTHER_SIZES = (2, 3, 4, 5, 6, 8, 9)
+MOST_TRIED = 300
+"""So many choices of sizes are tried in search of one at which forward runs."""
 POINTS = 2
+TIES = 2
 FLOAT_TOLERANCE = 1e-6
+SINGLE_TOLERANCE = 1e-3
+"""How far floats may be from exact numbers, and where the code makes float32 of them."""
 MEASURED = 6
+COARSE_STEP = 2.0**-5
+COARSE = 0.05
+"""A slope that is measured with float32, and how far from it a claim may be."""
+SMALL = 12
+"""So many small sizes are searched, if the gradient is proven at some."""
 
 
 def prove(
@@ -50,6 +76,7 @@ def prove(
     *,
     const: Mapping[str, Any] | None = None,
     sizes: Mapping[str, int] | None = None,
+    budget: float = SECONDS,
     progress: Progress | None = None,
     **shapes: str,
 ) -> Report:
@@ -65,12 +92,17 @@ def prove(
         A module with ``forward`` and ``backward``, or the two functions: ``forward(*inputs)``
         returns ``(y, cache)``, ``backward(dy, *cache)`` one gradient for each input.
     const : dict, optional
-        Arguments of forward that have no gradient. A float such as 1e-5 is left open at first, so
-        that the proof holds for every value but special ones such as 0; and it is the decimal
-        that it is written as where numbers are needed. Numbers that are defaults of forward need
-        not be named. With an array, sizes are needed.
+        Arguments of forward that have no gradient. A number such as 1e-5 is left open at first, so
+        that the proof holds for every value at which the code is defined; and it is the decimal
+        that it is written as where it must be known, as an axis must. Defaults of forward need not
+        be named: numbers are treated in the same way; truth values, annotations with `Literal` and
+        the number of an axis are tried for every value. With an array, sizes are needed.
     sizes : dict, optional
         Sizes such as ``{"N": 2, "C_in": 3}`` at which to prove what is undecided for all sizes.
+        The numbers that confirm or refute are of these sizes, too.
+    budget : float
+        Seconds of processor after which the search ends; the report says what was found until
+        then, as it does after Ctrl-C. Memory is limited to 1 GB more than there was in use.
     progress : callable, optional
         It is called with one line of text before each step.
     **shapes : str
@@ -82,10 +114,12 @@ def prove(
     Returns
     -------
     Report
-        One verdict for each gradient, true if all are proven:
+        One verdict for each gradient, true if all that was asked is proven:
 
-        - "proven" for all sizes, wherever forward and backward are defined, and where no two
-          numbers that are compared are equal, if the code compares any;
+        - "proven" for all sizes, all real inputs and all values of constants at which forward and
+          backward are defined and forward has a gradient; where it may have none, because it
+          compares numbers that are equal there, is said after "where";
+        - "proven at" values of constants, or at sizes; this is true only if they were named;
         - "refuted", with the smallest counterexample that was found;
         - "shape error", with the axes that do not fit, and with a counterexample at sizes at
           which they happen to fit, if the claim is wrong there too;
@@ -100,6 +134,8 @@ def prove(
         If the shapes or the sizes make no sense.
     RuntimeError
         If forward or backward changes an argument in place, or forward draws random numbers.
+    Exception
+        What forward or backward raises when it is run with floats.
     DisagreementError
         If two engines contradict each other. Either the code looks at the kind of numbers or at
         the sizes it is given, or catches errors, or there is an error in this library: please
@@ -112,8 +148,7 @@ def prove(
     J. ACM 27 (1980) 701-717: why a random point is a good test.
     """
     task = Task.of_backward(Layer.of(layer, backward), shapes, const or {})
-    with errors_of_the_code():
-        return _report(task, sizes, progress)
+    return _report(task, sizes, Budget(budget), progress)
 
 
 def refute(
@@ -124,6 +159,7 @@ def refute(
     claim: Callable[..., Any],
     const: Mapping[str, Any] | None = None,
     sizes: Mapping[str, int] | None = None,
+    budget: float = SECONDS,
     progress: Progress | None = None,
     **shapes: str,
 ) -> Report:
@@ -135,7 +171,7 @@ def refute(
         The input whose gradient is claimed.
     claim : callable
         ``claim(dy, *inputs)``, the inputs in forward's order.
-    forward, const, sizes, progress, **shapes
+    forward, const, sizes, budget, progress, **shapes
         As in `prove`.
 
     Returns
@@ -153,8 +189,7 @@ def refute(
     As for `prove`.
     """
     task = Task.of_claim(Layer(forward, forward), wrt, claim, shapes, const or {})
-    with errors_of_the_code():
-        return _report(task, sizes, progress)
+    return _report(task, sizes, Budget(budget), progress)
 
 
 def prove_at(
@@ -164,6 +199,7 @@ def prove_at(
     *,
     sizes: Mapping[str, int],
     const: Mapping[str, Any] | None = None,
+    budget: float = SECONDS,
     **shapes: str,
 ) -> Report:
     """Prove every gradient at the sizes named, or find a counterexample.
@@ -177,13 +213,13 @@ def prove_at(
     sizes : dict
         The size of every axis, such as ``{"N": 2, "C_in": 3, "C_out": 4}``. Choose different
         sizes: where two are equal, code that takes one for the other is proven.
-    layer, backward, const, **shapes
+    layer, backward, const, budget, **shapes
         As in `prove`.
 
     Returns
     -------
     Report
-        As `prove`, but "proven" is proven at these sizes only.
+        As `prove`; what is proven is "proven at" these sizes.
 
     Raises
     ------
@@ -196,357 +232,576 @@ def prove_at(
     """
     task = Task.of_backward(Layer.of(layer, backward), shapes, const or {})
     task.check_sizes(sizes)
-    with errors_of_the_code():
-        return _report_at(task, sizes)
+    return _report(task, sizes, Budget(budget), None, only_sizes=True)
 
 
-@dataclass
-class _Checked:
-    """What exact and rounded numbers say at random points."""
-
-    of: dict[str, str] = field(default_factory=dict)
-    """For each input: "agrees", "differs", "open", or nothing."""
-    misfit: dict[str, str] = field(default_factory=dict)
-    failed: str = ""
-    """How the shapes do not fit, if backward as a whole fails on them."""
-    refused: str = ""
-    rounded: str = ""
-    """How the code computes something else with floats."""
-    measured: dict[str, str] = field(default_factory=dict)
-    """What slopes measured with floats say, where exact numbers say nothing."""
-
-    def of_gradient(self, name: str) -> str:
-        """Return "agrees", "differs", "open", or nothing."""
-        return self.of.get(name) or self.measured.get(name, "")
-
-
-def _report_at(task: Task, sizes: Mapping[str, int]) -> Report:
-    at = _written(sizes)
-    checked = _check(task, sizes)
-    left, note = _proof_at(task, sizes)
-    verdicts = []
-    for name in task.judged:
-        state = checked.of_gradient(name)
-        if state == "open":
-            verdicts.append(Verdict(f"d{name}", "not answered yet", ""))
-        elif checked.failed or name in checked.misfit:
-            misfit = checked.misfit.get(name, checked.failed)
-            verdicts.append(_shape_error(task, name, misfit, sizes))
-        elif checked.rounded:
-            verdicts.append(Verdict(f"d{name}", "undecided", f": {checked.rounded}"))
-        elif left is not None and not left.get(name) and state == "agrees":
-            verdicts.append(Verdict(f"d{name}", "proven", f" at {at}{note}"))
-        else:
-            candidates = [*small_sizes(task, sizes), sizes]
-            found = smallest_counterexample(task, name, candidates, _rng())
-            if found is not None:
-                verdicts.append(_refuted(name, found))
-            else:
-                reason = f" at {at}: " + (note if left is None else "no proof, and no witness")
-                verdicts.append(Verdict(f"d{name}", "undecided", reason))
-    return Report(tuple(verdicts))
-
-
-def _report(task: Task, sizes: Mapping[str, int] | None, progress: Progress | None) -> Report:
-    tasks = task.spelled_out()
-    reports = []
-    for one in tasks:
-        if sizes is not None and len(tasks) == 1:
-            one.check_sizes(sizes)
+def _report(
+    task: Task,
+    sizes: Mapping[str, int] | None,
+    budget: Budget,
+    progress: Progress | None,
+    *,
+    only_sizes: bool = False,
+) -> Report:
+    """Judge a task for each number of axes that *L may stand for, and each choice of forward."""
+    tasks = [task] if only_sizes else task.spelled_out()
+    if sizes is not None and len(tasks) == 1:
+        tasks[0].check_sizes(sizes)
+    say = progress or (lambda _: None)
+    variants = [(choices[0], choice) for choices in map(Task.choices, tasks) for choice in choices]
+    reports: list[tuple[Task, Task, Report]] = []
+    for place, (one, choice) in enumerate(variants):
         label = "" if len(tasks) == 1 else f" with {_shapes(one)}"
-        reports.append(_judged(one, sizes if len(tasks) == 1 else None, progress, label))
-    if len(reports) == 1:
-        return reports[0]
-    return Report(
-        tuple(_worst([report[f"d{name}"] for report in reports], tasks) for name in task.judged)
-    )
+        judge = _Judge(
+            choice,
+            dict(sizes) if sizes is not None and len(tasks) == 1 else {},
+            budget,
+            1 / (len(variants) - place),
+            partial(_labelled, say, label),
+            only_sizes=only_sizes,
+        )
+        try:
+            with errors_of_the_code():
+                report = judge.report()
+        except Exception as error:
+            if choice is one:
+                raise
+            if not judge.checked_sizes:
+                continue  # of this choice, forward makes nothing
+            why = f": {type(error).__name__}: {error}"
+            report = Report(tuple(Verdict(f"d{n}", Status.UNDECIDED, why) for n in task.judged))
+        reports.append((one, choice, report))
+    verdicts = tuple(_merged(f"d{name}", reports) for name in task.judged)
+    return Report(verdicts, budget.interrupted)
+
+
+def _labelled(say: Progress, label: str, text: str) -> None:
+    say(text + label)
 
 
 def _shapes(task: Task) -> str:
     return ", ".join(f"{name} ({', '.join(axes.split())})" for name, axes in task.shapes.items())
 
 
-def _worst(verdicts: list[Verdict], tasks: list[Task]) -> Verdict:
-    """Merge the verdicts for several numbers of axes: proven only if all are."""
-    for verdict in verdicts:
-        if verdict.status != "proven":
+def _merged(gradient: str, reports: list[tuple[Task, Task, Report]]) -> Verdict:
+    """Merge the verdicts for several numbers of axes and choices: proven only if all are."""
+    own = [(one, report[gradient]) for one, choice, report in reports if choice is one]
+    for _, verdict in own:
+        if not verdict.is_enough:
             return verdict
-    first = next(name for name, axes in tasks[0].shapes.items() if axes != tasks[1].shapes[name])
-    shown = " and ".join(f"({', '.join(task.shapes[first].split())})" for task in tasks)
-    best = verdicts[1]
-    return Verdict(
-        best.gradient,
-        "proven",
-        f" for all sizes, with {first} of shape {shown}",
-        formula=best.formula,
-        where=best.where,
-    )
-
-
-def _judged(
-    task: Task, sizes: Mapping[str, int] | None, progress: Progress | None, label: str
-) -> Report:
-    say = progress or (lambda _: None)
-    say(f"exact numbers at random points{label}")
-    arrays = [key for key, value in task.const.items() if np.ndim(value)]
-    if arrays and task.axes and sizes is None:
-        raise ValueError(
-            f"{arrays[0]} is an array in const, which fits some sizes only: name them in sizes, or "
-            f'leave its numbers open, and name its axes, as in {arrays[0]}="const C"'
-        )
-    is_fixed = bool(arrays) and sizes is not None
-    checked_sizes = dict(sizes or {}) if is_fixed else _sizes_that_run(task)
-    checked = _check(task, checked_sizes)
-    if checked.failed:  # one gradient's shapes may hide the others; where all are equal they fit
-        equal_sizes = dict.fromkeys(task.axes, CHECKED_SIZES[0])
-        again = _check(task, equal_sizes)
-        if not again.failed:
-            again.failed = checked.failed
-            checked, checked_sizes = again, equal_sizes
-    say(f"formulas for all sizes{label}")
-    found = findings(task)
-    has_floats = any(isinstance(value, float) for value in task.const.values())
-    if has_floats and any(
-        f.equal and checked.of_gradient(n) == "differs" for n, f in found.items()
-    ):
-        found = findings(task, values=True)  # a constant of a special value, such as 0
-    elif has_floats and not all(finding.equal for finding in found.values()):
-        with_values = findings(task, values=True)
-        found = {
-            n: with_values[n] if with_values[n].equal > f.equal else f for n, f in found.items()
-        }
-    if checked.failed and all(finding.equal for finding in found.values()):
-        raise DisagreementError(_disagreement(task.claimant, checked.failed, checked_sizes))
-    verdicts = []
-    for name in task.judged:
-        verdict = _first_verdict(task, name, found[name], checked, checked_sizes)
-        if verdict is None:
-            say(f"d{name} at small sizes{label}")
-            verdict = _second_verdict(task, name, found[name], checked, checked_sizes, sizes)
-        verdicts.append(verdict)
-    return Report(tuple(verdicts))
-
-
-def _sizes_that_run(task: Task) -> dict[str, int]:
-    """Choose sizes for the random check: all different, and such that forward runs."""
-    choices = [task.different_sizes(chosen) for chosen in (CHECKED_SIZES, CHECKED_SIZES[::-1])]
-    for sizes in choices:
-        try:
-            next(evaluated(task, sizes, _rng(), 1), None)
-        except ValueError:  # a kernel that is longer than its input, for instance
+    (first, best), *more = own
+    if more:
+        best = more[0][1]
+        given = next(n for n, axes in first.shapes.items() if axes != more[0][0].shapes[n])
+        shown = " and ".join(f"({', '.join(one.shapes[given].split())})" for one, _ in own)
+        best = replace(best, reason=f"{best.reason}, with {given} of shape {shown}")
+    for one, choice, report in reports:
+        verdict = report[gradient]
+        if choice is one or verdict.is_enough:
             continue
-        except (NotFollowedError, RuntimeError):
-            pass
-        return sizes
-    return choices[0]
-
-
-def _first_verdict(
-    task: Task, name: str, finding: Finding, checked: _Checked, checked_sizes: Mapping[str, int]
-) -> Verdict | None:
-    """Judge what the calculus and the random points settle between them."""
-    state = checked.of_gradient(name)
-    if state == "open":
-        return Verdict(f"d{name}", "not answered yet", "")
-    if finding.equal and not state and name not in checked.misfit:
-        nowhere = "at no random point is it defined, and without ties"
-        why = checked.refused or checked.failed or nowhere
-        return Verdict(f"d{name}", "undecided", f": no number confirms it: {why}")
-    if finding.equal:
-        if state == "differs" or name in checked.misfit:
-            wrong = "numbers at a random point say that it is wrong"
-            how = checked.misfit.get(name, wrong)
-            raise DisagreementError(_disagreement(f"d{name}", how, checked_sizes))
-        if checked.rounded:
-            return Verdict(f"d{name}", "undecided", f": {checked.rounded}")
-        return Verdict(
-            f"d{name}", "proven", " for all sizes", formula=finding.true, where=finding.where
+        if verdict.status in (Status.REFUTED, Status.SHAPE_ERROR):
+            return verdict
+        differing = [n for n in choice.chosen if one.const[n] != choice.const[n]]
+        here, there = ({n: task.const[n] for n in differing} for task in (one, choice))
+        return replace(
+            best,
+            status=Status.PROVEN_AT,
+            reason=f" {listed(here)},{best.reason}",
+            is_enough=False,
+            notes=(*best.notes, f"with {listed(there)}: {verdict.status}{verdict.reason}"),
         )
-    if name in checked.misfit or checked.failed:
-        misfit = finding.misfit or checked.misfit.get(name, checked.failed)
-        return _shape_error(task, name, misfit, None, finding)
-    return None
+    tried = {n: {choice.const[n] for _, choice, _ in reports} for n in sorted(first.chosen)}
+    every = "".join(f" and every {name}" for name, values in tried.items() if len(values) > 1)
+    return replace(best, reason=best.reason.replace(" for all sizes", f" for all sizes{every}", 1))
 
 
-def _second_verdict(
-    task: Task,
-    name: str,
-    finding: Finding,
-    checked: _Checked,
-    checked_sizes: Mapping[str, int],
-    sizes: Mapping[str, int] | None,
-) -> Verdict:
-    """Search small sizes for a counterexample; if there is none, prove there."""
-    notes = []
-    if checked.of_gradient(name) != "differs":
-        named = sizes or task.different_sizes(PROVEN_SIZES)
-        left, note = _proof_at(task, named)
-        if left is not None and not left.get(name):
-            notes.append(f"at {_written(named)}: proven{note}")
-        elif left is None:
-            notes.append(f"at {_written(named)}: {note}")
-        else:
-            notes.append(f"at {_written(named)}: no proof")
-    if not notes or "proven" not in notes[0]:
-        candidates = [*small_sizes(task), checked_sizes]
-        counterexample = smallest_counterexample(task, name, candidates, _rng())
-        if counterexample is not None:
-            return _refuted(name, counterexample, finding)
-    if checked.of.get(name) == "agrees":
-        notes.append(f"at {_written(checked_sizes)}: exact at {POINTS} random points")
-    elif checked.measured.get(name) == "agrees":
-        notes.append(f"at {_written(checked_sizes)}: agrees with measured slopes")
-    elif checked.measured.get(name) == "differs":
-        notes.append(f"at {_written(checked_sizes)}: WRONG by slopes measured with floats")
-    elif checked.refused:
-        notes.append(f"at random points: {checked.refused}")
-    why = finding.refused or finding.misfit or "the two formulas were not found to be equal"
-    return Verdict(
-        f"d{name}", "undecided", f" for all sizes: {why}", formula=finding.true, notes=tuple(notes)
-    )
+@dataclass
+class _Judge:
+    """Collects evidence for one task, the cheapest first."""
 
+    task: Task
+    sizes: dict[str, int]
+    """The sizes that the caller has named."""
+    budget: Budget
+    share: float
+    """How much of the budget is left for this task."""
+    say: Progress
+    only_sizes: bool = False
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    failed: str = ""
+    """How the claims as a whole cannot be computed, because shapes do not fit."""
+    checked_sizes: dict[str, int] = field(default_factory=dict)
 
-def _check(task: Task, sizes: Mapping[str, int]) -> _Checked:
-    """Compare slopes and claims at random points, exactly, and the same with floats."""
-    checked = _Checked()
-    good = 0
-    try:
-        for case in evaluated(task, sizes, _rng()):
-            if good == POINTS:
-                break
-            states = _states(case, checked)
-            if states is not None:
-                good += 1
-                for name, state in states.items():
-                    if checked.of.get(name) != "differs":
-                        checked.of[name] = state
-                checked.rounded = checked.rounded or _rounded(case, checked.misfit)
-    except NotFollowedError as error:
-        checked.refused = str(error)
-    except MisfitError as error:
-        checked.failed = str(error)
-    if not checked.failed and not good:
-        _measure(task, sizes, checked)
-    return checked
+    def report(self) -> Report:
+        """Judge every gradient."""
+        task = self.task
+        self.evidence = {
+            name: Evidence(
+                f"d{name}",
+                named=task.named,
+                chosen=task.chosen,
+                options=task.options,
+                sizes=self.sizes,
+                only_sizes=self.only_sizes,
+            )
+            for name in task.judged
+        }
+        self._refuse_arrays()
+        self.say("exact numbers at random points")
+        self._run("forward", self._find_sizes, 0.2)
+        if self.checked_sizes or not self.task.axes:
+            self._collect()
+        return Report(
+            tuple(decide(self.evidence[name]) for name in task.judged), self.budget.interrupted
+        )
 
+    def _collect(self) -> None:
+        self._run("floats at random points", self._measure, 0.2)
+        if self.failed:  # one gradient's shapes may hide the others; where all are equal they fit
+            self._look_where_all_fit()
+        for name in self._names(lambda e: e.numbers.answer is Answer.WRONG):
+            self._run_search(name, 0.3)
+        left = self._names(lambda e: not e.is_settled)
+        if left and not self.failed:
+            self._run("exact numbers at random points", lambda: self._check(left), 0.3)
+        if not self.only_sizes:
+            self.say("formulas for all sizes")
+            self._run("formulas for all sizes", self._prove, 0.6 if left else 0.15)
+        for name in self._names(lambda e: not e.is_settled or self._may_be_wrong(e)):
+            self.say(f"d{name} at small sizes")
+            self._run("the proof at small sizes", self._prove_at, 0.5)
+            if not self.evidence[name].is_settled or self._may_be_wrong(self.evidence[name]):
+                self._run_search(name, 0.8)
+        for name in self._names(lambda e: decide(e).status is Status.PROVEN_AT):
+            if not (self.only_sizes or decide(self.evidence[name]).is_enough):
+                elsewhere = partial(self._look_elsewhere, name)
+                self._run(f"other values of constants for d{name}", elsewhere, 0.3)
 
-def _measure(task: Task, sizes: Mapping[str, int], checked: _Checked) -> None:
-    """Where exact numbers say nothing, measure slopes with floats along random directions."""
-    rng = _rng()
-    states: dict[str, set[str]] = {name: set() for name in task.judged}
-    for trial in range(MEASURED):
-        labels = random_labels(task, sizes, rng)
-        inputs: dict[str, np.ndarray] = {}
-        for name in task.shapes:
-            drawn = rng.normal(size=task.shape_of(name, sizes))
-            inputs[name] = labels.get(name, np.abs(drawn) + 1 if trial % 2 else drawn)
-        for name, state in _measured(task, inputs, rng, checked).items():
-            states[name].add(state)
-    for name, seen in states.items():
-        seen.discard("")
-        if len(seen) == 1:
-            checked.measured[name] = seen.pop()
-        elif seen:  # a kink may spoil some points, an error of the code spoils all in a region
-            checked.rounded = (
-                f"with floats, d{name} agrees with measured slopes at some points only"
+    def _run(self, what: str, call: Callable[[], None], share: float) -> None:
+        """Run a step with a share of what is left, and note what had to end."""
+        before = len(self.budget.stopped)
+        self.budget.run(what, call, None, self.share * share)
+        if len(self.budget.stopped) > before:
+            for name in self._names(lambda e: not e.stopped):
+                self._note(name, stopped=self.budget.stopped[-1])
+
+    def _run_search(self, name: str, share: float) -> None:
+        search = partial(self._search, name)
+        self._run(f"the search for a counterexample for d{name}", search, share)
+
+    def _names(self, wanted: Callable[[Evidence], bool]) -> list[str]:
+        return [name for name, evidence in self.evidence.items() if wanted(evidence)]
+
+    def _note(self, name: str, **found: Any) -> None:
+        self.evidence[name] = replace(self.evidence[name], **found)
+
+    @staticmethod
+    def _may_be_wrong(evidence: Evidence) -> bool:
+        """Say whether a counterexample is still wanted for what is known to be wrong."""
+        return bool(evidence.misfit) and evidence.counterexample is None
+
+    def _refuse_arrays(self) -> None:
+        arrays = [key for key, value in self.task.const.items() if np.ndim(value)]
+        if arrays and self.task.axes and not self.sizes:
+            raise ValueError(
+                f"{arrays[0]} is an array in const, which fits some sizes only: name them in "
+                "sizes, or leave its numbers open, and name its axes, as in "
+                f'{arrays[0]}="const C"'
             )
 
+    # Sizes.
 
-def _measured(
-    task: Task, inputs: Mapping[str, np.ndarray], rng: np.random.Generator, checked: _Checked
-) -> dict[str, str]:
-    def run(at: Mapping[str, np.ndarray]) -> tuple[np.ndarray, Any]:
-        with unchecked(), np.errstate(all="ignore"):
-            copies = {name: array.copy() for name, array in at.items()}
-            return task.layer.run_forward({**copies, **task.const})
+    def _find_sizes(self) -> None:
+        with errors_of_the_code():
+            self.checked_sizes = self._sizes_that_run()
 
-    states = {}
-    y, cache = run(inputs)
-    if not np.isfinite(y).all():
-        return {}  # not defined here
-    dy = rng.normal(size=y.shape)
-    given = {name: array.copy() for name, array in inputs.items()}
-    with unchecked(), np.errstate(all="ignore"):
-        claims = task.claims(dy.copy(), given, cache)
-    for name in task.judged:
-        if claims[name] is ...:
-            states[name] = "open"
-            continue
-        claimed = np.asarray(claims[name])
-        if claimed.shape != inputs[name].shape:
-            have, want = written(claimed.shape), written(inputs[name].shape)
-            checked.misfit[name] = f"d{name} is {have}, {name} is {want}"
-            continue
-        comparison = compare_along_direction(
-            name,
-            inputs[name],
-            y,
-            dy,
-            lambda **moved: run({**inputs, **moved})[0],
-            claimed,
-            rng,
+    def _sizes_that_run(self) -> dict[str, int]:
+        """Choose sizes for numbers: all different, and such that forward runs and returns entries.
+
+        Raises
+        ------
+        Exception
+            What forward raises, if it runs at no sizes.
+        """
+        if self.sizes:
+            try:
+                self._forward_runs(self.sizes)
+            except (ValueError, ArithmeticError, IndexError, AssertionError) as error:
+                raise ValueError(
+                    f"sizes: forward fails at {listed(self.sizes)}: {type(error).__name__}: {error}"
+                ) from error
+            return self.sizes
+        first: Exception | None = None
+        for sizes in islice(self._choices_of_sizes(), MOST_TRIED):
+            try:
+                if self._forward_runs(sizes):
+                    return sizes
+            except (ValueError, ArithmeticError, IndexError, AssertionError) as error:
+                first = first or error
+        if first is not None:
+            raise first
+        return self.task.different_sizes(CHECKED_SIZES)
+
+    def _choices_of_sizes(self) -> Iterator[dict[str, int]]:
+        task = self.task
+        whole = {v for v in task.const.values() if isinstance(v, int) and not isinstance(v, bool)}
+        usual = [task.different_sizes(chosen) for chosen in (CHECKED_SIZES, CHECKED_SIZES[::-1])]
+        yield from (sizes for sizes in usual if whole.isdisjoint(sizes.values()))
+        others = sorted(
+            {*OTHER_SIZES, *(k * n for n in whole if 1 < n < 9 for k in (2, 3))} - whole
         )
-        states[name] = "agrees" if comparison.agrees else "differs"
-    return states
+        if len(task.axes) <= len(others):
+            for chosen in permutations(others, len(task.axes)):
+                yield dict(zip(task.axes, chosen, strict=True))
+        yield from usual
+        for size in CHECKED_SIZES:  # where sizes must be equal
+            yield dict.fromkeys(task.axes, size)
 
+    def _forward_runs(self, sizes: Mapping[str, int]) -> bool:
+        """Say whether forward returns entries at these sizes, if it does not raise an error."""
+        inputs = self._random_floats(sizes, np.random.default_rng(1), 1)
+        y, _ = self._forward(inputs)
+        return bool(y.size)
 
-def _states(case: Evaluated, checked: _Checked) -> dict[str, str] | None:
-    """Compare every claim along a random direction; return None at a tie or outside the domain."""
-    rng = _rng()
-    states = {}
-    try:
-        claims = case.claims()
-        for name in case.task.judged:
+    # Floats.
+
+    def _random_floats(
+        self, sizes: Mapping[str, int], rng: np.random.Generator, trial: int
+    ) -> dict[str, np.ndarray]:
+        """Draw floats of either sign, positive ones, and some between 0 and 1, in turn."""
+        labels = random_labels(self.task, sizes, rng)
+        inputs: dict[str, np.ndarray] = {}
+        for name in self.task.shapes:
+            shape = self.task.shape_of(name, sizes)
+            normal = rng.normal(size=shape)
+            kinds = (normal, np.abs(normal) + 1, rng.uniform(0.05, 0.95, size=shape))
+            inputs[name] = labels.get(name, np.asarray(kinds[trial % 3]))
+        return inputs
+
+    def _forward(self, inputs: Mapping[str, np.ndarray]) -> tuple[np.ndarray, Any]:
+        with unchecked(), np.errstate(all="ignore"):
+            copies = {name: array.copy() for name, array in inputs.items()}
+            return self.task.layer.run_forward({**copies, **self.task.const})
+
+    def _claims(
+        self, inputs: Mapping[str, np.ndarray], dy: np.ndarray, cache: Any
+    ) -> Mapping[str, Any]:
+        given = {name: array.copy() for name, array in inputs.items()}
+        with unchecked(), np.errstate(all="ignore"):
+            return self.task.claims(dy.copy(), given, cache)
+
+    def _measure(self) -> None:
+        """Compare the claims with slopes measured with floats, as a first look."""
+        rng = _rng()
+        seen: dict[str, set[Answer]] = {name: set() for name in self.task.judged}
+        keeps = self._keeps_something() or self._looks_at_kinds()
+        for trial in range(MEASURED):
+            inputs = self._random_floats(self.checked_sizes, rng, trial)
+            for name, answer in self._measured(inputs, rng).items():
+                seen[name].add(answer)
+            if self.failed:
+                return
+        for name, answers in seen.items():
+            answers.discard(Answer.NOTHING)
+            answer = next(iter(answers)) if len(answers) == 1 else Answer.NOTHING
+            why = (
+                "slopes that are measured with floats do not settle it" if len(answers) > 1 else ""
+            )
+            misfit = self.evidence[name].numbers.misfit
+            found = Numbers(answer, self.checked_sizes, exact=False, misfit=misfit, why=why)
+            self._note(name, numbers=found, contradiction=keeps)
+
+    def _looks_at_kinds(self) -> str:
+        """Say if the code may act on what kind of array it is given."""
+        if not looks_at_kinds(functions_of(*self.task.functions)):
+            return ""
+        return (
+            "the code looks at what kind of array it is given (with type, hasattr, a dtype and the "
+            "like), or catches exceptions, so it may do something else with others; isinstance is "
+            "followed"
+        )
+
+    def _keeps_something(self) -> str:
+        """Say if the code changes what it keeps each time it is called, with the same numbers."""
+        functions = functions_of(*self.task.functions)
+        inputs = self._random_floats(self.checked_sizes, np.random.default_rng(2), 1)
+        states = []
+        for _ in range(2):
+            y, cache = self._forward(inputs)
+            try:
+                self._claims(inputs, np.ones_like(y, dtype=float), cache)
+            except (ValueError, ArithmeticError):
+                return ""
+            states.append(kept(functions, *self.task.functions))
+        if states[0] == states[1]:
+            return ""
+        return (
+            "the code changes something that it keeps from one call to the next (a counter, a "
+            "source of random numbers, an iterator), so it may answer otherwise at a later call"
+        )
+
+    def _measured(
+        self, inputs: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> dict[str, Answer]:
+        y, cache = self._forward(inputs)
+        if y.dtype.kind not in "fiu" or not np.isfinite(y).all():
+            return {}  # not defined here
+        dy = rng.normal(size=y.shape)
+        try:
+            claims = self._claims(inputs, dy, cache)
+        except ValueError as error:
+            if not is_misfit(error):
+                raise
+            self.failed = str(error)
+            return {}
+        answers = {}
+        for name in self.task.judged:
             if claims[name] is ...:
-                states[name] = "open"
+                self._note(name, is_open=True)
+                continue
+            claimed = np.asarray(claims[name])
+            if claimed.shape != inputs[name].shape:
+                have, want = written(claimed.shape), written(inputs[name].shape)
+                misfit = f"d{name} is {have}, {name} is {want}"
+                self._note(name, numbers=Numbers(sizes=self.checked_sizes, misfit=misfit))
+                continue
+            if claimed.dtype.kind not in "fiu":
+                continue
+            answers[name] = self._measured_along(name, inputs, y, dy, claimed, rng)
+        return answers
+
+    def _measured_along(
+        self,
+        name: str,
+        inputs: Mapping[str, np.ndarray],
+        y: np.ndarray,
+        dy: np.ndarray,
+        claimed: np.ndarray,
+        rng: np.random.Generator,
+    ) -> Answer:
+        def output(**moved: np.ndarray) -> np.ndarray:
+            return self._forward({**inputs, **moved})[0]
+
+        x = inputs[name]
+        if compare_along_direction(name, x, y, dy, output, claimed, rng).agrees:
+            return Answer.RIGHT
+        # float32 somewhere within, which rounds more than a small step changes?
+        step = COARSE_STEP * rng.normal(size=x.shape)
+        above, below = (output(**{name: x + sign * step}) for sign in (1, -1))
+        measured = float(np.sum(dy * (above.astype(float) - below))) / 2
+        expected = float(np.sum(claimed * step))
+        scale = max(abs(measured), abs(expected))
+        if not np.isfinite(scale) or scale == 0:
+            return Answer.NOTHING
+        difference = abs(measured - expected) / scale
+        if np.float32 in (y.dtype, claimed.dtype) and difference < COARSE:
+            return Answer.RIGHT
+        return Answer.WRONG if difference > 2 * COARSE else Answer.NOTHING
+
+    def _look_where_all_fit(self) -> None:
+        failed, sizes = self.failed, self.checked_sizes
+        self.failed, self.checked_sizes = "", dict.fromkeys(self.task.axes, CHECKED_SIZES[0])
+        if not self.sizes:
+            with_equal = self.evidence
+            try:
+                self._run("floats at random points", self._measure, 0.2)
+            except FAILURES:
+                self.evidence = with_equal
+                self.failed = failed
+        if self.sizes or self.failed:
+            self.failed, self.checked_sizes = failed, sizes
+            for name in self.task.judged:
+                self._note(name, numbers=Numbers(sizes=sizes, misfit=failed))
+            return
+        for name, evidence in self.evidence.items():
+            if evidence.numbers.answer is not Answer.RIGHT and not evidence.numbers.misfit:
+                self._note(name, numbers=replace(evidence.numbers, misfit=failed))
+
+    # Exact numbers.
+
+    def _check(self, names: list[str]) -> None:
+        """Compare slopes and claims exactly, at random points and at some where numbers tie."""
+        rng, good, ties, compares = _rng(), 0, 0, True
+        sizes = self.checked_sizes
+        right: dict[str, int] = dict.fromkeys(names, 0)
+        try:
+            for case in evaluated(self.task, sizes, rng):
+                if good >= POINTS and (ties >= TIES or not compares):
+                    break
+                answers = self._answers(case, names, rng)
+                if answers is None:
+                    continue
+                compares = case.met.compares
+                ties, good = ties + case.met.tie, good + (not case.met.tie)
+                for name, entry in answers.items():
+                    if entry is None:
+                        right[name] += 1
+                    elif self.evidence[name].counterexample is None:
+                        self._refuted(name, case, entry)
+                if not case.met.tie and not any(self.evidence[n].contradiction for n in names):
+                    self._compare_with_floats(case)
+        except NotFollowedError as error:
+            self._stopped(names, str(error))
+        except (MisfitError, EmptyError) as error:
+            self._stopped(names, str(error))
+        except (CodeError, ValueError, ArithmeticError, IndexError) as error:
+            own = error.error if isinstance(error, CodeError) else error
+            why = f"with exact numbers in the place of floats, it fails: {type(own).__name__}"
+            self._stopped(names, f"{why}: {error}")
+        for name in names:
+            if right[name] and self.evidence[name].counterexample is None:
+                found = Numbers(Answer.RIGHT, sizes, points=right[name])
+                misfit = self.evidence[name].numbers.misfit
+                self._note(name, numbers=replace(found, misfit=misfit))
+
+    def _stopped(self, names: Iterable[str], why: str) -> None:
+        for name in names:
+            numbers = self.evidence[name].numbers
+            self._note(name, numbers=replace(numbers, why=why))
+
+    def _answers(
+        self, case: Evaluated, names: list[str], rng: np.random.Generator
+    ) -> dict[str, tuple[int, ...] | None] | None:
+        """Return for each gradient a wrong entry, or None if it is right here."""
+        answers: dict[str, tuple[int, ...] | None] = {}
+        try:
+            claims = case.claims()
+        except (UndefinedError, ZeroDivisionError):
+            return None
+        for name in names:
+            if claims[name] is ...:
                 continue
             try:
-                claimed = case.claim(name, claims)
+                answers[name] = case.wrong_entry(name, case.claim(name, claims), rng)
             except MisfitError as error:
-                checked.misfit[name] = str(error)
+                self._note(name, numbers=replace(self.evidence[name].numbers, misfit=str(error)))
+            except (UndefinedError, ZeroDivisionError):
                 continue
-            sign = case.differs_along(name, claimed, rng.integers(1, 99, claimed.shape))
-            states[name] = {0: "agrees", None: ""}.get(sign, "differs")
-    except (UndefinedError, ZeroDivisionError):
-        return None
-    return None if case.met.tie else states
+        return answers or None
 
+    def _refuted(self, name: str, case: Evaluated, entry: tuple[int, ...]) -> None:
+        """Note that exact numbers refute, with a smaller counterexample if there is one."""
+        found = case.counterexample(self.checked_sizes, name, entry)
+        if found is not None:
+            numbers = Numbers(Answer.WRONG, self.checked_sizes)
+            self._note(name, numbers=numbers, counterexample=found)
+            self._search(name, case, entry)
 
-def _rounded(case: Evaluated, misfit: Mapping[str, str]) -> str:
-    """Say where floats give something else than exact numbers, if they do."""
-    task = case.task
-    inputs = case.arguments(lambda array: array.astype(float))
-
-    def run() -> tuple[np.ndarray, Mapping[str, Any]]:
-        y, cache = task.layer.run_forward({**inputs, **task.const})
-        return y, task.claims(case.dy.astype(float), inputs, cache)
-
-    try:
-        exact_claims = case.claims()
-    except (MisfitError, NotFollowedError):
-        return ""
-    if not misfit:
+    def _compare_with_floats(self, case: Evaluated) -> None:
+        """Note where the code computes something else with floats than with exact numbers."""
+        task = self.task
+        inputs = case.arguments(lambda array: array.astype(float))
         try:
-            run()  # as a user does, with the shapes of the signatures checked
-        except ShapeError as error:
-            return f"called with floats, it raises {type(error).__name__}: {error}"
-        except TypeError:
-            pass  # a constant of another type than the signature's
-    with unchecked():
-        y, claims = run()
-    y_exact, _ = case.point.run(case.met, {})
-    pairs = [("y", y, _floats(y_exact))]
-    for name in task.judged:
-        if claims[name] is not ...:
-            pairs.append((f"d{name}", claims[name], _floats(np.asarray(exact_claims[name]))))
-    for name, value, expected in pairs:
-        value = np.asarray(value, dtype=float)
-        scale = np.abs(expected).max(initial=1.0)
-        if value.shape != expected.shape or np.abs(value - expected).max(initial=0.0) > (
-            FLOAT_TOLERANCE * scale
-        ):
-            return f"with floats, the code computes another {name} than with exact numbers"
-    return ""
+            exact_claims = case.claims()
+        except FAILURES:
+            return
+        dy = case.dy.astype(float)
+        if not any(e.numbers.misfit for e in self.evidence.values()):
+            try:  # as a user does, with the shapes of the signatures checked
+                y, cache = task.layer.run_forward({**inputs, **task.const})
+                task.claims(dy, inputs, cache)
+            except ShapeError as error:
+                why = f"called with floats, it raises {type(error).__name__}: {error}"
+                for name in task.judged:
+                    self._note(name, contradiction=why)
+                return
+            except TypeError:
+                pass  # a constant of another type than the signature's
+        y, cache = self._forward(inputs)
+        claims = self._claims(inputs, dy, cache)
+        pairs = [("y", y, _floats(case.point.y))]
+        for name in task.judged:
+            if claims[name] is not ...:
+                pairs.append((f"d{name}", claims[name], _floats(np.asarray(exact_claims[name]))))
+        for name, value, expected in pairs:
+            value = np.asarray(value)
+            rough = value.dtype in (np.float16, np.float32) or y.dtype in (np.float16, np.float32)
+            tolerance = SINGLE_TOLERANCE if rough else FLOAT_TOLERANCE
+            scale = np.abs(expected).max(initial=1.0)
+            if value.shape != expected.shape or not np.isfinite(expected).all():
+                continue
+            if np.abs(value.astype(float) - expected).max(initial=0.0) > tolerance * scale:
+                why = f"with floats, the code computes another {name} than with exact numbers"
+                for judged in task.judged:
+                    self._note(judged, contradiction=why)
+                return
+
+    def _search(
+        self, name: str, case: Evaluated | None = None, entry: tuple[int, ...] = ()
+    ) -> None:
+        """Search a counterexample at small sizes, or make the known one simpler."""
+        evidence = self.evidence[name]
+        proven = evidence.symbols is not None and evidence.symbols.answer is Answer.RIGHT
+        candidates: Iterator[Mapping[str, int]] = small_sizes(self.task, self.sizes or None)
+        if proven:
+            candidates = islice(candidates, SMALL)
+        sizes = [*candidates, *([] if case else [self.checked_sizes])]
+        found = smallest_counterexample(self.task, name, sizes, _rng())
+        if found is None and case is not None:
+            found = simplest(self.task, self.checked_sizes, case, name, entry)
+        if found is not None:
+            numbers = Numbers(Answer.WRONG, self.checked_sizes, misfit=evidence.numbers.misfit)
+            self._note(name, numbers=numbers, counterexample=found)
+
+    def _look_elsewhere(self, name: str) -> None:
+        """Search a counterexample at other values of the constants that had to be known."""
+        evidence = self.evidence[name]
+        for key, value in evidence.formulas.at.items():
+            if key in self.task.named | self.task.chosen:
+                continue
+            other = value + 1 if isinstance(value, int) else value / 2
+            task = replace(self.task, const={**self.task.const, key: other})
+            sizes = islice(small_sizes(self.task), SMALL)
+            found = smallest_counterexample(task, name, sizes, _rng())
+            if found is not None:
+                self._note(name, elsewhere=found)
+                return
+
+    # Proofs.
+
+    def _prove(self) -> None:
+        """Compare formulas, for all sizes."""
+        for name, formulas in findings(self.task).items():
+            evidence = self.evidence[name]
+            numbers = evidence.numbers
+            generic = evidence.counterexample is not None and not evidence.counterexample.at_tie
+            if formulas.answer is Answer.RIGHT and (generic or numbers.misfit):
+                how = numbers.misfit or "numbers at a random point say that it is wrong"
+                raise DisagreementError(_disagreement(f"d{name}", how, self.checked_sizes))
+            self._note(name, formulas=formulas)
+
+    def _prove_at(self) -> None:
+        """Prove with a symbol for every entry, at the sizes named or at small ones; once."""
+        if any(evidence.symbols for evidence in self.evidence.values()):
+            return
+        sizes = self.sizes
+        if not sizes:
+            sizes = self.task.different_sizes(PROVEN_SIZES)
+            try:
+                if not self._forward_runs(sizes):
+                    sizes = self.checked_sizes
+            except FAILURES:
+                sizes = self.checked_sizes
+        for name in self.task.judged:
+            self._note(name, symbols=Symbols(sizes, why="not finished"))
+        try:
+            left, number = exact.unproven(self.task, sizes)
+        except NotFollowedError as error:
+            for name in self.task.judged:
+                self._note(name, symbols=Symbols(sizes, why=str(error)))
+            return
+        except CodeError as error:
+            why = f"with symbols, the code fails: {type(error.error).__name__}: {error}"
+            for name in self.task.judged:
+                self._note(name, symbols=Symbols(sizes, why=why))
+            return
+        except (ValueError, ArithmeticError, IndexError, RecursionError) as error:
+            for name in self.task.judged:
+                self._note(name, symbols=Symbols(sizes, why=f"the code fails there: {error}"))
+            return
+        for name in self.task.judged:
+            answer = Answer.NOTHING if left.get(name) else Answer.RIGHT
+            self._note(name, symbols=Symbols(sizes, answer, number))
 
 
 def _floats(array: np.ndarray) -> np.ndarray:
@@ -555,52 +810,13 @@ def _floats(array: np.ndarray) -> np.ndarray:
     ).astype(float)
 
 
-def _proof_at(task: Task, sizes: Mapping[str, int]) -> tuple[dict[str, str] | None, str]:
-    """Prove at named sizes: return what is left of each gradient, or None and the reason."""
-    try:
-        left, number = exact.unproven(task, sizes)
-    except NotFollowedError as error:
-        return None, str(error)
-    except (ValueError, ArithmeticError, IndexError) as error:
-        return None, f"the code fails there: {error}"
-    return left, f" on each of {number} branches" if number > 1 else ""
-
-
-def _shape_error(
-    task: Task,
-    name: str,
-    misfit: str,
-    largest: Mapping[str, int] | None,
-    finding: Finding | None = None,
-) -> Verdict:
-    counterexample = smallest_counterexample(task, name, small_sizes(task, largest), _rng())
-    return Verdict(
-        f"d{name}",
-        "shape error",
-        f": {misfit}",
-        counterexample,
-        formula=finding.true if finding else None,
-    )
-
-
-def _refuted(name: str, counterexample: Any, finding: Finding | None = None) -> Verdict:
-    where = f" in entry {list(counterexample.entry)}" if counterexample.entry else ""
-    return Verdict(
-        f"d{name}", "refuted", where, counterexample, formula=finding.true if finding else None
-    )
-
-
 def _disagreement(what: str, how: str, sizes: Mapping[str, int]) -> str:
     return (
         f"the engines disagree on {what}: the calculus proves it for all sizes, but at "
-        f"{_written(sizes)}, {how}. Either the code looks at the sizes or at the kind of numbers "
+        f"{listed(sizes)}, {how}. Either the code looks at the sizes or at the kind of numbers "
         "that it is given, or catches errors, or there is an error in backprop_lib.proof: please "
         "report it"
     )
-
-
-def _written(sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{axis} = {size}" for axis, size in sizes.items())
 
 
 def _rng() -> np.random.Generator:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -67,13 +67,26 @@ def decimal(number: float) -> Fraction:
     return Fraction(repr(float(number)))
 
 
-class State(Protocol):
-    """What a run has met so far; `refused` is the first thing that is not followed."""
+class Refusals:
+    """What a run has refused; only the first is told."""
 
-    refused: str | None
+    def __init__(self) -> None:
+        self.refused: str | None = None
+
+    def note(self, reason: str) -> None:
+        """Note what is not followed, where an exception would be swallowed."""
+        self.refused = self.refused or reason
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Say that the code does something that is not followed.
+
+        It is noted as well, for code (NumPy's too) that catches the exception and goes on.
+        """
+        self.note(reason)
+        raise NotFollowedError(reason)
 
 
-def followed(who: str, state: State, call: Callable[[], Result]) -> Result:
+def followed(who: str, state: Refusals, call: Callable[[], Result]) -> Result:
     """Run code of the user's on numbers of ours.
 
     Raises

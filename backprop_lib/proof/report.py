@@ -2,19 +2,47 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from backprop_lib.proof.all_sizes import ClosedForm
 from backprop_lib.proof.writing import gradient_name, latex_name
-
-Status = Literal["proven", "refuted", "shape error", "undecided", "not answered yet"]
 
 LONGEST_FORMULA = 90
 LONGEST_NUMBER = 12
-MARKS = {"proven": "✓", "refuted": "✗", "shape error": "✗"}
+SMALLEST_NUMBER = 1e-30
+"""A number that is known to be smaller than this only by its digits is printed as 0."""
+
+
+class Status(StrEnum):
+    """What can be said of a gradient."""
+
+    PROVEN = "proven"
+    """For all sizes, and for all values of all constants."""
+    PROVEN_AT = "proven at"
+    """At the sizes or values that are named, and perhaps not at others."""
+    REFUTED = "refuted"
+    SHAPE_ERROR = "shape error"
+    UNDECIDED = "undecided"
+    OPEN = "not answered yet"
+
+
+MARKS = {
+    Status.PROVEN: "✓",
+    Status.PROVEN_AT: "✓",
+    Status.REFUTED: "✗",
+    Status.SHAPE_ERROR: "✗",
+}
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """A gradient as a formula, for people to read."""
+
+    text: str
+    latex: str
 
 
 @dataclass(frozen=True)
@@ -30,9 +58,11 @@ class Counterexample:
     claimed: np.ndarray
     const: Mapping[str, Any] = field(default_factory=dict)
     """The constants, such as eps; a friendly value in the place of a tiny one."""
+    at_tie: bool = False
+    """Whether numbers that are compared are equal there."""
 
     def __repr__(self) -> str:
-        lines = [f"with {_sizes({**self.sizes, **self.const})} and"]
+        lines = [f"with {listed({**self.sizes, **self.const})} and"]
         lines += [f"  {name} = {_plain(array)}" for name, array in self.inputs.items()]
         lines.append(f"the gradient is {_plain(self.true)}, the claim {_plain(self.claimed)}")
         return "\n".join(lines)
@@ -57,6 +87,8 @@ class Verdict:
     status: Status
     reason: str
     """What was shown, or what went wrong; it continues the line after the status."""
+    is_enough: bool = False
+    """Whether all is proven that was asked for."""
     counterexample: Counterexample | None = None
     formula: ClosedForm | None = None
     """The true gradient, derived by the index calculus."""
@@ -65,15 +97,24 @@ class Verdict:
     notes: tuple[str, ...] = ()
     """What the other engines say."""
 
+    def __bool__(self) -> bool:
+        return self.is_enough
+
     def __repr__(self) -> str:
         lines = [f"{self.gradient}: {self.status}{self.reason}"]
         lines += [f"  where {condition}" for condition in self.where]
-        if self.formula and self.status == "proven" and len(self.formula.text) <= LONGEST_FORMULA:
+        if (
+            self.formula
+            and self.status in (Status.PROVEN, Status.PROVEN_AT)
+            and len(self.formula.text) <= LONGEST_FORMULA
+        ):
             lines.append(f"  {self.formula.text}")
         lines += [f"  {note}" for note in self.notes]
         if self.counterexample is not None:
-            if self.status == "shape error":
+            if self.status is Status.SHAPE_ERROR:
                 lines.append("  and wrong where the sizes happen to fit:")
+            if self.status is Status.PROVEN_AT:
+                lines.append("  but wrong elsewhere:")
             lines += ["  " + line for line in repr(self.counterexample).splitlines()]
         return "\n".join(lines)
 
@@ -84,14 +125,17 @@ class Verdict:
         parts += [f"where {_escaped(condition)}" for condition in self.where]
         parts += [_escaped(note) for note in self.notes]
         text = "; ".join(parts)
-        if self.formula and self.status == "proven":
+        if self.formula and self.status in (Status.PROVEN, Status.PROVEN_AT):
             text += f"\n\n$${self.formula.latex}$$"
         elif self.formula and len(self.formula.text) <= LONGEST_FORMULA:
             text += f"\n\nThe gradient is\n\n$${self.formula.latex}$$"
         if self.counterexample is not None:
             numbers = {**self.counterexample.sizes, **self.counterexample.const}
             sizes = ",\\; ".join(f"{latex_name(key)} = {n}" for key, n in numbers.items())
-            fits = "where the sizes happen to fit, " if self.status == "shape error" else ""
+            fits = {
+                Status.SHAPE_ERROR: "where the sizes happen to fit, ",
+                Status.PROVEN_AT: "at other values, ",
+            }.get(self.status, "")
             text += f"\n\nA counterexample, {fits}with ${sizes}$:\n\n"
             text += f"$${self.counterexample.latex(self.gradient)}$$"
         return text
@@ -99,12 +143,18 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Report:
-    """The verdicts on a layer: true if every gradient is proven."""
+    """The verdicts on a layer: true if every gradient is proven as far as was asked.
+
+    That is for all sizes and for all values of all constants, but for sizes and values that the
+    caller has named.
+    """
 
     verdicts: tuple[Verdict, ...]
+    interrupted: bool = False
+    """Whether Ctrl-C ended the search, and not all was tried."""
 
     def __bool__(self) -> bool:
-        return bool(self.verdicts) and all(v.status == "proven" for v in self.verdicts)
+        return bool(self.verdicts) and all(self.verdicts)
 
     def __iter__(self) -> Iterator[Verdict]:
         return iter(self.verdicts)
@@ -123,8 +173,13 @@ class Report:
         return "\n\n".join(verdict._repr_markdown_() for verdict in self.verdicts)
 
 
-def _sizes(sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} = {size}" for name, size in sizes.items())
+def listed(values: Mapping[str, Any]) -> str:
+    """Write sizes or values: ``N = 2, p = 0.5, mode = 'sum'``."""
+    return ", ".join(f"{name} = {_value(value)}" for name, value in values.items())
+
+
+def _value(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else str(value)
 
 
 def _escaped(text: str) -> str:
@@ -141,16 +196,21 @@ def _mapped(value: Any, function: Any) -> Any:
     return [_mapped(v, function) for v in value] if isinstance(value, list) else function(value)
 
 
-def _short(number: sp.Expr) -> str:
+def _short(number: Any) -> str:
     """Write a number, rounded if it is long."""
     text = str(number)
-    return text if len(text) <= LONGEST_NUMBER else f"≈ {float(number):.6g}"
+    return text if len(text) <= LONGEST_NUMBER else _rounded(number, "≈ {}")
 
 
-def _short_latex(number: sp.Expr) -> str:
+def _short_latex(number: Any) -> str:
     if len(str(number)) > LONGEST_NUMBER:
-        return rf"\approx {float(number):.6g}"
+        return _rounded(number, r"\approx {}")
     return str(sp.latex(sp.sympify(number)))  # a label is an integer of NumPy
+
+
+def _rounded(number: Any, form: str) -> str:
+    value = float(number)
+    return "0" if abs(value) < SMALLEST_NUMBER else form.format(f"{value:.6g}")
 
 
 def _matrix(array: np.ndarray) -> str:

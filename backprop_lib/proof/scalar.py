@@ -7,13 +7,15 @@ with its slope.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
 from typing import Any, NoReturn
 
 import numpy as np
 import sympy as sp
 
-from backprop_lib.proof.refusal import NotFollowedError, decimal, fraction
+from backprop_lib.proof.refusal import NotFollowedError, Refusals, decimal, fraction
 
+HALF, MINUS_ONE = Fraction(1, 2), Fraction(-1)
 DIGITS = 30
 """To how many digits a number is computed, to be sure of its sign."""
 MOST_BRANCHES = 1000
@@ -36,20 +38,33 @@ def expression(number: Any) -> sp.Expr:
     return sp.Rational(value.numerator, value.denominator)
 
 
+def exact(number: Any) -> Any:
+    """Return a number as a fraction, or, if it is irrational, as a SymPy expression.
+
+    Raises
+    ------
+    NotFollowedError
+        As `expression`.
+    """
+    if isinstance(number, sp.Expr) and not number.is_Rational and not number.has(sp.Float):
+        return number
+    return fraction(number)
+
+
 def filled(shape: Sequence[int], entries: Iterable[Any]) -> np.ndarray:
     """Return an array of objects, its entries in order."""
     return np.fromiter(entries, dtype=object).reshape(tuple(shape))
 
 
-def exact_constant(value: Any, number: Callable[[sp.Expr], "Exact"]) -> Any:
+def exact_constant(value: Any, number: Callable[[Any], "Exact"]) -> Any:
     """Return an argument that is no input, its floats as the decimals that they are written as.
 
     `number` makes a number of the engine's kind; what is no real number stays as it is.
     """
     if isinstance(value, sp.Expr):
-        return number(expression(value))
+        return number(exact(value))
     if isinstance(value, float | np.floating):
-        return number(expression(decimal(float(value))))
+        return number(decimal(float(value)))
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":
         return filled(value.shape, (exact_constant(float(e), number) for e in value.flat))
     return value
@@ -71,8 +86,8 @@ class Exact(ABC):
     is_exact = True  # what `backprop_lib.shapes.Array` asks of an object
 
     @abstractmethod
-    def lift(self, constant: sp.Expr) -> "Exact":
-        """Return a constant as a number of this kind."""
+    def lift(self, constant: Any) -> "Exact":
+        """Return a constant, a fraction or a SymPy expression, as a number of this kind."""
 
     @abstractmethod
     def plus(self, other: Any) -> "Exact":
@@ -83,7 +98,7 @@ class Exact(ABC):
         """Multiply."""
 
     @abstractmethod
-    def raised(self, exponent: sp.Expr) -> "Exact":
+    def raised(self, exponent: Any) -> "Exact":
         """Raise to a constant power."""
 
     @abstractmethod
@@ -95,8 +110,11 @@ class Exact(ABC):
         """Return the natural logarithm."""
 
     @abstractmethod
-    def compared(self, other: Any) -> int:
-        """Return the sign of self - other; it must not raise, for NumPy hides exceptions here."""
+    def compared(self, other: Any, with_zero: int) -> int:
+        """Return the sign of self - other; it must not raise, for NumPy hides exceptions here.
+
+        The comparison treats 0 as numbers of the sign `with_zero`, or as a case of its own.
+        """
 
     @abstractmethod
     def refuse(self, reason: str) -> NoReturn:
@@ -106,7 +124,7 @@ class Exact(ABC):
         if isinstance(other, type(self)):
             return other
         try:
-            return self.lift(expression(other))
+            return self.lift(exact(other))
         except NotFollowedError as error:
             self.refuse(str(error))
 
@@ -127,7 +145,7 @@ class Exact(ABC):
         return (-self) + other
 
     def __neg__(self) -> Any:
-        return self.times(self.lift(sp.Integer(-1)))
+        return self.times(self.lift(MINUS_ONE))
 
     def __pos__(self) -> "Exact":
         return self
@@ -135,10 +153,10 @@ class Exact(ABC):
     def __truediv__(self, other: Any) -> Any:
         if _is_array(other):
             return NotImplemented
-        return self.times(self._lifted(other).raised(sp.Integer(-1)))
+        return self.times(self._lifted(other).raised(MINUS_ONE))
 
     def __rtruediv__(self, other: Any) -> Any:
-        return self.raised(sp.Integer(-1)) * other
+        return self.raised(MINUS_ONE) * other
 
     def __pow__(self, exponent: Any) -> Any:
         if _is_array(exponent):
@@ -150,16 +168,16 @@ class Exact(ABC):
     def __rpow__(self, base: Any) -> NoReturn:
         self.refuse("raises to a power that is no number; use np.exp(b * np.log(a))")
 
-    def _constant(self, number: Any) -> sp.Expr:
+    def _constant(self, number: Any) -> Any:
         try:
-            return expression(number)
+            return exact(number)
         except NotFollowedError as error:
             self.refuse(str(error))
 
     # NumPy's functions of an object array call the method of the same name.
     def sqrt(self) -> "Exact":
         """Return the square root."""
-        return self.raised(sp.Rational(1, 2))
+        return self.raised(HALF)
 
     def tanh(self) -> Any:
         """Return the hyperbolic tangent, written with exp so that it can be compared."""
@@ -177,29 +195,29 @@ class Exact(ABC):
         """Return the number itself: it is real."""
         return self
 
-    def _sign(self, other: Any) -> int:
-        return self.compared(self._lifted(other))
+    def _sign(self, other: Any, with_zero: int) -> int:
+        return self.compared(self._lifted(other), with_zero)
 
     def __lt__(self, other: Any) -> Any:
-        return NotImplemented if _is_array(other) else self._sign(other) < 0
+        return NotImplemented if _is_array(other) else self._sign(other, 1) < 0
 
     def __le__(self, other: Any) -> Any:
-        return NotImplemented if _is_array(other) else self._sign(other) <= 0
+        return NotImplemented if _is_array(other) else self._sign(other, -1) <= 0
 
     def __gt__(self, other: Any) -> Any:
-        return NotImplemented if _is_array(other) else self._sign(other) > 0
+        return NotImplemented if _is_array(other) else self._sign(other, -1) > 0
 
     def __ge__(self, other: Any) -> Any:
-        return NotImplemented if _is_array(other) else self._sign(other) >= 0
+        return NotImplemented if _is_array(other) else self._sign(other, 1) >= 0
 
     def __eq__(self, other: Any) -> Any:
-        return NotImplemented if _is_array(other) else self._sign(other) == 0
+        return NotImplemented if _is_array(other) else self._sign(other, 0) == 0
 
     def __ne__(self, other: Any) -> Any:
-        return NotImplemented if _is_array(other) else self._sign(other) != 0
+        return NotImplemented if _is_array(other) else self._sign(other, 0) != 0
 
     def __abs__(self) -> "Exact":
-        return self if self._sign(0) >= 0 else -self
+        return self if self._sign(0, 1) >= 0 else -self
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -215,54 +233,142 @@ class Exact(ABC):
     __trunc__ = floor = ceil = rint = trunc = _refuse_rounding
 
 
+class ExactArray(np.ndarray):
+    """An array of exact numbers, in which NumPy's functions meet no others.
+
+    np.maximum(x, 0) has a plain 0 in it, of which np.exp would ask for a method `exp`. So plain
+    numbers are lifted before a function is applied to the entries.
+    """
+
+    lift: Callable[[Any], Exact] | None = None
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.lift = getattr(other, "lift", None)
+
+    @classmethod
+    def of(cls, array: np.ndarray, lift: Callable[[Any], Exact]) -> "ExactArray":
+        """Return an array of the same entries, which knows how to lift plain numbers."""
+        result = array.view(cls)
+        result.lift = lift
+        return result
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        plain = [_plain(value) for value in inputs]
+        if ufunc in OF_ENTRIES and self.lift is not None and isinstance(plain[0], np.ndarray):
+            plain[0] = _lifted(plain[0], self.lift)
+        if "out" in options:
+            options["out"] = tuple(map(_plain, options["out"]))
+        result = getattr(ufunc, method)(*plain, **options)
+        return self._wrapped(result)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if func in CREATING:  # called with like=self, which is no argument of theirs
+            return self._wrapped(func(*args, **kwargs))
+        return self._wrapped(super().__array_function__(func, types, args, kwargs))
+
+    def _wrapped(self, result: Any) -> Any:
+        if type(result) is np.ndarray and result.dtype == object and self.lift is not None:
+            return ExactArray.of(result, self.lift)
+        return result
+
+
+CREATING = (np.eye, np.zeros, np.ones, np.full, np.empty, np.arange)
+OF_ENTRIES = (np.exp, np.log, np.sqrt, np.tanh, np.expm1, np.log1p)
+"""The functions for which NumPy calls a method of each entry."""
+
+
+def _plain(value: Any) -> Any:
+    return value.view(np.ndarray) if isinstance(value, ExactArray) else value
+
+
+def _lifted(array: np.ndarray, lift: Callable[[Any], Exact]) -> np.ndarray:
+    if array.dtype != object or all(isinstance(entry, Exact) for entry in array.flat):
+        return array
+    entries = (e if isinstance(e, Exact) else lift(exact(e)) for e in array.flat)
+    return filled(array.shape, entries)
+
+
 def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.ndim > 0
 
 
-class Branch:
+class Branch(Refusals):
     """One way in which all comparisons may turn out.
 
     Asked for the sign of an expression that is neither a number nor known to be of one sign, it
-    answers from its list, or with + if the list has ended. Expressions that happen to be zero at
-    some point do not count: the sign of what is not zero everywhere is + or -.
+    answers from its list, or with + if the list has ended: +, then -, then 0. The answer 0 is
+    left out where it would change nothing: x > 0 and 0 < x, for all that is asked, make of 0 what
+    they make of negative numbers. Where x >= 0 or x == 0 is asked as well, 0 is a case of its own.
     """
 
-    def __init__(self, answers: tuple[int, ...] = ()):
+    def __init__(
+        self, answers: tuple[int, ...] = (), with_zero: "dict[sp.Expr, set[int]] | None" = None
+    ):
+        super().__init__()
         self.answers = list(answers)
-        self.refused: str | None = None
-        self._known: dict[sp.Expr, int] = {}
+        self.known: dict[sp.Expr, int] = {}
+        """The expressions that were asked for, in order, and their signs."""
+        self._with_zero = {} if with_zero is None else with_zero
+        """For each expression, with which sign comparisons put the 0, over all branches."""
 
-    def sign(self, difference: sp.Expr) -> int:
-        """Return the sign of an expression on this branch."""
+    def sign(self, difference: sp.Expr, with_zero: int = 0) -> int:
+        """Return the sign of an expression on this branch.
+
+        The comparison treats 0 as it treats numbers of the sign `with_zero`, or, if that is 0, as
+        a case of its own.
+        """
         value = sp.expand(difference)
         if value.is_number:
             return self._sign_of_number(value)
-        if value.is_nonnegative or value.is_nonpositive:
-            return 1 if value.is_nonnegative else -1
+        if value.is_positive or value.is_negative:
+            return 1 if value.is_positive else -1
+        if value.is_nonpositive:
+            return -self.sign(-value, -with_zero)
         content, value = value.as_content_primitive()
         if content < 0:
-            return -self.sign(-content * value)
-        for known, factor in ((value, 1), (sp.expand(-value), -1)):
-            if known in self._known:
-                return factor * self._known[known]
-        asked = len(self._known)
-        if asked == len(self.answers):
-            self.answers.append(1)
-        self._known[value] = self.answers[asked]
-        return self.answers[asked]
+            value, with_zero = sp.expand(-value), -with_zero
+        factor = -1 if content < 0 else 1
+        opposite = sp.expand(-value)
+        if value not in self.known and opposite in self.known:
+            value, factor, with_zero = opposite, -factor, -with_zero
+        self._with_zero.setdefault(value, set()).add(with_zero)
+        if value not in self.known:
+            asked = len(self.known)
+            if asked == len(self.answers):
+                self.answers.append(1)
+            self.known[value] = self.answers[asked]
+        return factor * self.known[value]
+
+    def _zero_is_on_a_side(self, value: sp.Expr) -> bool:
+        """Say whether the code treats 0 as the numbers of one sign, which there are beside it."""
+        sides = self._with_zero[value]
+        if value.is_nonnegative:
+            return sides == {1}
+        both_are = any(not sp.diff(value, symbol).has(symbol) for symbol in value.free_symbols)
+        return both_are and sides in ({1}, {-1})
+
+    @property
+    def ties(self) -> list[sp.Expr]:
+        """The expressions that are 0 on this branch."""
+        return [value for value, sign in self.known.items() if sign == 0]
 
     def _sign_of_number(self, value: sp.Expr) -> int:
         sign = number_sign(value)
         if sign is None:
-            self.refused = self.refused or f"compares {value} with 0, which is not decided"
+            self.note(f"compares {value} with 0, which is not decided")
         return sign or 0
 
     def following(self) -> "Branch | None":
         """Return the branch after this one, or None if this was the last."""
-        answers = list(self.answers)
-        while answers and answers[-1] == -1:
-            answers.pop()
-        return Branch((*answers[:-1], -1)) if answers else None
+        answers, asked = list(self.answers), list(self.known)
+        while answers:
+            last = answers.pop()
+            value = asked[len(answers)]
+            if last == 1 and not value.is_nonnegative:
+                return Branch((*answers, -1), self._with_zero)
+            if last != 0 and not self._zero_is_on_a_side(value):
+                return Branch((*answers, 0), self._with_zero)
+        return None
 
 
 def branches() -> Iterator[Branch]:
@@ -289,44 +395,53 @@ def branches() -> Iterator[Branch]:
 class Scalar(Exact):
     """A number known as an expression in symbols."""
 
-    def __init__(self, expression: sp.Expr, branch: Branch):
+    def __init__(self, expression: sp.Expr, branch: Branch, *, constant: bool = False):
         self.expression = expression
         self.branch = branch
+        self.constant = constant
 
-    def lift(self, constant: sp.Expr) -> "Scalar":
+    def lift(self, constant: Any) -> "Scalar":
         """Return a constant as a number of this kind."""
-        return Scalar(constant, self.branch)
+        return Scalar(expression(constant), self.branch, constant=True)
+
+    def _made(self, expression: sp.Expr, other: "Scalar | None" = None) -> "Scalar":
+        constant = self.constant and (other is None or other.constant)
+        return Scalar(expression, self.branch, constant=constant)
 
     def plus(self, other: "Scalar") -> "Scalar":
         """Add."""
-        return Scalar(self.expression + other.expression, self.branch)
+        return self._made(self.expression + other.expression, other)
 
     def times(self, other: "Scalar") -> "Scalar":
         """Multiply."""
-        return Scalar(self.expression * other.expression, self.branch)
+        return self._made(self.expression * other.expression, other)
 
-    def raised(self, exponent: sp.Expr) -> "Scalar":
+    def raised(self, exponent: Any) -> "Scalar":
         """Raise to a constant power."""
-        if self.expression == 0 and exponent.is_negative:
+        if self.expression == 0 and exponent < 0:
             raise ZeroDivisionError("division by zero")
-        return Scalar(self.expression**exponent, self.branch)
+        return self._made(self.expression ** expression(exponent))
 
     def exp(self) -> "Scalar":
         """Return e to this power."""
-        return Scalar(sp.exp(self.expression), self.branch)
+        return self._made(sp.exp(self.expression))
 
     def log(self) -> "Scalar":
         """Return the natural logarithm."""
-        return Scalar(sp.log(self.expression), self.branch)
+        return self._made(sp.log(self.expression))
 
-    def compared(self, other: "Scalar") -> int:
+    def compared(self, other: "Scalar", with_zero: int) -> int:
         """Return the sign of self - other on this branch."""
-        return self.branch.sign(self.expression - other.expression)
+        if self is other:
+            return 0
+        difference = self.expression - other.expression
+        if not (self.constant and other.constant) and sp.expand(difference).is_number:
+            self.branch.note("compares what is the same for all numbers")
+        return self.branch.sign(difference, with_zero)
 
     def refuse(self, reason: str) -> NoReturn:
-        """Say that the code does something that is not followed; keep it, for NumPy may hide it."""
-        self.branch.refused = self.branch.refused or reason
-        raise NotFollowedError(reason)
+        """Say that the code does something that is not followed."""
+        self.branch.refuse(reason)
 
     def __repr__(self) -> str:
         return str(self.expression)

@@ -8,19 +8,24 @@ argmax gives indices of which nothing is known, so that what is proven holds awa
 The functions are in `backprop_lib.proof.numpy_functions`; whatever is not there is refused by name.
 """
 
+import _weakrefset
 import inspect
 import math
+import sys
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count, zip_longest
+from pathlib import Path
 from typing import Any, NoReturn
 from weakref import WeakSet
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from backprop_lib import layer, shapes
 from backprop_lib.proof import calculus
-from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Entry, Formula, Index, Place
-from backprop_lib.proof.refusal import MismatchError, NotFollowedError, fraction
+from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Place
+from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
 from backprop_lib.shapes import written
 
 Axis = tuple[Index, ...]
@@ -39,54 +44,37 @@ KINDS = ("bool", "int", "float")
 """What an array holds, from the narrowest; a wider kind is not written into a narrower one."""
 
 
-class Run:
-    """What one run of the code has met: refusals, comparisons, indices looked up."""
+class Run(Refusals):
+    """What one run of the code has met: refusals, searches, indices looked up."""
 
     def __init__(self) -> None:
-        self.refused: str | None = None
+        super().__init__()
         self.lost: MismatchError | None = None
-        self.constants: set[str] = set()
-        self.compared: list[str] = []
-        self.searched: list[str] = []
+        self.given: list[SymbolicArray] = []
+        """The constants that are given as numbers."""
+        self.searched: dict[str, frozenset[str]] = {}
+        """Where a largest or smallest entry was sought, and of which arrays it is made."""
         self.taken: set[str] = set()
         self._picks: dict[calculus.Key, str] = {}
 
-    def refuse(self, reason: str) -> NoReturn:
-        """Say that the code does something that is not followed.
-
-        It is kept as well, for code (NumPy's too) that catches the exception and goes on.
-        """
-        self.refused = self.refused or reason
-        raise NotFollowedError(reason)
-
     def mismatch(self, error: MismatchError) -> NoReturn:
         """Raise a shape error; should the code catch it, that is not followed."""
-        self.refused = self.refused or f"catches an error of shapes: {error}"
+        self.note(f"catches an error of shapes: {error}")
         raise error
 
-    def pick_name(self, key: calculus.Key) -> str:
+    def pick_name(self, key: calculus.Key, letter: str) -> str:
         """Name the result of an argmax; the same array and axis have the same name."""
         if key not in self._picks:
-            names = ("k" + "'" * i for i in count())
+            names = (letter + "'" * i for i in count())
             self._picks[key] = next(name for name in names if name not in self.taken)
             self.taken.add(self._picks[key])
         return self._picks[key]
 
-    def compares(self) -> None:
-        """Note that numbers are compared: the gradient may not exist where they are equal."""
-        self.compared = ["no two numbers that are compared are equal"]
-
-    def is_constant(self, formula: Formula) -> bool:
-        """Say whether a formula holds constants that are left open, and no entry of an input."""
-        names = {atom.array for atom in formula.atoms() if isinstance(atom, Entry)}
-        return bool(names) and names <= self.constants
-
-    def searches(self, indices: Iterable[Index], extreme: str) -> None:
+    def searches(self, indices: Iterable[Index], extreme: str, arrays: frozenset[str]) -> None:
         """Note that the largest or smallest entry is sought along some axes."""
         axes = ", ".join(str(index.size) for index in indices)
         condition = f"the {extreme} entry along {axes} occurs only once"
-        if condition not in self.searched:
-            self.searched.append(condition)
+        self.searched[condition] = self.searched.get(condition, frozenset()) | arrays
 
     def array(self, name: str, sizes: Sequence[str | int]) -> "SymbolicArray":
         """Return an array of independent numbers, of the given shape."""
@@ -95,12 +83,29 @@ class Run:
         return SymbolicArray(self, axes, calculus.entry(name, *places))
 
 
+HERE = (  # fast forms are shown equal to their twins by tests of their own
+    str(Path(__file__).parent.parent / "fast"),
+    *(str(Path(str(module.__file__)).parent) for module in (calculus, np)),
+    *(str(module.__file__) for module in (layer, shapes, weakref, _weakrefset, inspect)),
+)
+
+
+def _asked_by_code() -> bool:
+    """Say whether the code that is judged asks, and not one of our modules, or NumPy's."""
+    return not sys._getframe(2).f_code.co_filename.startswith(HERE)
+
+
 class Size:
     """The number of entries along an axis, or a product of such numbers."""
 
     def __init__(self, run: Run, parts: Sequence[str | int]):
         self.run = run
         self.parts = tuple(parts)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """What isinstance sees: the code that is judged would be given an int."""
+        return int if _asked_by_code() else Size
 
     @property
     def formula(self) -> Formula:
@@ -134,7 +139,7 @@ class Size:
             return True
         if isinstance(other, int) and other < 1:
             return False  # a proof is about sizes from 1 on
-        self.run.refused = self.run.refused or f"asks whether the size {self} is {other}"
+        self.run.note(f"asks whether the size {self} is {other}")
         return False
 
     def __abs__(self) -> "Size":
@@ -150,7 +155,41 @@ class Size:
     __floordiv__ = __mod__ = __rfloordiv__ = __rmod__ = __hash__ = _refuse
 
     def __repr__(self) -> str:
+        if _asked_by_code():
+            self.run.note(f"spells the size {self} out, as str, repr and f-strings do")
         return "·".join(map(str, self.parts)) or "1"
+
+    def __str__(self) -> str:
+        if _asked_by_code():
+            self.run.note(f"spells the size {self} out, as str, repr and f-strings do")
+        return repr(self)
+
+    def __format__(self, how: str) -> str:
+        if _asked_by_code():
+            self.run.note(f"spells the size {self} out, as str, repr and f-strings do")
+        return str(self)
+
+
+class DType:
+    """The type of an array's entries, as the code sees it: it can be passed on, and not looked at.
+
+    A proof is about real numbers, so it must not depend on how they are stored.
+    """
+
+    def __init__(self, run: Run, dtype: "np.dtype[Any]"):
+        self.run = run
+        self.dtype = dtype  # what np.dtype makes of this
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        self.run.refuse("looks at the dtype of an array; a proof is about real numbers")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self._refuse()
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __str__ = __repr__ = __format__ = __hash__ = _refuse
 
 
 class HasAxes:
@@ -200,9 +239,19 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         return math.prod(self.shape)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> Any:
         """The type of an entry: objects stand for floats."""
-        return np.dtype({"bool": bool, "int": int}.get(self.kind, object))
+        dtype: np.dtype[Any] = np.dtype({"bool": bool, "int": int}.get(self.kind, object))
+        return DType(self.run, dtype) if _asked_by_code() else dtype
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """What isinstance sees: the code that is judged would be given an array of NumPy."""
+        if not _asked_by_code():
+            return SymbolicArray
+        if not self.axes and self.kind != "bool":
+            self.run.note("asks what kind of number it is given")
+        return np.ndarray
 
     @property
     def is_mask(self) -> bool:
@@ -263,7 +312,8 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
 
     def astype(self, dtype: Any, **options: Any) -> "SymbolicArray":
         """Return a copy; all types of floats are the same here."""
-        if np.dtype(dtype).kind not in "fO" or options.keys() - {"copy"}:
+        wanted = np.dtype(dtype)
+        if wanted == np.float16 or wanted.kind not in "fO" or options.keys() - {"copy"}:
             self.run.refuse(f"calls astype({dtype!r}); keep the arrays' own type")
         if self.kind == "float" and not options.get("copy", True):
             return self
@@ -344,7 +394,11 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
 
     __float__ = __int__ = __index__ = __complex__ = __len__ = __iter__ = _refuse_number
     __contains__ = _refuse_number
-    __hash__ = object.__hash__
+
+    def __hash__(self) -> int:
+        if _asked_by_code():
+            self.run.note("uses an array or a number as a key, or in a set")
+        return object.__hash__(self)
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         self.run.refuse(
@@ -353,7 +407,19 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         )
 
     def __repr__(self) -> str:
+        if _asked_by_code():
+            self.run.note("spells an array or a number out, as str, repr and f-strings do")
         return f"{shape_written(self)}: {self.formula!r}"
+
+    def __str__(self) -> str:
+        if _asked_by_code():
+            self.run.note("spells an array or a number out, as str, repr and f-strings do")
+        return repr(self)
+
+    def __format__(self, how: str) -> str:
+        if _asked_by_code():
+            self.run.note("spells an array or a number out, as str, repr and f-strings do")
+        return repr(self)
 
 
 class PlaceArray(HasAxes):

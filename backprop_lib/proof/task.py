@@ -3,8 +3,9 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count
-from typing import Any
+from fractions import Fraction
+from itertools import chain, count, product
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -15,6 +16,8 @@ Claims = Callable[[Any, Mapping[str, Any], tuple[Any, ...]], Mapping[str, Any]]
 Axis = str | int
 Axes = tuple[Axis, ...]
 
+AXIS_NAMES = ("axis", "dim")
+"""Arguments of forward of these names choose an axis, if they are whole numbers."""
 MOST_VARIADIC = 2
 """An input of shape "N C *L" is judged with 0, 1 and 2 axes in the place of *L."""
 
@@ -35,6 +38,14 @@ class Task:
     """Who is to blame if the claim cannot be computed."""
     labels: Mapping[str, Axis]
     """The arrays that hold places along an axis, and which axis that is."""
+    functions: tuple[Callable[..., Any], ...]
+    """The code that is judged."""
+    differentiable: tuple[str, ...]
+    """The arrays that have a gradient, judged or not."""
+    named: frozenset[str] = frozenset()
+    """The constants that the caller has named; the others are defaults of forward."""
+    chosen: frozenset[str] = frozenset()
+    """The defaults of which every value is tried, in a task of its own."""
 
     @classmethod
     def of_backward(
@@ -47,7 +58,18 @@ class Task:
         def claims(dy: Any, inputs: Mapping[str, Any], cache: tuple[Any, ...]) -> Mapping[str, Any]:
             return layer.run_backward(dy, cache, names)
 
-        return cls(layer, given.axes, given.const, tuple(names), claims, "backward", given.labels)
+        return cls(
+            layer,
+            given.axes,
+            given.const,
+            tuple(names),
+            claims,
+            "backward",
+            given.labels,
+            (layer.forward, layer.backward),
+            tuple(names),
+            frozenset(const),
+        )
 
     @classmethod
     def of_claim(
@@ -75,14 +97,29 @@ class Task:
             with unchanged("claim", {"dy": dy, **given}):
                 return {wrt: claim(dy, *given.values())}
 
-        axes, constants = arguments.axes, arguments.const
-        return cls(layer, axes, constants, (wrt,), claims, f"d{wrt}", arguments.labels)
+        return cls(
+            layer,
+            arguments.axes,
+            arguments.const,
+            (wrt,),
+            claims,
+            f"d{wrt}",
+            arguments.labels,
+            (layer.forward, claim),
+            tuple(arguments.differentiable),
+            frozenset(arguments.const),  # a claim is not given them: it is about these values
+        )
 
     @property
     def upstream(self) -> str:
         """The name of the upstream gradient: dy, unless that is an argument of forward."""
         used = {*self.shapes, *self.const}
         return next(name for name in ("dy", *(f"dy_{i}" for i in range(99))) if name not in used)
+
+    @property
+    def constant(self) -> set[str]:
+        """The arrays that have no gradient and hold numbers: masks, targets, weights."""
+        return set(self.shapes) - set(self.differentiable) - set(self.labels)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -124,6 +161,36 @@ class Task:
             for n in range(MOST_VARIADIC + 1)
         ]
 
+    def choices(self) -> list["Task"]:
+        """Return a task for each value of the defaults that choose, first that of the defaults.
+
+        Those are truth values, what is annotated as a `Literal`, and the number of an axis.
+        """
+        possible = {}
+        for name, values in _possible(self.layer.forward).items():
+            if name in self.const and name not in self.named:
+                ndim = len(next(iter(self.shapes.values())).split())
+                possible[name] = range(-ndim, ndim) if name in AXIS_NAMES else values
+        own = replace(self, chosen=frozenset(possible))
+        defaults = [self.const[name] for name in possible]
+        others = [values for values in product(*possible.values()) if list(values) != defaults]
+        return [
+            own,
+            *(
+                replace(own, const={**self.const, **dict(zip(possible, values, strict=True))})
+                for values in others
+            ),
+        ]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The defaults that are no numbers, and of which no other value is tried."""
+        return {
+            name: value
+            for name, value in self.const.items()
+            if not (is_number(value) or name in self.chosen | self.named)
+        }
+
     def check_sizes(self, sizes: Mapping[str, int]) -> None:
         """Check that sizes names every axis and no other.
 
@@ -152,6 +219,33 @@ def _several(axis: str, number: int) -> list[str]:
     return [axis] if number == 1 else [f"{axis}_{i + 1}" for i in range(number)]
 
 
+def is_number(value: Any) -> bool:
+    """Say whether a constant is a number, rather than a choice or an array."""
+    return isinstance(value, int | float | Fraction | np.number) and not isinstance(value, bool)
+
+
+def _possible(forward: Callable[..., Any]) -> dict[str, tuple[Any, ...]]:
+    """Return the values that forward's defaults may have, where they choose from a few."""
+    possible: dict[str, tuple[Any, ...]] = {}
+    hints = _annotations(forward)
+    for name, parameter in inspect.signature(forward).parameters.items():
+        default = parameter.default
+        if get_origin(hints.get(name)) is Literal:
+            possible[name] = get_args(hints[name])
+        elif isinstance(default, bool):
+            possible[name] = (True, False)
+        elif name in AXIS_NAMES and isinstance(default, int):
+            possible[name] = ()  # as many as the input has
+    return possible
+
+
+def _annotations(forward: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(inspect.unwrap(forward))
+    except (NameError, TypeError, AttributeError):  # annotations that mean something else
+        return {}
+
+
 @dataclass(frozen=True)
 class _Arguments:
     """The arguments of forward, sorted by what they are."""
@@ -165,7 +259,7 @@ class _Arguments:
 def _arguments(layer: Layer, shapes: Mapping[str, str], const: Mapping[str, Any]) -> _Arguments:
     """Sort forward's arguments into arrays, constant arrays, labels, and what is constant.
 
-    A parameter of forward that has no shape but a number by default is constant.
+    A parameter of forward that has a default and no shape is constant.
     """
     for name, text in shapes.items():
         if not isinstance(text, str):
@@ -180,7 +274,7 @@ def _arguments(layer: Layer, shapes: Mapping[str, str], const: Mapping[str, Any]
     defaults = {
         name: parameter.default
         for name, parameter in inspect.signature(layer.forward).parameters.items()
-        if name not in table and isinstance(parameter.default, int | float | np.number)
+        if name not in table and parameter.default is not parameter.empty
     }
     found = _Arguments({}, {**defaults, **const}, [], {})
     for name in layer.inputs(table, found.const):

@@ -1,7 +1,8 @@
 """Check claims at exact points, and find small inputs at which a claim is wrong.
 
 Only such a point refutes: forward is defined there and has a gradient, and in one entry the
-claimed number certainly is not the true one.
+claimed number certainly is not the true one. Points where numbers that are compared are equal
+count as well, if forward has a gradient there: its slopes to all sides are those of one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,12 +12,23 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import sympy as sp
 
-from backprop_lib.proof.dual import ZERO, Met, Point, UndefinedError, duals, exact_array, value_of
+from backprop_lib.proof.arithmetic import EXACTLY, WITH_DIGITS, Arithmetic
+from backprop_lib.proof.budget import tick
+from backprop_lib.proof.code import functions_of, numbers_in
+from backprop_lib.proof.dual import (
+    CLOSE,
+    Met,
+    Point,
+    UndefinedError,
+    dot,
+    duals,
+    numbers,
+    value_of,
+)
 from backprop_lib.proof.refusal import CodeError, NotFollowedError, followed
 from backprop_lib.proof.report import Counterexample
-from backprop_lib.proof.scalar import DIGITS, filled, number_sign
+from backprop_lib.proof.scalar import filled
 from backprop_lib.proof.task import Task
 from backprop_lib.shapes import ShapeError, unchecked, written
 
@@ -24,12 +36,19 @@ Sizes = Mapping[str, int]
 
 LARGEST = 9
 """Entries of a first random point are whole numbers up to this."""
-TRIALS = 12
-SEARCHED = 4
 FAR = 1000
+RANDOM = ("whole", "whole", "positive", "far")
+SPECIAL = ("unit", *["special", "mixed"] * 4)
+"""What the entries of one point after the other are drawn from, after those that are all equal."""
+MOST_EQUAL = 8
+"""So many numbers of the code are tried for all entries at once."""
 MOST_SIZES = 100
 MOST_ENTRIES = 64
+DIRECTIONS = 3
+"""Along so many random directions, slopes are compared with the gradient at a tie."""
 SIMPLE = (0, 1, -1, 2, -2)
+MANY = 12
+"""An array of more entries is first tried with zeros only."""
 TINY = 1e-2
 TINIEST = 1e-20
 FRIENDLY = tuple(Fraction(n, 4) for n in (4, 8, 12, 3, 1, 5, 7))
@@ -43,16 +62,35 @@ class MisfitError(ValueError):
     """The claim has not the shape of the input, or cannot be computed for its shapes."""
 
 
+class EmptyError(ValueError):
+    """At these sizes y has no entries, so that there is nothing to check."""
+
+
 class Evaluated:
     """A task at one point: the claims, and the true slopes on demand."""
 
-    def __init__(self, task: Task, inputs: Mapping[str, np.ndarray], dy: np.ndarray | None = None):
+    def __init__(
+        self,
+        task: Task,
+        inputs: Mapping[str, np.ndarray],
+        dy: np.ndarray | None = None,
+        of: Arithmetic = WITH_DIGITS,
+    ):
         self.task = task
+        self.of = of
         self.labels = {name: inputs[name].astype(int) for name in task.labels}
         exact = {name: array for name, array in inputs.items() if name not in self.labels}
-        self.point = Point(task.layer.forward, exact, {**task.const, **self.labels})
-        self.met = Met()
-        self.dy = dy if dy is not None else np.full(self.point.shape, sp.Integer(1))
+        self.point = Point(
+            task.layer.forward, exact, {**task.const, **self.labels}, of, may_round=True
+        )
+        if not self.point.y.size:
+            raise EmptyError("y has no entries")
+        self.met = self._met()
+        ones = np.full(self.point.shape, of.number(1))
+        self.dy = ones if dy is None else numbers(dy, of)
+
+    def _met(self) -> Met:
+        return Met(self.of, may_round=True)
 
     def arguments(self, made: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
         """Return the arrays that forward takes, in its order: numbers made over, and labels."""
@@ -78,8 +116,7 @@ class Evaluated:
                     lambda: self.task.claims(upstream, given, cache),
                 )
         except ValueError as error:
-            signs = NUMPY_SHAPE_ERRORS
-            if isinstance(error, ShapeError) or any(sign in str(error) for sign in signs):
+            if is_misfit(error):
                 raise MisfitError(str(error)) from error
             raise
         return dict(claimed)
@@ -95,25 +132,139 @@ class Evaluated:
         array, shape = np.asarray(claims[name]), self.point.inputs[name].shape
         if array.shape != shape:
             raise MisfitError(f"d{name} is {written(array.shape)}, {name} is {written(shape)}")
-        return filled(shape, map(value_of, array.flat))
+        return filled(shape, (value_of(entry, self.of) for entry in array.flat))
 
-    def slope(self, name: str, index: tuple[int, ...]) -> sp.Expr:
-        """Return the true gradient's entry."""
-        direction = np.full(self.point.inputs[name].shape, ZERO)
-        direction[index] = sp.Integer(1)
-        return self.point.slope({name: direction}, self.dy, self.met)
+    def slope(self, name: str, index: tuple[int, ...]) -> Any:
+        """Return the true gradient's entry.
+
+        Raises
+        ------
+        UndefinedError
+            If there is none.
+        """
+        direction = np.full(self.point.inputs[name].shape, self.of.zero)
+        direction[index] = self.of.number(1)
+        return self.slope_along(name, direction)
+
+    def slope_along(self, name: str, direction: np.ndarray) -> Any:
+        """Return the slope along a direction, if there is one.
+
+        Raises
+        ------
+        UndefinedError
+            If an entry of y on which the loss depends has another slope to the other side, or if
+            that cannot be told.
+        """
+        tick()
+        met = self._met()
+        slopes = self.point.slopes({name: direction}, met)
+        if met.tie:
+            back = self.point.slopes({name: np.asarray(-direction)}, met)
+            for slope, other, up in zip(slopes.flat, back.flat, self.dy.flat, strict=True):
+                minus = self.of.times(self.of.number(-1), other)
+                if met.touches or (up != 0 and self.sign(slope, minus) != 0):
+                    raise UndefinedError("forward has no gradient here")
+        self.met.rounded = self.met.rounded or met.rounded
+        self.met.compares = self.met.compares or met.compares
+        self.met.tie = self.met.tie or met.tie
+        return dot(slopes, self.dy, self.of)
+
+    def sign(self, a: Any, b: Any) -> int | None:
+        """Return the sign of a - b, 0 if no digit of it is found; rounded constants are no reason.
+
+        It is None if it has no value.
+        """
+        difference = self.of.plus(a, self.of.times(self.of.number(-1), b))
+        sign = self.of.sign(difference, a, b)
+        if sign is None and abs(float(difference)) < TINIEST:
+            return 0
+        if sign and self.met.rounded:
+            scale = 1 + abs(float(a)) + abs(float(b))
+            return sign if abs(float(difference)) > float(CLOSE) * scale else 0
+        return sign
 
     def differs_along(self, name: str, claimed: np.ndarray, direction: np.ndarray) -> int | None:
         """Return the sign of claimed minus true slope in a direction.
 
         It is 0 if no digit of the difference is found, and None if it has no value.
+
+        Raises
+        ------
+        UndefinedError
+            If forward has no slope there.
         """
-        moves = exact_array(np.reshape(direction, claimed.shape))
-        slope = self.point.slope({name: moves}, self.dy, self.met)
-        products = [a * b for a, b in zip(claimed.flat, moves.flat, strict=True)]
-        difference = sp.Add(*products) - slope
-        sign = number_sign(difference)
-        return 0 if sign is None and abs(difference.evalf(DIGITS)) < TINIEST else sign
+        moves = numbers(np.reshape(direction, claimed.shape), self.of)
+        slope = self.slope_along(name, moves)
+        return self.sign(dot(claimed, moves, self.of), slope)
+
+    def wrong_entry(
+        self, name: str, claimed: np.ndarray, rng: np.random.Generator
+    ) -> tuple[int, ...] | None:
+        """Return an entry in which a claim certainly is wrong, or None if it is right.
+
+        Raises
+        ------
+        UndefinedError
+            If forward has no gradient here, or it cannot be told whether it is the claim.
+        """
+        signs = [self.differs_along(name, claimed, rng.integers(1, 99, claimed.shape))]
+        if self.met.tie:
+            signs += [
+                self.differs_along(name, claimed, self._direction(claimed.shape, rng))
+                for _ in range(DIRECTIONS)
+            ]
+        if not any(sign != 0 for sign in signs):
+            return None
+        found = None
+        true = np.empty(claimed.shape, dtype=object)
+        for index in np.ndindex(claimed.shape):
+            true[index] = self.slope(name, index)
+            if found is None and self.sign(claimed[index], true[index]):
+                found = index
+                if not self.met.tie:
+                    return found
+        for _ in range(DIRECTIONS):  # at a tie, slopes along the axes do not make a gradient
+            if self.differs_along(name, true, self._direction(claimed.shape, rng)) != 0:
+                raise UndefinedError("forward has no gradient here")
+        if found is None:
+            raise UndefinedError("the two gradients cannot be told apart")
+        return found
+
+    @staticmethod
+    def _direction(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        return np.asarray(rng.choice([-1, 1], shape) * rng.integers(1, 99, shape))
+
+    def counterexample(
+        self, sizes: Sizes, name: str, entry: tuple[int, ...]
+    ) -> Counterexample | None:
+        """Return this point as a counterexample to the claim of one gradient, if it is one.
+
+        Whatever arithmetic was used to find it, it is confirmed with exact numbers.
+        """
+        const = self.task.const
+        if self.of is WITH_DIGITS:
+            here = {**self.point.inputs, **self.labels}
+            exactly = Evaluated(self.task, here, self.dy, EXACTLY)
+            return exactly.counterexample(sizes, name, entry)
+        try:
+            claimed, true = self.claim(name, self.claims()), self.gradient(name)
+        except (UndefinedError, ZeroDivisionError):
+            return None
+        if not self.sign(claimed[entry], true[entry]):
+            return None
+        return Counterexample(
+            dict(sizes),
+            {**self.arguments(np.copy), self.task.upstream: self.dy},
+            entry,
+            true,
+            claimed,
+            {
+                key: value
+                for key, value in const.items()
+                if isinstance(value, float | Fraction) or key not in self.task.named
+            },
+            self.met.tie,
+        )
 
     def gradient(self, name: str) -> np.ndarray:
         """Return the true gradient."""
@@ -123,17 +274,50 @@ class Evaluated:
         return result
 
 
-def random_inputs(
-    task: Task, sizes: Sizes, rng: np.random.Generator, smallest: int, largest: int
-) -> dict[str, np.ndarray]:
-    """Draw whole numbers for every input, down to `smallest`, and labels from all there are."""
-    labels = random_labels(task, sizes, rng)
-    return {
-        name: labels[name]
-        if name in labels
-        else exact_array(rng.integers(smallest, largest + 1, task.shape_of(name, sizes)))
-        for name in task.shapes
-    }
+def is_misfit(error: Exception) -> bool:
+    """Say whether an error is one of shapes."""
+    return isinstance(error, ShapeError) or (
+        isinstance(error, ValueError) and any(sign in str(error) for sign in NUMPY_SHAPE_ERRORS)
+    )
+
+
+def drawn(
+    kind: str, shape: tuple[int, ...], rng: np.random.Generator, special: list[Fraction], trial: int
+) -> np.ndarray:
+    """Draw numbers of one kind: ever larger ones, so that they are all different."""
+    largest = LARGEST * (1 + trial if kind != "far" else FAR)
+    if kind not in (*RANDOM, *SPECIAL):
+        drawn_numbers = [Fraction(kind)] * int(np.prod(shape))
+    elif kind == "unit":  # where a probability is asked for
+        drawn_numbers = [Fraction(int(n), 64) for n in rng.integers(1, 64, shape).flat]
+    elif kind in ("special", "mixed"):
+        whole = [Fraction(int(n)) for n in rng.integers(-largest, largest + 1, shape).flat]
+        chosen = [special[i] for i in rng.integers(len(special), size=shape).flat]
+        keep = rng.integers(2, size=shape).flat if kind == "mixed" else [True] * len(chosen)
+        drawn_numbers = [a if k else b for k, a, b in zip(keep, chosen, whole, strict=True)]
+    else:
+        smallest = 1 if kind == "positive" else -largest
+        drawn_numbers = [Fraction(int(n)) for n in rng.integers(smallest, largest + 1, shape).flat]
+    return filled(shape, drawn_numbers)
+
+
+def special_numbers(task: Task) -> list[Fraction]:
+    """Return numbers at which something special may happen: 0 and 1, those in the code, and near.
+
+    The first half are the numbers themselves, so that they occur often, and together.
+    """
+    constants = [
+        Fraction(repr(float(value)))
+        for value in task.const.values()
+        if isinstance(value, int | float) and np.isfinite(value)
+    ]
+    at = list(
+        dict.fromkeys(
+            [Fraction(0), Fraction(1), *constants, *numbers_in(functions_of(*task.functions))]
+        )
+    )
+    beside = [n + d for n in at for d in (Fraction(-1, 2), Fraction(1, 2))]
+    return [*at * (1 + len(beside) // len(at)), *beside, Fraction(-1)]
 
 
 def random_labels(task: Task, sizes: Sizes, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -145,23 +329,37 @@ def random_labels(task: Task, sizes: Sizes, rng: np.random.Generator) -> dict[st
 
 
 def evaluated(
-    task: Task, sizes: Sizes, rng: np.random.Generator, trials: int = TRIALS
+    task: Task, sizes: Sizes, rng: np.random.Generator, trials: int | None = None
 ) -> Iterator[Evaluated]:
-    """Yield random points; some of them may turn out to be ties, or not to be defined.
-
-    Every third one has positive numbers only, for functions that are not defined for others; later
-    ones are drawn from ever more numbers, so that they are all different; and every fourth one is
-    far away, for branches that are not taken near 0.
-    """
-    for trial in range(trials):
-        largest = LARGEST * (1 + trial if trial % 4 < 3 else FAR)
-        smallest = 1 if trial % 3 == 2 else -largest
+    """Yield points, random ones first; forward may have no gradient there, or not be defined."""
+    special = special_numbers(task)
+    other = np.random.default_rng(sum(sizes.values()))
+    kinds = (*RANDOM, *dict.fromkeys(map(str, special[:MOST_EQUAL])), *SPECIAL)
+    often = (*RANDOM, "unit")
+    for trial, kind in enumerate(kinds[:trials]):
+        tick()
+        drawing = rng if kind in RANDOM else other
+        labels = random_labels(task, sizes, drawing)
+        inputs = {
+            name: labels[name]
+            if name in labels
+            else drawn(
+                "special" if trial and kind in often and name in task.constant else kind,
+                task.shape_of(name, sizes),
+                drawing,
+                special,
+                trial,
+            )
+            for name in task.shapes
+        }
         try:
-            case = Evaluated(task, random_inputs(task, sizes, rng, smallest, largest))
+            case = Evaluated(task, inputs)
         except (UndefinedError, ZeroDivisionError):
             continue
         shape = case.point.shape
-        case.dy = exact_array(rng.integers(1, largest + 1, shape) * rng.choice([-1, 1], shape))
+        largest = LARGEST * (1 + trial if kind != "far" else FAR)
+        upstream = drawing.integers(1, largest + 1, shape) * drawing.choice([-1, 1], shape)
+        case.dy = numbers(np.asarray(upstream), case.of)
         yield case
 
 
@@ -174,10 +372,12 @@ def smallest_counterexample(
     """
     for sizes in candidates:
         try:
-            for case in evaluated(task, sizes, rng, SEARCHED):
-                entry = _wrong_entry(case, name)
+            for case in evaluated(task, sizes, rng):
+                entry = _wrong_entry(case, name, np.random.default_rng(0))
                 if entry is not None:
-                    return _simplest(task, sizes, case, name, entry)
+                    found = simplest(task, sizes, case, name, entry)
+                    if found is not None:
+                        return found
         except FAILURES:
             continue
     return None
@@ -195,65 +395,63 @@ def small_sizes(task: Task, largest: Sizes | None = None) -> Iterator[dict[str, 
             yield sizes
 
 
-def _wrong_entry(case: Evaluated, name: str) -> tuple[int, ...] | None:
-    """Return an entry in which the claim certainly is wrong, or None.
-
-    Raises
-    ------
-    MisfitError
-        If the claim has not the shape of the input, as it has at no other point of these sizes.
-    """
+def _wrong_entry(case: Evaluated, name: str, rng: np.random.Generator) -> tuple[int, ...] | None:
     try:
-        claimed = case.claim(name, case.claims())
-        if case.differs_along(name, claimed, np.arange(1, claimed.size + 1)) == 0:
-            return None
-        for index in np.ndindex(claimed.shape):
-            if number_sign(claimed[index] - case.slope(name, index)):
-                return None if case.met.tie else index
+        return case.wrong_entry(name, case.claim(name, case.claims()), rng)
     except (UndefinedError, ZeroDivisionError):
-        pass
-    return None
+        return None
 
 
 def _is_wrong(
     task: Task, arrays: Mapping[str, np.ndarray], name: str, index: tuple[int, ...]
 ) -> bool:
+    """Say whether one entry certainly is wrong at a point at which forward has a gradient."""
     try:
         case = _case(task, arrays)
-        claimed = case.claim(name, case.claims())[index]
-        difference = claimed - case.slope(name, index)
-        return bool(number_sign(difference)) and not case.met.tie
+        claimed = case.claim(name, case.claims())
+        true = case.slope(name, index)
+        if not case.sign(claimed[index], true):
+            return False
+        if case.met.tie:
+            return case.wrong_entry(name, claimed, np.random.default_rng(0)) is not None
     except FAILURES:
         return False
+    return True
 
 
-def _simplest(
+def simplest(
     task: Task, sizes: Sizes, case: Evaluated, name: str, entry: tuple[int, ...]
-) -> Counterexample:
-    """Replace numbers by simpler ones, as long as the claim stays wrong."""
+) -> Counterexample | None:
+    """Replace numbers by simpler ones, as long as the claim stays wrong: whole arrays first.
+
+    So far all was done with many digits. None is returned if it is not confirmed exactly.
+    """
     arrays = {**case.arguments(np.copy), "": case.dy}  # no input is called ""
+
+    def tried(array: np.ndarray, at: Any, value: Any) -> bool:
+        old = array[at].copy() if isinstance(array[at], np.ndarray) else array[at]
+        array[at] = value
+        if _is_wrong(task, arrays, name, entry):
+            return True
+        array[at] = old
+        return False
+
+    for argument, array in arrays.items():
+        if array.size > MANY:
+            zero: Any = 0 if argument in task.labels else Fraction(0)
+            tried(array, ..., zero)
     for _ in range(2):
         for argument, array in arrays.items():
             number = task.number_of_labels(argument, sizes) if argument in task.labels else None
             for index in np.ndindex(array.shape):
                 for simple in SIMPLE if number is None else range(number):
-                    old = array[index]
-                    if old == simple:
+                    if array[index] == simple:
                         break
-                    array[index] = simple if argument in task.labels else sp.Integer(simple)
-                    if _is_wrong(task, arrays, name, entry):
+                    value = simple if argument in task.labels else Fraction(simple)
+                    if tried(array, index, value):
                         break
-                    array[index] = old
     task = _with_friendly_constants(task, arrays, name, entry)
-    best = _case(task, arrays)
-    return Counterexample(
-        dict(sizes),
-        {**best.arguments(np.copy), task.upstream: best.dy},
-        entry,
-        best.gradient(name),
-        best.claim(name, best.claims()),
-        {key: value for key, value in task.const.items() if isinstance(value, float | Fraction)},
-    )
+    return _case(task, arrays).counterexample(sizes, name, entry)
 
 
 def _with_friendly_constants(
@@ -267,8 +465,8 @@ def _with_friendly_constants(
             other = replace(task, const={**task.const, key: friendly})
             if _is_wrong(other, arrays, name, entry):
                 case = _case(other, arrays)
-                numbers = [*case.gradient(name).flat, *case.claim(name, case.claims()).flat]
-                if all(number.is_Rational for number in numbers):
+                shown = [*case.gradient(name).flat, *case.claim(name, case.claims()).flat]
+                if all(isinstance(number, Fraction) for number in shown):
                     task = other
                     break
     return task

@@ -24,6 +24,7 @@ from backprop_lib.proof.calculus import (
     Size,
     Step,
     Total,
+    Zero,
 )
 
 LONGEST_LINE = 160
@@ -216,6 +217,8 @@ class _Style(ABC):
             if len(atom.u.terms) > 1:
                 return self.step(self.letter(atom, "z", names, lambda text: text))
             return self.step(self.sum(atom.u, names))
+        if isinstance(atom, Zero):
+            return self.zero(self.sum(atom.u, names))
         if isinstance(atom, Log):
             return self.log(self.sum(atom.u, names))
         raise TypeError(f"no way to write a {type(atom).__name__}")
@@ -293,6 +296,10 @@ class _Style(ABC):
     @abstractmethod
     def step(self, text: str) -> str:
         """Write a comparison with 0."""
+
+    def zero(self, text: str) -> str:
+        """Write that something is 0."""
+        return f"[{text} = 0]"
 
     @abstractmethod
     def exp(self, text: str) -> str:
@@ -401,7 +408,7 @@ def _products_in(formula: Formula) -> Iterable[Product]:
         for atom in term.powers:
             if isinstance(atom, Total):
                 yield from _products_in(Formula({atom.product: Fraction(1)}))
-            elif isinstance(atom, Root | Step | Exp | Log):
+            elif isinstance(atom, Root | Step | Zero | Exp | Log):
                 yield from _products_in(atom.u)
 
 

@@ -1,0 +1,211 @@
+"""The code that is judged, without running it: its functions, its numbers, and what it keeps."""
+
+import builtins
+import dis
+import functools
+import itertools
+import random
+import types
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import beartype
+import jaxtyping
+import numpy as np
+
+LARGEST = 10**6
+DEPTH = 4
+LIBRARY = ("numpy", "sympy", "scipy", "backprop_lib", "jaxtyping", "beartype")
+"""What objects of these keep is not looked at."""
+LOOKING = frozenset(
+    (
+        *("type", "hasattr", "getattr", "vars", "dir", "id", "repr", "hash", "memoryview"),
+        *("__class__", "__dict__", "_getframe", "currentframe", "catch_warnings"),
+        *("result_type", "can_cast", "issubdtype", "suppress", "itemsize"),
+        *("__doc__", "__array_priority__", "__init__", "__qualname__", "__name__"),
+    )
+)
+"""Names with which code looks at what an array is, or who calls, rather than computes with it."""
+LOOKING_MODULES = ("inspect", "traceback", "gc")
+COMPARING = ("COMPARE_OP", "IS_OP", "CONTAINS_OP")
+NEAR = 4
+"""A dtype that is compared is loaded so many instructions before, at most."""
+HERE = Path(__file__).parent.parent
+OTHERS = tuple(
+    str(place)
+    for place in (
+        *(HERE / name for name in ("proof", "fast", "shapes.py", "layer.py")),
+        *(Path(str(module.__file__)).parent for module in (np, jaxtyping, beartype)),
+    )
+)
+"""Where code stands that is not judged."""
+
+
+STANDARD = str(Path(functools.__file__).parent)
+
+
+def _is_of_others(filename: str) -> bool:
+    standard = filename.startswith(STANDARD) and "site-packages" not in filename
+    return standard or filename.startswith((*OTHERS, "<@beartype"))
+
+
+def functions_of(*given: Any) -> list[types.FunctionType]:
+    """Return the functions that are judged, and those of their own that they call by name.
+
+    Methods, objects that can be called, partial functions and wrappers are looked into.
+    """
+    found: dict[int, types.FunctionType] = {}
+    seen: set[int] = set()
+    left = list(given)
+    while left:
+        value = left.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, types.FunctionType):
+            left.append(getattr(value, "__wrapped__", None))
+            if not _is_of_others(value.__code__.co_filename):
+                found[id(value)] = value
+                left += _used(value)
+        elif isinstance(value, functools.partial):
+            left += [value.func, *value.args, *value.keywords.values()]
+        elif isinstance(value, types.MethodType):
+            left += [value.__func__, value.__self__]
+        elif not isinstance(value, type | types.ModuleType) and hasattr(value, "__dict__"):
+            left += [getattr(type(value), "__call__", None)]  # noqa: B004
+            left += [part for part in vars(value).values() if callable(part)]
+    return list(found.values())
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)
+
+
+def _used(function: types.FunctionType) -> list[Any]:
+    """Return what a function uses that is neither an argument nor its own: by name, or enclosed."""
+    names = {
+        instruction.argval
+        for code in _codes(function.__code__)
+        for instruction in dis.get_instructions(code)
+        if instruction.opname == "LOAD_GLOBAL"
+    }
+    used = [function.__globals__[name] for name in sorted(names) if name in function.__globals__]
+    for cell in function.__closure__ or ():
+        try:
+            used.append(cell.cell_contents)
+        except ValueError:  # not bound yet
+            continue
+    return [*used, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+
+
+def _kept_by(*given: Any) -> Iterator[Any]:
+    """Yield what objects, methods and partial functions hold."""
+    for value in given:
+        if isinstance(value, functools.partial):
+            yield from _kept_by(value.func, *value.args, *value.keywords.values())
+        elif isinstance(value, types.MethodType):
+            yield value.__self__
+        elif not isinstance(value, types.FunctionType):
+            yield value
+
+
+def numbers_in(functions: list[types.FunctionType]) -> list[Fraction]:
+    """Return the numbers that stand in the code: where something special may happen."""
+    found: dict[Fraction, None] = {}
+    constants = [
+        constant
+        for function in functions
+        for code in _codes(function.__code__)
+        for constant in code.co_consts
+    ] + [value for function in functions for value in _used(function)]
+    for constant in constants:
+        is_number = isinstance(constant, int | float) and not isinstance(constant, bool)
+        if is_number and abs(constant) <= LARGEST:  # NaN is not
+            found[Fraction(repr(float(constant)))] = None
+    return list(found)
+
+
+def looks_at_kinds(functions: list[types.FunctionType]) -> bool:
+    """Say whether the code asks what kind of array or number it is given, and may act on it.
+
+    That is a call of type, hasattr and the like, a look into a dtype (to pass one on is not), or
+    an exception that is caught: what fails for symbols need not fail for floats.
+    """
+    return any(
+        _looks(code, function) or _catches(code)
+        for function in functions
+        for code in _codes(function.__code__)
+    )
+
+
+def _catches(code: types.CodeType) -> bool:
+    names = [instruction.opname for instruction in dis.get_instructions(code)]
+    return names.count("PUSH_EXC_INFO") > names.count("WITH_EXCEPT_START")
+
+
+def _looks(code: types.CodeType, function: types.FunctionType) -> bool:
+    instructions = list(dis.get_instructions(code))
+    for place, instruction in enumerate(instructions):
+        name, is_attribute = instruction.argval, "ATTR" in instruction.opname
+        if name in LOOKING and (is_attribute or "GLOBAL" in instruction.opname):
+            own = function.__globals__.get(name, vars(builtins).get(name))
+            if is_attribute or own is vars(builtins).get(name):
+                return True
+        if "GLOBAL" in instruction.opname:
+            own = function.__globals__.get(name)
+            if isinstance(own, types.ModuleType) and own.__name__ in LOOKING_MODULES:
+                return True
+        if name == "dtype" and is_attribute:
+            before = [i.argval for i in instructions[max(0, place - NEAR) : place]]
+            if "str" in before or "format" in before:
+                return True
+            for after in instructions[place + 1 : place + 1 + NEAR]:
+                if after.opname in COMPARING or "ATTR" in after.opname or "METHOD" in after.opname:
+                    return True
+                if "CALL" in after.opname or "STORE" in after.opname or "KW" in after.opname:
+                    break
+    return False
+
+
+def kept(functions: list[types.FunctionType], *given: Any) -> Any:
+    """Return what the code may keep from one call to the next, to be compared with a later one."""
+    state = np.random.get_state(legacy=True)  # noqa: NPY002  what np.random.rand draws from
+    drawn = (state[1].tobytes(), state[2]) if isinstance(state, tuple) else ()
+    values = [value for function in functions for value in _used(function)]
+    held = [*values, *_kept_by(*given, *values), *(vars(function) for function in functions)]
+    return [drawn, random.getstate(), *(_frozen(value, DEPTH) for value in held)]
+
+
+def _frozen(value: Any, depth: int) -> Any:
+    """Return what can be compared with the same thing after the same call."""
+    if isinstance(value, np.ndarray):
+        return (value.shape, value.tobytes()) if value.dtype != object else value.shape
+    if isinstance(value, int | float | str | bytes | bytearray | None):
+        return bytes(value) if isinstance(value, bytearray) else value
+    if isinstance(value, np.random.Generator):
+        return repr(value.bit_generator.state)
+    if isinstance(value, np.random.RandomState):
+        return repr(value.get_state())
+    if isinstance(value, random.Random):
+        return value.getstate()
+    if isinstance(value, itertools.count):
+        return repr(value)
+    if isinstance(value, Iterator):
+        return object()  # not to be looked into: never the same again
+    if depth and isinstance(value, list | tuple | set | frozenset | deque):
+        return [_frozen(part, depth - 1) for part in value]
+    if depth and isinstance(value, dict):
+        return [(str(key), _frozen(part, depth - 1)) for key, part in value.items()]
+    if isinstance(value, types.ModuleType | types.BuiltinFunctionType | np.ufunc):
+        return id(value)
+    module = getattr(value, "__module__", None) or ""
+    if depth and hasattr(value, "__dict__") and not module.startswith(LIBRARY):
+        parts = {key: part for key, part in vars(value).items() if not key.startswith("__")}
+        return _frozen(parts, depth - 1)
+    return "something else"

@@ -1,0 +1,218 @@
+"""What each engine found of one gradient, as data, and the one function that decides from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from backprop_lib.proof.report import ClosedForm, Counterexample, Status, Verdict, listed
+
+
+class Answer(Enum):
+    """What an engine says of a claimed gradient."""
+
+    RIGHT = auto()
+    WRONG = auto()
+    NOTHING = auto()
+    """It could not go on, or did not find out."""
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """What the calculus says, for all sizes."""
+
+    answer: Answer = Answer.NOTHING
+    """It never says WRONG: two formulas may be equal in ways that it does not know."""
+    misfit: str = ""
+    """Which axes do not fit, if the claim has not the shape of the input."""
+    why: str = ""
+    """What stopped it."""
+    true: ClosedForm | None = None
+    where: tuple[str, ...] = ()
+    """Where forward may have no gradient, so that nothing is said."""
+    at: Mapping[str, Any] = field(default_factory=dict)
+    """The constants that had to be known, and their values."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What numbers say, at sizes of which no two are equal."""
+
+    answer: Answer = Answer.NOTHING
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    exact: bool = True
+    """Whether the numbers were exact, or slopes were measured with floats."""
+    misfit: str = ""
+    why: str = ""
+    """What stopped them."""
+    points: int = 0
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """What symbols for all entries say, at given sizes."""
+
+    sizes: Mapping[str, int]
+    answer: Answer = Answer.NOTHING
+    branches: int = 1
+    why: str = ""
+    """What stopped them."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of one gradient."""
+
+    gradient: str
+    is_open: bool = False
+    """Whether it was claimed at all."""
+    formulas: Formulas = Formulas()
+    numbers: Numbers = Numbers()
+    symbols: Symbols | None = None
+    contradiction: str = ""
+    """What the code computes with floats, and not with exact numbers."""
+    counterexample: Counterexample | None = None
+    elsewhere: Counterexample | None = None
+    """One at other values of the constants than those that the caller, or forward, has given."""
+    named: frozenset[str] = frozenset()
+    """The constants whose values the caller has named."""
+    chosen: frozenset[str] = frozenset()
+    """The constants of which every value is tried."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The defaults that are no numbers, and of which no other value is tried."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """The sizes that the caller has named."""
+    only_sizes: bool = False
+    """Whether nothing but these sizes was asked about."""
+    stopped: str = ""
+    """What was running when there was no more time, or memory, or when it was interrupted."""
+
+    @property
+    def misfit(self) -> str:
+        """How the claim has not the shape of the input, if numbers say so, in general terms."""
+        return (self.formulas.misfit or self.numbers.misfit) if self.numbers.misfit else ""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing that an engine may still find would change the verdict."""
+        return decide(self).status is not Status.UNDECIDED
+
+
+def decide(evidence: Evidence) -> Verdict:
+    """Decide what is said of one gradient.
+
+    A counterexample refutes. Formulas prove for all sizes, and for all values of the constants
+    that they left open, if numbers confirm it; symbols prove at their sizes. All else is undecided.
+    """
+    formulas, numbers, symbols = evidence.formulas, evidence.numbers, evidence.symbols
+
+    def verdict(status: Status, reason: str = "", **more: Any) -> Verdict:
+        return Verdict(evidence.gradient, status, reason, **more)
+
+    if evidence.is_open:
+        return verdict(Status.OPEN)
+    if evidence.misfit:
+        return verdict(
+            Status.SHAPE_ERROR,
+            f": {evidence.misfit}",
+            counterexample=evidence.counterexample,
+            formula=formulas.true,
+        )
+    if evidence.counterexample is not None:
+        entry = list(evidence.counterexample.entry)
+        return verdict(
+            Status.REFUTED,
+            f" in entry {entry}" if entry else "",
+            counterexample=evidence.counterexample,
+            formula=formulas.true,
+        )
+    if evidence.contradiction:
+        return verdict(Status.UNDECIDED, f": {evidence.contradiction}")
+    if formulas.answer is Answer.RIGHT:
+        if numbers.answer is not Answer.RIGHT:
+            return verdict(
+                Status.UNDECIDED,
+                f": the formulas are equal, but no number confirms it: {_why_no_number(evidence)}",
+            )
+        shown = {"formula": formulas.true, "where": formulas.where}
+        known = {name: value for name, value in formulas.at.items() if name not in evidence.chosen}
+        at = {**known, **evidence.options}
+        if not at:
+            return verdict(Status.PROVEN, " for all sizes", is_enough=True, **shown)
+        enough = set(at) <= evidence.named
+        return verdict(
+            Status.PROVEN_AT,
+            f" {listed(at)}, for all sizes",
+            is_enough=enough,
+            counterexample=None if enough else evidence.elsewhere,
+            **shown,
+        )
+    proven_at_sizes = symbols is not None and symbols.answer is Answer.RIGHT
+    if (
+        proven_at_sizes
+        and symbols is not None
+        and evidence.sizes == symbols.sizes
+        and (evidence.sizes or evidence.only_sizes)
+        and numbers.answer is not Answer.WRONG
+    ):
+        return verdict(
+            Status.PROVEN_AT,
+            f" {listed(symbols.sizes) or 'the sizes that there are'}{_each_branch(symbols)}",
+            is_enough=True,
+            notes=() if evidence.only_sizes else (f"for all sizes undecided: {_why(evidence)}",),
+            formula=formulas.true,
+        )
+    where = f" {_at(evidence.sizes)}" if evidence.only_sizes else " for all sizes"
+    return verdict(
+        Status.UNDECIDED,
+        f"{where}: {_why(evidence)}",
+        formula=formulas.true,
+        notes=tuple(_notes(evidence)),
+    )
+
+
+def _at(sizes: Mapping[str, int]) -> str:
+    return f"at {listed(sizes)}" if sizes else "here"
+
+
+def _why(evidence: Evidence) -> str:
+    if evidence.stopped:
+        return evidence.stopped
+    if evidence.only_sizes:
+        symbols = evidence.symbols
+        return symbols.why if symbols and symbols.why else "no proof, and no counterexample"
+    formulas = evidence.formulas
+    return formulas.why or formulas.misfit or "the two formulas were not found to be equal"
+
+
+def _why_no_number(evidence: Evidence) -> str:
+    if evidence.numbers.answer is Answer.WRONG:
+        return f"at {listed(evidence.numbers.sizes)}, slopes measured with floats differ from it"
+    return evidence.stopped or evidence.numbers.why or "at no point that was tried it is defined"
+
+
+def _each_branch(symbols: Symbols) -> str:
+    return f" on each of {symbols.branches} branches" if symbols.branches > 1 else ""
+
+
+def _notes(evidence: Evidence) -> list[str]:
+    """Say what the other engines found."""
+    notes = []
+    symbols, numbers = evidence.symbols, evidence.numbers
+    if symbols is not None and not evidence.only_sizes:
+        at = _at(symbols.sizes)
+        if symbols.answer is Answer.RIGHT:
+            notes.append(f"{at}: proven{_each_branch(symbols)}")
+        else:
+            notes.append(f"{at}: {symbols.why or 'no proof'}")
+    at = _at(numbers.sizes)
+    if numbers.answer is Answer.RIGHT and numbers.exact:
+        notes.append(f"{at}: exact at {numbers.points} random points")
+    elif numbers.answer is Answer.RIGHT:
+        notes.append(f"{at}: agrees with measured slopes")
+    elif numbers.answer is Answer.WRONG:
+        how = "exact numbers" if numbers.exact else "slopes measured with floats"
+        notes.append(f"{at}: WRONG by {how}")
+    elif numbers.why:
+        notes.append(f"at random points: {numbers.why}")
+    return notes

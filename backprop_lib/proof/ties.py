@@ -1,0 +1,365 @@
+"""Ties: where numbers that are compared are equal, a claim is judged by what forward has there.
+
+A comparison is a factor [u > 0] or [u = 0] of a formula. Where u depends on the input with respect
+to which is differentiated, u = 0 holds on a thin set of inputs only, and forward may have no
+gradient there, as max(x, 0) has none at 0. Then, and only then, may a claim be anything.
+
+Let J be the difference between the gradients of forward on the two sides of u = 0. Where J is not
+0 and u changes with the input, forward has no gradient. Where J is 0, the claim must be the
+gradient of either side.
+"""
+
+import math
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import permutations, product
+
+from backprop_lib.proof import calculus
+from backprop_lib.proof.calculus import (
+    ONE,
+    ZERO,
+    Atom,
+    CalculusError,
+    Delta,
+    Entry,
+    Exp,
+    Formula,
+    Index,
+    Log,
+    OfFormula,
+    Pick,
+    Place,
+    Product,
+    Root,
+    Size,
+    Step,
+    Total,
+    Zero,
+    of,
+    zero,
+)
+
+MOST_INDICES = 4
+"""Of comparisons with more free indices, no kink is shown."""
+
+
+ROUNDING, CERTAINLY = 1e-9, 1e4
+"""What floats may be wrong by, and how many times more is no error of rounding."""
+
+
+class _NotShownError(Exception):
+    """It is not shown that forward has no gradient."""
+
+
+def generic(formula: Formula, name: str) -> Formula:
+    """Return what a formula is where an input moves, but for single values of it.
+
+    Raises
+    ------
+    CalculusError
+        If numbers that are compared may stay equal while the input moves.
+    """
+
+    def by(atom: Atom) -> Formula | None:
+        if not isinstance(atom, Zero) or name not in atom.u.arrays:
+            return None
+        if not _moves(atom.u, name):
+            raise CalculusError("compares with == what may stay equal while the input moves")
+        return atom.generic()
+
+    return formula.replaced(by)
+
+
+def _moves(u: Formula, name: str) -> bool:
+    """Say whether u changes with an input whatever all other numbers are."""
+    entries = [atom for atom in u.atoms() if isinstance(atom, Entry) and atom.array == name]
+    plain = [
+        atom
+        for term in u.terms
+        for atom in term.powers
+        if atom in entries and {a for a in term.powers if not isinstance(a, Size)} == {atom}
+    ]
+    if len(entries) == 1:
+        return len(plain) == 1
+    return len(entries) == len(plain) == len(u.terms) == 2  # one entry with another
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """The gradient of forward with respect to one entry of an input, as a formula."""
+
+    formula: Formula
+    output: Formula
+    """What forward computes."""
+    by: Entry
+    upstream: str
+    labels: frozenset[str]
+    """The look-ups that are given, and do not depend on numbers."""
+
+    def is_all_of(self, difference: Formula) -> bool:
+        """Say whether a claim that differs so from the formula is right where there is a gradient.
+
+        What is left of the difference must be a multiple of [u = 0], for differences u at which
+        forward has no gradient. Where two numbers are equal and their difference does not grow
+        through 0, or another comparison turns there as well, the formula itself may be on no side.
+        """
+        name = self.by.array
+        steps = {a.u for a in self.formula.atoms() if isinstance(a, Step) and name in a.u.arrays}
+        if any(self._is_on_no_side(u) for u in steps):
+            return False
+        while difference.terms:
+            rest = difference.replaced(self._excused)
+            if rest == difference:
+                return False
+            difference = rest
+        return True
+
+    def _excused(self, atom: Atom) -> Formula | None:
+        """Return what may stand for [u = 0], since forward has no gradient there."""
+        if not isinstance(atom, Zero) or self.by.array not in atom.u.arrays:
+            return None
+        try:
+            kinked = self._kinked(atom.u)
+            if not kinked.terms:
+                return None
+            return of(atom) * (ONE - kinked) + atom.generic() * kinked
+        except (_NotShownError, CalculusError):
+            return None
+
+    def _kinked(self, u: Formula) -> Formula:
+        """Return 1 where forward has no gradient if u = 0 and no other numbers are equal.
+
+        With roots and sums in it, the jump is too long for that. If it is not 0 at one point with
+        u = 0, it is not 0 at almost all.
+        """
+        jump = zero(u) * self._jump(u)
+        moving = u.derivative(self.by)
+        if not all(map(_is_polynomial, (*jump.terms, *moving.terms))):
+            return ONE if _is_not_zero(jump, u) and moving.terms else ZERO
+        return self._of_forward((ONE - zero(moving)) * (ONE - zero(jump)))
+
+    def _of_forward(self, mask: Formula) -> Formula:
+        """Leave out that the upstream gradient may be 0: forward has a kink all the same."""
+        upstream = self.upstream
+        return mask.replaced(
+            lambda atom: ZERO if isinstance(atom, Zero) and upstream in atom.u.arrays else None
+        )
+
+    def _is_on_no_side(self, u: Formula) -> bool:
+        """Say whether [u > 0] = 0, as at u = 0, may be what it is on no side of u = 0.
+
+        If forward is continuous at u = 0, its jump there is u times something, and its slopes
+        differ only where u changes.
+        """
+        try:
+            jump, turned = self._jump(u), self._jump(u, signs=(-1,))
+            if turned.terms and (zero(u) * zero(jump) * turned).terms:
+                return True
+            if _moves(u, self.by.array) or not (zero(u) * self._jump(u, of_output=True)).terms:
+                return False
+            return bool((zero(u) * zero(u.derivative(self.by)) * jump).terms)
+        except _NotShownError:
+            return False
+
+    def _jump(
+        self, u: Formula, signs: Iterable[int] = (1, -1), *, of_output: bool = False
+    ) -> Formula:
+        """Return by how much the gradient, or forward, changes where u becomes positive.
+
+        u is at its own indices. Changes of the sign -1 are those of [-u > 0], at other indices.
+        """
+        formula = self.output if of_output else self.formula
+        if len(u.free) > MOST_INDICES:
+            raise _NotShownError
+        if _picks(u):
+            return self._jump_of_a_search(u)
+        free = sorted(u.free, key=lambda index: index.serial)
+        for atom in formula.atoms():
+            if isinstance(atom, OfFormula) and any(
+                isinstance(inner, Step | Zero) for inner in atom.u.atoms()
+            ):
+                raise _NotShownError
+            if isinstance(atom, Step) and not any(_turned(atom.u, u, free)):
+                _check_apart(atom.u, u, free)
+        return _by_step(formula, u, free, frozenset(signs))
+
+    def _jump_of_a_search(self, u: Formula) -> Formula:
+        """Return by how much the gradient changes if another one of tied entries is taken."""
+        names = {pick.name for pick in _picks(u)}
+        pair = _tied_places(u)
+        others = self.formula.looked_up - names - self.labels
+        if pair is None or names & self.labels or {n[0] for n in others} & {n[0] for n in names}:
+            raise _NotShownError  # two searches of one kind may tie together
+        first, other = pair
+
+        def moved(place: Place) -> Place:
+            return other if place == first else place
+
+        def by(atom: Atom) -> Formula | None:
+            if isinstance(atom, Entry) and first in atom.at:
+                return calculus.entry(atom.array, *map(moved, atom.at))
+            if isinstance(atom, Delta) and first in (atom.a, atom.b):
+                return calculus.delta(moved(atom.a), moved(atom.b))
+            return None
+
+        return self.formula - self.formula.replaced(by)
+
+
+def _is_not_zero(formula: Formula, u: Formula) -> bool:
+    """Say whether a formula is not zero at some point with u = 0, by far more than rounding."""
+    solved = Zero(u).solved
+    if solved is None:
+        return False
+    at = dict.fromkeys(formula.free | u.free, 0)  # where deltas are 1
+    entry, value = solved
+    point = _Point()
+    try:
+        point.entries[point.key(entry, at)] = point.value(value, at)
+        return (
+            abs(point.value(u, at)) < ROUNDING
+            and abs(point.value(formula, at)) > ROUNDING * CERTAINLY
+        )
+    except (CalculusError, ArithmeticError, ValueError):
+        return False
+
+
+class _Point:
+    """Values of formulas at one point, which is drawn as it is needed: all sizes are different."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[object, ...], float] = {}
+        self._sizes: dict[str, int] = {}
+        self._rng = random.Random(0)
+
+    def size(self, name: str | int) -> int:
+        """Return the number of entries along an axis."""
+        if isinstance(name, int):
+            return name
+        return self._sizes.setdefault(name, 3 + len(self._sizes))
+
+    def key(self, entry: Entry, at: Mapping[Index, int]) -> tuple[object, ...]:
+        """Return which number an entry is, if its indices have values."""
+        if any(isinstance(place, Pick) for place in entry.at):
+            raise CalculusError("an index that is looked up has no value here")
+        return entry.array, *(at[p] if isinstance(p, Index) else p for p in entry.at)
+
+    def value(self, formula: Formula, at: Mapping[Index, int]) -> float:
+        """Return the value of a formula where its free indices have values."""
+        return math.fsum(
+            float(c)
+            * math.prod(self._factor(atom, power, at) for atom, power in term.powers.items())
+            for term, c in formula.terms.items()
+        )
+
+    def _factor(self, atom: Atom, power: int, at: Mapping[Index, int]) -> float:
+        if isinstance(atom, Root):
+            return float(self.value(atom.u, at) ** (-power / 2))
+        return float(self._atom(atom, at) ** power)
+
+    def _atom(self, atom: Atom, at: Mapping[Index, int]) -> float:
+        if isinstance(atom, Size):
+            return self.size(atom.name)
+        if isinstance(atom, Entry):
+            key = self.key(atom, at)
+            if key not in self.entries:
+                self.entries[key] = self._rng.uniform(0.5, 1.5)
+            return self.entries[key]
+        if isinstance(atom, Total):
+            ranges = [range(self.size(index.size)) for index in atom.bound]
+            inside = Formula({atom.product: Fraction(1)})
+            return math.fsum(
+                self.value(inside, {**at, **dict(zip(atom.bound, values, strict=True))})
+                for values in product(*ranges)
+            )
+        if isinstance(atom, Delta):
+            a, b = (at[p] if isinstance(p, Index) else p for p in (atom.a, atom.b))
+            return float(a == b)
+        if isinstance(atom, Exp):
+            return math.exp(self.value(atom.u, at))
+        if isinstance(atom, Log):
+            return math.log(self.value(atom.u, at))
+        if isinstance(atom, Step | Zero):
+            value = self.value(atom.u, at)
+            if abs(value) < ROUNDING:
+                return float(isinstance(atom, Zero))
+            return float(isinstance(atom, Step) and value > 0)
+        raise CalculusError("it has no value here")
+
+
+def _is_polynomial(term: Product) -> bool:
+    """Say whether a product is made of entries, sizes and masks."""
+    return all(
+        isinstance(atom, Size | Delta | Step | Zero) or (isinstance(atom, Entry) and power > 0)
+        for atom, power in term.powers.items()
+    )
+
+
+def _check_apart(other: Formula, u: Formula, free: list[Index]) -> None:
+    """Check that another comparison does not tie wherever u = 0: two kinks may cancel."""
+    for own in product(free, repeat=len(other.free)):
+        there: dict[Index, Place] = dict(zip(other.free, own, strict=True))
+        fits = all(isinstance(b, Index) and a.size == b.size for a, b in there.items())
+        if fits and not (zero(u) * other.moved(there)).terms:
+            raise _NotShownError
+
+
+def _picks(formula: Formula) -> set[Pick]:
+    """Return the look-ups in the entries of a formula."""
+    entries = [atom for atom in formula.atoms() if isinstance(atom, Entry)]
+    return {place for entry in entries for place in entry.at if isinstance(place, Pick)}
+
+
+def _tied_places(u: Formula) -> tuple[Pick, Place] | None:
+    """Return the place that was searched and another one, if u compares the entries there."""
+    entries = [atom for term in u.terms for atom in term.powers]
+    if len(u.terms) != 2 or len(entries) != 2:
+        return None
+    a, b = entries
+    if not (isinstance(a, Entry) and isinstance(b, Entry) and a.array == b.array):
+        return None
+    different = [(p, q) for p, q in zip(a.at, b.at, strict=True) if p != q]
+    if len(different) != 1:
+        return None
+    ((p, q),) = different
+    if isinstance(p, Pick):
+        return p, q
+    return (q, p) if isinstance(q, Pick) else None
+
+
+def _by_step(formula: Formula, u: Formula, free: list[Index], signs: frozenset[int]) -> Formula:
+    result = ZERO
+    for term, coefficient in formula.terms.items():
+        changes = {atom: _change(atom, u, free, signs) for atom in term.powers}
+        for atom, change in changes.items():
+            if change.terms:
+                if term.powers[atom] != 1:
+                    raise _NotShownError
+                result += coefficient * (term.times({atom: -1}) * change)
+    return result
+
+
+def _change(atom: Atom, u: Formula, free: list[Index], signs: frozenset[int]) -> Formula:
+    if isinstance(atom, Total):
+        inside, indices = atom.opened()
+        return calculus.total(_by_step(inside, u, free, signs), indices)
+    result = ZERO
+    if isinstance(atom, Step):
+        for sign, own in _turned(atom.u, u, free):
+            if sign in signs:
+                result += sign * calculus.multiplied(map(calculus.delta, free, own))
+    return result
+
+
+def _turned(
+    other: Formula, u: Formula, free: list[Index]
+) -> Iterator[tuple[int, tuple[Index, ...]]]:
+    """Yield at which indices another formula is u or -u, and its sign."""
+    if len(other.free) == len(free):
+        for own in permutations(other.free):
+            if all(a.size == b.size for a, b in zip(free, own, strict=True)):
+                there: Mapping[Index, Place] = dict(zip(free, own, strict=True))
+                for sign, form in ((1, u), (-1, -u)):
+                    if form.moved(there) == other:
+                        yield sign, own
