@@ -11,7 +11,6 @@ from backprop_lib.fast.folding import moments, moments_about
 from backprop_lib.gradcheck import gradcheck
 from backprop_lib.layers import batchnorm1d, conv1d
 from backprop_lib.proof import prove, prove_at
-from backprop_lib.proof.dual import ZERO
 from backprop_lib.shapes import ShapeError, unchecked
 
 KERNELS = [name for name in by_layer.ALL if "formulas" not in name]
@@ -76,7 +75,7 @@ def test_equals_the_layers_exactly(layer, shape):
     for a, b in zip(ours, theirs, strict=True):
         assert a.shape == b.shape
         assert (by_layer.values(a) == by_layer.values(b)).all()
-    assert any((by_layer.values(a) != ZERO).any() for a in ours)
+    assert any((by_layer.values(a) != 0).any() for a in ours)
 
 
 # Numbers

@@ -9,7 +9,19 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
-from backprop_lib.proof.calculus import Delta, Entry, Exp, Index, Log, Pick, Root, Size, Step, Total
+from backprop_lib.proof.calculus import (
+    Delta,
+    Entry,
+    Exp,
+    Index,
+    Log,
+    Pick,
+    Root,
+    Size,
+    Step,
+    Total,
+    Zero,
+)
 from backprop_lib.proof.scalar import Exact
 
 
@@ -76,6 +88,8 @@ def value_of_formula(formula, arrays, sizes, at=None, picks=None):
             return inner ** (-0.5 if is_float else sp.Rational(-1, 2))
         if isinstance(a, Step):
             return number(int(inner > 0))
+        if isinstance(a, Zero):
+            return number(int(inner == 0))
         if isinstance(a, Exp):
             return np.exp(inner)
         assert isinstance(a, Log)

@@ -27,6 +27,7 @@ from backprop_lib.proof.calculus import (
     size,
     step,
     total,
+    zero,
 )
 from backprop_lib.proof.dual import Dual, Met
 from backprop_lib.proof.formulas import free_index, grad, read, same
@@ -286,6 +287,21 @@ def test_no_index_is_captured():
         (lambda u, v: step(-u * step(u)), lambda u, v: ZERO),
         (lambda u, v: step(u * exp(v)), lambda u, v: step(u)),
         (lambda u, v: step(number(-2)), lambda u, v: ZERO),
+        (lambda u, v: zero(v) ** 2, lambda u, v: zero(v)),
+        (lambda u, v: zero(-3 * v), lambda u, v: zero(v)),
+        (lambda u, v: zero(v) * v, lambda u, v: ZERO),
+        (lambda u, v: zero(v) * step(v), lambda u, v: ZERO),
+        (lambda u, v: zero(v**2 - exp(v)) * step(v**2 - exp(v)), lambda u, v: ZERO),
+        (lambda u, v: zero(v**2 - exp(v)) * step(exp(v) - v**2), lambda u, v: ZERO),
+        (lambda u, v: zero(v - ONE) * v**3, lambda u, v: zero(v - ONE)),
+        (lambda u, v: zero(v * v), lambda u, v: zero(v)),
+        (lambda u, v: zero(v * u), lambda u, v: ONE - (ONE - zero(v)) * (ONE - zero(u))),
+        (lambda u, v: zero(exp(v)), lambda u, v: ZERO),
+        (lambda u, v: zero(exp(v) + size("N")), lambda u, v: ZERO),
+        (lambda u, v: zero(log(u)), lambda u, v: zero(u - ONE)),
+        (lambda u, v: zero(step(v)), lambda u, v: ONE - step(v)),
+        (lambda u, v: zero(v * step(v)), lambda u, v: ONE - step(v)),
+        (lambda u, v: zero(number(0)), lambda u, v: ONE),
     ],
 )
 def test_rules_that_hold(left, right):
@@ -306,6 +322,12 @@ def test_rules_that_hold(left, right):
         (lambda v, w: log(v * w), lambda v, w: log(v)),
         (lambda v, w: exp(v * w), lambda v, w: exp(v) * exp(w)),
         (lambda v, w: step(v) * v, lambda v, w: v),
+        (lambda v, w: zero(v) + step(v), lambda v, w: ONE),
+        (lambda v, w: zero(v - w), lambda v, w: zero(v) * zero(w)),
+        (lambda v, w: zero(v + w), lambda v, w: zero(v - w)),
+        (lambda v, w: zero(v * w), lambda v, w: zero(v) * zero(w)),
+        (lambda v, w: zero(v * v + w), lambda v, w: ZERO),
+        (lambda v, w: zero(v) * w, lambda v, w: ZERO),
     ],
 )
 def test_rules_that_do_not_hold(left, right):
@@ -314,16 +336,20 @@ def test_rules_that_do_not_hold(left, right):
     assert left(v, w) != right(v, w)
 
 
-def test_a_step_turns_its_sign_only_where_it_cannot_vanish_on_an_open_set():
+def test_a_number_is_positive_negative_or_zero():
     i, j = index("N"), index("N")
-    assert step(-entry("x", i)) == ONE - step(entry("x", i))
-    bias = entry("b", i) - entry("x", i) * entry("x", j)
-    assert step(-bias) == ONE - step(bias)
-    difference = entry("x", i) - entry("x", j)  # zero where i = j
+    for formula in (entry("x", i), entry("b", i) - entry("x", i) * entry("x", j)):
+        assert step(formula) + step(-formula) + zero(formula) == ONE
+        assert step(-formula) != ONE - step(formula)
+
+
+def test_a_difference_of_an_entry_with_itself_is_not_positive():
+    i, j = index("N"), index("N")
+    difference = entry("x", i) - entry("x", j)
     assert step(-difference) != ONE - step(difference)
-    again = step(difference).moved({j: i})
-    assert again == ZERO
+    assert step(difference).moved({j: i}) == ZERO
     assert step(-difference).moved({j: i}) == ZERO
+    assert zero(difference).moved({j: i}) == ONE
 
 
 @pytest.mark.parametrize("exponent", [Fraction(1, 3), Fraction(-2, 3), Fraction(1, 4)])

@@ -34,7 +34,7 @@ def test_wrong_gradients_are_refuted_by_a_witness_that_holds_in_floats(wrong, ba
     report = prove_at(linear.forward, backward, sizes=SQUARE)
     assert not report
     assert [v.gradient for v in report.verdicts if v.status == "refuted"] == wrong
-    assert all(v.status == "proven" for v in report.verdicts if v.gradient not in wrong)
+    assert all(v.status == "proven at" for v in report.verdicts if v.gradient not in wrong)
     for gradient in wrong:
         found = report[gradient].counterexample
         arrays = {name: array.astype(float) for name, array in found.inputs.items()}
@@ -69,7 +69,7 @@ def test_the_counterexample_is_the_smallest():
 
 def test_a_shape_error_names_the_shapes_and_blames_one_gradient():
     report = prove_at(linear.forward, lambda dy, x, W: (dy @ W, x.T @ dy, dy.sum(0)), sizes=SIZES)
-    assert [v.status for v in report.verdicts] == ["proven", "shape error", "proven"]
+    assert [v.status for v in report.verdicts] == ["proven at", "shape error", "proven at"]
     assert report["dW"].reason == ": dW is (3, 4), W is (4, 3)"
 
 
@@ -166,9 +166,13 @@ def down(dy, x):
         (lambda x: (np.where(x, x, 0), (x,)), down, "forward converts entries"),
         (lambda x: (x.astype(float), (x,)), down, "forward converts entries"),
         (lambda x: (np.sin(x), (x,)), down, "forward uses np.sin, which is not followed"),
-        (lambda x: (x / (1 / 3), (x,)), down, "forward computes with the float 0.333"),
+        (
+            lambda x: (x / (1 / 3), (x,)),
+            lambda dy, x: dy / (1 / 3),
+            "forward computes with the float 0.333",
+        ),
         (lambda x: (x + np.nan, (x,)), down, "forward computes with nan"),
-        (square, lambda dy, x: x * (2 / 3) * dy, "backward computes with the float 0.666"),
+        (square, lambda dy, x: x * (2 / 3) * 3 * dy, "backward computes with the float 0.666"),
         (square, lambda dy, x: np.sort(x) // 2, "backward rounds entries"),
     ],
 )
@@ -178,6 +182,17 @@ def test_what_symbols_cannot_follow_is_undecided_with_the_reason(forward, backwa
     assert message in verdict.reason
 
 
+@pytest.mark.parametrize(
+    ("forward", "backward"),
+    [
+        (lambda x: (x / (1 / 3), (x,)), down),
+        (square, lambda dy, x: x * (2 / 3) * dy),
+    ],
+)
+def test_a_float_that_is_rounded_does_not_hide_what_is_wrong(forward, backward):
+    assert prove_at(forward, backward, sizes={"N": 2}, x="N")["dx"].status == "refuted"
+
+
 def relu(x):
     return np.maximum(x, 0), (x,)
 
@@ -185,18 +200,19 @@ def relu(x):
 @pytest.mark.parametrize(
     ("forward", "backward", "branches"),
     [
-        (relu, lambda dy, x: dy * (x > 0), 4),
+        (relu, lambda dy, x: dy * (x > 0), 9),
         (relu, lambda dy, x: np.where(x >= 0, dy, 0), 4),
-        (lambda x: (np.abs(x), (x,)), lambda dy, x: dy * np.sign(x), 4),
-        (lambda x: (x.max(), (x,)), lambda dy, x: dy * (x == x.max()), 2),
+        (lambda x: (np.abs(x), (x,)), lambda dy, x: dy * np.sign(x), 9),
+        (lambda x: (x.max(), (x,)), lambda dy, x: dy * (x == x.max()), 3),
         (lambda x: (x[x.argmax()], (x,)), lambda dy, x: dy * (np.arange(2) == x.argmax()), 2),
-        (lambda x: (np.sort(x), (x,)), lambda dy, x: dy[np.argsort(np.argsort(x))], 2),
+        (lambda x: (np.sort(x), (x,)), lambda dy, x: dy[np.argsort(np.argsort(x))], 3),
     ],
 )
 def test_comparisons_are_proven_on_every_branch(forward, backward, branches):
+    """np.maximum(x, 0) asks x >= 0: beside x > 0, 0 is a third outcome."""
     (verdict,) = prove_at(forward, backward, sizes={"N": 2}, x="N")
-    assert verdict.status == "proven", verdict
-    assert verdict.reason == f" at N = 2 on each of {branches} branches"
+    assert verdict.status == "proven at", verdict
+    assert verdict.reason == f" N = 2 on each of {branches} branches"
 
 
 def test_a_branch_that_no_numbers_can_reach_leaves_it_undecided():
@@ -236,7 +252,7 @@ def normalise(x, eps):
 
 
 @pytest.mark.parametrize(
-    ("factor", "status"), [(1, "proven"), (2, "refuted"), (-1, "refuted"), (0, "refuted")]
+    ("factor", "status"), [(1, "proven at"), (2, "refuted"), (-1, "refuted"), (0, "refuted")]
 )
 def test_a_float_in_const_is_the_decimal_it_is_written_as(factor, status):
     def backward(dy, y, deviation):
@@ -254,8 +270,8 @@ def tanh(x):
 @pytest.mark.parametrize(
     ("backward", "status"),
     [
-        (lambda dy, x, y: dy * (1 - y * y), {"proven"}),
-        (lambda dy, x, y: 4 * dy / (np.exp(x) + np.exp(-x)) ** 2, {"proven", "undecided"}),
+        (lambda dy, x, y: dy * (1 - y * y), {"proven at"}),
+        (lambda dy, x, y: 4 * dy / (np.exp(x) + np.exp(-x)) ** 2, {"proven at", "undecided"}),
         (lambda dy, x, y: dy * (1 - y), {"refuted"}),
         (lambda dy, x, y: dy * (1 + y * y), {"refuted"}),
     ],
@@ -329,3 +345,8 @@ def test_an_error_of_the_backward_itself_is_not_called_a_shape_error():
 
     with pytest.raises(ValueError, match="not finished"):
         prove_at(linear.forward, backward, sizes=SIZES)
+
+
+def test_what_has_no_axes_is_proven_at_its_only_size():
+    report = prove_at(relu, lambda dy, x: dy * (x > 0), sizes={}, x="2")
+    assert report["dx"].status == "proven at"

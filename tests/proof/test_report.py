@@ -27,7 +27,7 @@ def test_a_proof_in_text():
         "  db[o] = Σ_n dy[n, o]"
     )
     assert repr(prove(max_, x="N C L")) == (
-        "dx: proven for all sizes\n"
+        "dx: proven for all sizes and every axis\n"
         "  where the largest entry along L occurs only once\n"
         "  dx[n, c, l] = dy[n, c] δ[k[n, c], l]"
     )

@@ -94,6 +94,7 @@ CODE = {
     "logical": lambda x, y: np.logical_and(x > 0, y > 0) * x + np.logical_not(x > 0) * y,
     "equal": lambda x: x * (x == x.max(axis=1, keepdims=True)),
     "not equal": lambda x: x * (x != x.max(axis=1, keepdims=True)),
+    "equal formulas": lambda x, w: x * (x * x == x) + (x != w),
     "where": lambda x, w: np.where(x > w, x, w),
     "write a mask": masked,
     "count": lambda x: (x > 0).sum(axis=0) / x.shape[0] + (x > 0).mean(axis=0),
@@ -146,6 +147,9 @@ CODE = {
     "identity of known size": lambda three: three @ np.eye(3, 3, like=three) - (three.shape[0] == 0),
     "identity of size 1": lambda one: one - np.eye(one.shape[1], like=one),
     "copy": lambda x: np.copy(x) + x.copy() + x.astype(float),
+    "dtype passed on": lambda x: np.zeros_like(x, dtype=x.dtype) + x.astype(x.dtype) + np.full_like(x, 2, dtype=x.dtype),
+    "asked whether it is an array": lambda x: 2 * x if isinstance(x, np.ndarray) else x,
+    "asked whether a size is whole": lambda x: 2 * x if isinstance(x.shape[0], int) and isinstance(x.size, int) else x,
     # looking up
     "take": lambda t: np.take_along_axis(t, t.argmax(-1)[..., None], axis=-1)[..., 0],
     "take at least": lambda x: np.take_along_axis(x, np.expand_dims(x.argmin(1), 1), axis=1),
@@ -207,6 +211,25 @@ def test_means_what_numpy_means(name, sizes):
     found = instantiated(result, arrays, sizes, picks)
     assert found.shape == expected.shape
     assert np.allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+COMPARISONS = [
+    "maximum", "absolute", "sign", "greater", "at least", "relu mask", "wrong relu mask", "masks", "leaky",
+    "whole numbers", "and or not", "logical", "equal", "not equal", "equal formulas", "where", "write a mask", "count",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_comparisons_mean_what_numpy_means_where_numbers_are_equal(name, seed):
+    code = CODE[name]
+    run = Run()
+    given = symbols(run)
+    result = code(*(given[argument] for argument in arguments_of(code)))
+    arrays = {key: np.sign(np.trunc(2 * array)) for key, array in floats(SIZES[0], seed).items()}
+    expected = code(*(arrays[argument] for argument in arguments_of(code)))
+    found = instantiated(result, arrays, SIZES[0], found_places(run, code, arrays))
+    assert np.allclose(found, expected)
 
 
 def found_places(run, code, arrays):
@@ -346,7 +369,19 @@ REFUSED = {
     "lost put": (lost_put, "catches an error of shapes"),
     "mask of number": (lambda x: ~x, "uses a logical operator on numbers"),
     "where number": (lambda x: np.where(x, 1, 0), "asks np.where for the entries that are not 0"),
-    "equal formulas": (lambda x: x * (x * x == x), "compares with =="),
+    "same number, !=": (lambda x: np.where(x != x, 0, x), "compares what is the same for all numbers"),
+    "same number, ==": (lambda x: x * (x - x == 0), "compares what is the same for all numbers"),
+    "same number, written otherwise": (lambda x: x * ((x + 1) ** 2 - 1 == x * (x + 2)), "the same for all"),
+    "dtype compared": (lambda x: x if x.dtype == float else 2 * x, "looks at the dtype"),
+    "kind of dtype": (lambda x: x if x.dtype.kind == "f" else 2 * x, "looks at the dtype"),
+    "dtype spelled out": (lambda x: x * len(str(x.dtype)), "looks at the dtype"),
+    "size spelled out": (lambda x: x * len(str(x.shape[0])), "spells the size N out"),
+    "size shown": (lambda x: x * len(repr(x.shape[0])), "spells the size N out"),
+    "size in a text": (lambda x: x * len(f"{x.shape[0]}"), "spells the size N out"),
+    "size formatted": (lambda x: x * len(f"{x.shape[0]:>5}"), "spells the size N out"),
+    "shape in a text": (lambda x: x * len(f"{x.shape}"), "spells the size N out"),
+    "small whole numbers": (lambda x: np.ones_like(x, dtype=np.int8) + x, "an array of int8"),
+    "unsigned numbers": (lambda x: np.zeros_like(x, dtype=np.uint64) - 1 + x, "an array of uint64"),
     "exponent": (lambda x: 2**x, "raises to a power that is no number"),
     "cube root": (lambda x: x ** (1 / 4), "neither whole nor a half"),
     "rounded": (lambda x: x * (1 / 3), "computes with the float 0.333"),

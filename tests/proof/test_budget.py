@@ -1,0 +1,238 @@
+"""Whatever an engine does, it ends in time, with what is known until then."""
+
+import signal
+import threading
+import time
+from contextlib import suppress
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from backprop_lib.proof import budget, exact, prove, prover
+from backprop_lib.proof.budget import Budget, SpentError, tick
+
+
+def loop():
+    n = 0
+    while True:
+        n += 1
+
+
+def explode():
+    symbols = sp.symbols("a:z")
+    return sp.expand(sum(symbols) ** 40)
+
+
+def hoard():
+    kept = []
+    while True:
+        kept.append(np.ones(2**20))
+
+
+@pytest.mark.parametrize("call", [loop, explode])
+def test_a_step_ends_after_its_seconds_of_processor(call):
+    limited = Budget(0.4)
+    start = time.process_time()
+    assert limited.run("the step", call, "not finished") == "not finished"
+    assert 0.3 < time.process_time() - start < 2
+    assert limited.stopped == ["the step did not end within 0.4 seconds"]
+
+
+def test_a_step_that_waits_ends_too():
+    limited = Budget(0.1)
+    start = time.monotonic()
+    assert limited.run("the step", lambda: [time.sleep(0.01) for _ in range(10**4)], None) is None
+    assert time.monotonic() - start < 5
+
+
+def test_a_step_has_its_share_of_what_is_left():
+    limited = Budget(4)
+    start = time.process_time()
+    limited.run("the first", loop, None, 0.1)
+    limited.run("the second", loop, None, 0.1)
+    assert 0.6 < time.process_time() - start < 2.5
+    assert limited.left < 3.4
+    first, second = limited.stopped
+    assert first == "the first did not end within 0.4 seconds"
+    assert second.startswith("the second did not end within 0.3")
+
+
+def test_a_step_ends_when_its_memory_is_spent():
+    limited = Budget(60, gigabytes=0.2)
+    assert limited.run("the step", hoard, "not finished") == "not finished"
+    assert limited.stopped == ["the step took more than 0.2 GB of memory"]
+    assert limited.left > 50
+
+
+def test_what_ends_in_time_is_returned_and_its_errors_are_raised():
+    limited = Budget(5)
+    assert limited.run("the step", lambda: 3, None) == 3
+    with pytest.raises(KeyError, match="x"):
+        limited.run("the step", lambda: {}["x"], None)
+    assert limited.stopped == []
+
+
+def test_no_step_starts_without_time():
+    limited = Budget(0.0)
+    ran = []
+    assert limited.run("the step", lambda: ran.append(1), "not started") == "not started"
+    assert ran == []
+    assert limited.stopped == ["no time was left for the step"]
+
+
+def test_code_that_catches_every_exception_ends_too():
+    def stubborn():
+        while True:
+            try:
+                loop()
+            except Exception:
+                continue
+
+    limited = Budget(0.2)
+    limited.run("the step", stubborn, None)
+    assert limited.stopped == ["the step did not end within 0.2 seconds"]
+
+
+def test_nothing_is_raised_when_a_step_is_over():
+    """Each of these steps ends about when its time does, now before, now after."""
+    ended = 0
+    for trial in range(60):
+        limited = Budget(0.06)
+        seconds = 0.05 + trial % 6 * 0.005
+        end = time.process_time() + seconds
+
+        def busy(end=end):
+            while time.process_time() < end:
+                pass
+            return True
+
+        ended += limited.run("the step", busy, False)
+        until = time.monotonic() + 0.01
+        while time.monotonic() < until:
+            pass
+    assert 0 < ended < 60
+
+
+def test_no_thread_is_left_behind():
+    before = threading.active_count()
+    for _ in range(20):
+        Budget(5).run("the step", lambda: 1, None)
+    time.sleep(4 * budget.INTERVAL)
+    assert threading.active_count() == before
+
+
+def test_ticks_end_a_step_where_there_are_no_threads(monkeypatch):
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    def ticking():
+        while True:
+            tick()
+
+    limited = Budget(0.3)
+    begin = time.process_time()
+    limited.run("the step", ticking, None)
+    assert time.process_time() - begin < 2
+    assert limited.stopped == ["the step did not end within 0.3 seconds"]
+    for _ in range(2 * budget.TICKS):
+        tick()
+
+
+def test_the_innermost_step_is_the_one_that_ends():
+    outer, inner = Budget(30), Budget(0.2)
+
+    def nested():
+        inner.run("the inner step", loop, None)
+        return "the outer step went on"
+
+    assert outer.run("the outer step", nested, None) == "the outer step went on"
+    assert inner.stopped
+    assert not outer.stopped
+
+
+def test_ctrl_c_ends_a_step_and_all_that_follow():
+    limited = Budget(5)
+    assert limited.run("the step", lambda: signal.raise_signal(signal.SIGINT), 1) == 1
+    assert limited.run("the next", lambda: 2, 3) == 3
+    assert limited.interrupted
+    assert limited.stopped == ["interrupted during the step"]
+
+
+def test_the_end_is_no_exception_that_code_may_catch():
+    assert not issubclass(SpentError, Exception)
+
+
+def square(x):
+    return x * x, (x,)
+
+
+def interrupt(*_):
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_in_a_backward_gives_a_report_that_says_what_was_running():
+    report = prove(square, interrupt, x="N")
+    assert report.interrupted
+    assert not report
+    assert repr(report) == (
+        "dx: undecided for all sizes: interrupted during floats at random points"
+    )
+
+
+def test_ctrl_c_keeps_what_floats_have_found(monkeypatch):
+    monkeypatch.setattr(prover, "evaluated", interrupt)
+    report = prove(square, lambda dy, x: 2 * x * dy, x="N")
+    assert report.interrupted
+    assert repr(report) == (
+        "dx: undecided for all sizes: interrupted during exact numbers at random points\n"
+        "  at N = 3: agrees with measured slopes"
+    )
+
+
+def test_ctrl_c_keeps_what_is_proven(monkeypatch):
+    def forward(x, w):
+        return np.maximum(np.minimum(x, 1), -1) * w, (x, w)
+
+    def backward(dy, x, w):
+        return dy * w * (np.abs(x) < 1), dy * np.maximum(np.minimum(x, 1), -1)
+
+    monkeypatch.setattr(exact, "unproven", interrupt)
+    report = prove(forward, backward, x="N", w="N")
+    assert report.interrupted
+    assert report["dw"].status == "proven"
+    assert report["dx"].reason == " for all sizes: interrupted during the proof at small sizes"
+
+
+def test_ctrl_c_keeps_what_is_refuted(monkeypatch):
+    monkeypatch.setattr(prover, "findings", interrupt)
+    report = prove(square, lambda dy, x: x * dy, x="N")
+    assert report.interrupted
+    assert report["dx"].status == "refuted"
+
+
+def test_code_that_catches_every_exception_does_not_hold_back_ctrl_c():
+    def backward(dy, x):
+        with suppress(Exception):
+            interrupt()
+        return 2 * x * dy
+
+    assert prove(square, backward, x="N").interrupted
+
+
+def test_a_backward_that_never_ends_is_given_up():
+    start = time.process_time()
+    report = prove(square, lambda dy, x: loop(), x="N", budget=1)
+    assert time.process_time() - start < 4
+    assert not report
+    assert "did not end within" in repr(report)
+
+
+def test_a_proof_that_takes_too_long_leaves_what_is_known(monkeypatch):
+    monkeypatch.setattr(prover, "findings", lambda task: loop())
+    report = prove(square, lambda dy, x: 2 * x * dy, x="N", budget=1)
+    assert report["dx"].reason.startswith(" for all sizes: formulas for all sizes did not end")
+    assert "at N = 2: proven" in repr(report)
+    assert not report.interrupted
