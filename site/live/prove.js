@@ -25,10 +25,11 @@ function labelled(text, field, id) {
 
 /** Say in one line what a report says of all gradients. */
 function verdict(report) {
-  const statuses = [...report.matchAll(/^d.*?: (\w+)/gm)].map(([, status]) => status);
-  if (!statuses.length || statuses.some((status) => status !== "proven")) {
+  const statuses = [...report.matchAll(/^d.*?: (proven at|\w+)/gm)].map(([, status]) => status);
+  if (!statuses.length || statuses.some((status) => !status.startsWith("proven"))) {
     return "Not all is proven; see below.";
   }
+  if (statuses.includes("proven at")) return "Proven at some values only; see below.";
   return /^ {2}where /m.test(report) ? "All is proven, where the report says." : "All is proven.";
 }
 
