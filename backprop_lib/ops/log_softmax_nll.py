@@ -3,7 +3,7 @@
 Derived in the chapter "Log-softmax and NLL".
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from backprop_lib.shapes import Array, Labels, Shaped, shaped
 def forward(
     x: Shaped[Array, "N C"],
     t: Shaped[Labels, "N"],
-    reduction: Literal["mean", "sum"] = "mean",
+    reduction: Annotated[str, Literal["mean", "sum"]] = "mean",
 ) -> tuple[Shaped[Array, ""], tuple[Shaped[Array, "N C"], Shaped[Labels, "N"], str]]:
     """Return how surprised a softmax of the scores x is by the labels t.
 

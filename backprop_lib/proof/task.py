@@ -230,8 +230,11 @@ def _possible(forward: Callable[..., Any]) -> dict[str, tuple[Any, ...]]:
     hints = _annotations(forward)
     for name, parameter in inspect.signature(forward).parameters.items():
         default = parameter.default
-        if get_origin(hints.get(name)) is Literal:
-            possible[name] = get_args(hints[name])
+        hint = hints.get(name)
+        kinds = (hint, *getattr(hint, "__metadata__", ()))
+        choice = next((kind for kind in kinds if get_origin(kind) is Literal), None)
+        if choice is not None:
+            possible[name] = get_args(choice)
         elif isinstance(default, bool):
             possible[name] = (True, False)
         elif name in AXIS_NAMES and isinstance(default, int):
@@ -241,7 +244,7 @@ def _possible(forward: Callable[..., Any]) -> dict[str, tuple[Any, ...]]:
 
 def _annotations(forward: Callable[..., Any]) -> dict[str, Any]:
     try:
-        return get_type_hints(inspect.unwrap(forward))
+        return get_type_hints(inspect.unwrap(forward), include_extras=True)
     except (NameError, TypeError, AttributeError):  # annotations that mean something else
         return {}
 

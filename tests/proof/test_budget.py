@@ -13,6 +13,14 @@ from backprop_lib.proof import budget, exact, prove, prover
 from backprop_lib.proof.budget import Budget, SpentError, tick
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """A process in the background inherits that Ctrl-C is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def loop():
     n = 0
     while True:
