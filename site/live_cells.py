@@ -129,8 +129,13 @@ def installed(listed: Path) -> Path:
                     f"the packages of {listed.name}/package-lock.json could not be installed "
                     f"(is there a network?):\n{done.stderr}"
                 )
-            Path(begun).rename(folder)
-            Path(begun).mkdir()  # which the context removes
+            try:
+                Path(begun).rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was first
+                    raise
+            else:
+                Path(begun).mkdir()  # which the context removes
     return folder
 
 
