@@ -106,8 +106,8 @@ def test_nothing_is_raised_when_a_step_is_over():
     """Each of these steps ends about when its time does, now before, now after."""
     ended = 0
     for trial in range(60):
-        limited = Budget(0.06)
-        seconds = 0.05 + trial % 6 * 0.005
+        limited = Budget(0.03)
+        seconds = 0.01 + trial % 6 * 0.03
         end = time.process_time() + seconds
 
         def busy(end=end):
