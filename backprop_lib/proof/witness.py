@@ -328,15 +328,13 @@ def random_labels(task: Task, sizes: Sizes, rng: np.random.Generator) -> dict[st
     }
 
 
-def evaluated(
-    task: Task, sizes: Sizes, rng: np.random.Generator, trials: int | None = None
-) -> Iterator[Evaluated]:
+def evaluated(task: Task, sizes: Sizes, rng: np.random.Generator) -> Iterator[Evaluated]:
     """Yield points, random ones first; forward may have no gradient there, or not be defined."""
     special = special_numbers(task)
     other = np.random.default_rng(sum(sizes.values()))
     kinds = (*RANDOM, *dict.fromkeys(map(str, special[:MOST_EQUAL])), *SPECIAL)
     often = (*RANDOM, "unit")
-    for trial, kind in enumerate(kinds[:trials]):
+    for trial, kind in enumerate(kinds):
         tick()
         drawing = rng if kind in RANDOM else other
         labels = random_labels(task, sizes, drawing)
