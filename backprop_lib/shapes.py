@@ -18,8 +18,7 @@ be empty, and says in one line what was wrong.
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from numbers import Rational
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -151,17 +150,17 @@ def shaped(
     return wrapper
 
 
-@contextmanager
-def unchecked() -> Iterator[None]:
+class unchecked:  # noqa: N801
     """Let decorated functions run as if they were not decorated.
 
     A proof runs them on symbols, and judges the shape of each gradient by itself.
     """
-    token = _is_checked.set(False)
-    try:
-        yield
-    finally:
-        _is_checked.reset(token)
+
+    def __enter__(self) -> None:
+        self._token = _is_checked.set(False)
+
+    def __exit__(self, *_: object) -> None:
+        _is_checked.reset(self._token)
 
 
 def shape_table(function: Callable[..., Any]) -> dict[str, str]:

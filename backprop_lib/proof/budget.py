@@ -4,8 +4,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -64,9 +64,18 @@ class Budget:
             time.monotonic() + WAITING * allowed,
             self._memory + self.gigabytes * 2**30,
         )
+        # Wherever the step ends, it leaves nothing behind: with a context of its own, what it has
+        # switched off (checks of shapes, warnings of NumPy) is on again outside.
+        context = copy_context()
         try:
-            with _watched(limits):
-                return call()
+            try:
+                _start_watching(limits)
+                return context.run(call)
+            finally:
+                limits.are_over = (
+                    True  # the first thing that is done: nothing is raised from here on
+                )
+                _stop_watching()
         except (SpentError, MemoryError):
             if limits.memory_is_spent:
                 self.stopped.append(f"{what} took more than {self.gigabytes:g} GB of memory")
@@ -84,54 +93,62 @@ class _Limits:
     clock: float
     memory: float
     memory_is_spent: bool = False
+    are_over: bool = False
+    """Whether the step has ended."""
 
     def are_reached(self) -> bool:
+        if self.are_over:
+            return False
         if memory_in_use() > self.memory:
             self.memory_is_spent = True
             return True
         return time.process_time() > self.processor or time.monotonic() > self.clock
 
 
-_running: list[_Limits] = []
+class _Thread(threading.local):
+    """The steps that run in this thread, one within the other."""
+
+    def __init__(self) -> None:
+        self.running: list[_Limits] = []
+
+
+_thread = _Thread()
 _ticks = 0
 TICKS = 2048
 
 
 def tick() -> None:
-    """Look at the clock now and then, where no other thread can: in a browser."""
+    """Look at the clock now and then, where no signal can: in a browser, or in another thread."""
     global _ticks
     _ticks += 1
-    if not _ticks % TICKS and _running and _running[-1].are_reached():
+    if not _ticks % TICKS:
+        _look()
+
+
+def _look(*_: Any) -> None:
+    """Raise SpentError, wherever the code is, once the limits of a running step are reached."""
+    if any(limits.are_reached() for limits in _thread.running):
         raise SpentError
 
 
-@contextmanager
-def _watched(limits: _Limits) -> Iterator[None]:
-    """Raise SpentError, wherever the code is, once the limits are reached.
+def _start_watching(limits: _Limits) -> None:
+    """Look every INTERVAL, by the signal of a timer in the main thread, if it has no other use."""
+    _thread.running.append(limits)
+    if _has_timer() and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
+        signal.signal(signal.SIGALRM, _look)
+        signal.setitimer(signal.ITIMER_REAL, INTERVAL, INTERVAL)
 
-    A timer's signal does that in the main thread, where nobody else uses this signal; elsewhere
-    `tick` does it, at fewer places.
-    """
-    _running.append(limits)
+
+def _stop_watching() -> None:
+    _thread.running = [limits for limits in _thread.running if not limits.are_over]
+    if not _thread.running and _has_timer() and signal.getsignal(signal.SIGALRM) is _look:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def _has_timer() -> bool:
     is_main = threading.current_thread() is threading.main_thread()
-    alarm = getattr(signal, "SIGALRM", signal.SIGINT)  # where it is missing, there is no timer
-    is_free = alarm != signal.SIGINT and signal.getsignal(alarm) is signal.SIG_DFL
-    has_timer = is_main and is_free and hasattr(signal, "setitimer")
-
-    def look(*_: Any) -> None:
-        if limits in _running and limits.are_reached():
-            raise SpentError
-
-    try:
-        if has_timer:
-            signal.signal(alarm, look)
-            signal.setitimer(signal.ITIMER_REAL, INTERVAL, INTERVAL)
-        yield
-    finally:
-        _running.remove(limits)  # from here on, nothing is raised
-        if has_timer:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(alarm, signal.SIG_DFL)
+    return is_main and hasattr(signal, "setitimer") and hasattr(signal, "SIGALRM")
 
 
 def memory_in_use() -> float:

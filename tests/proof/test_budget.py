@@ -1,6 +1,7 @@
 """Whatever an engine does, it ends in time, with what is known until then."""
 
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from backprop_lib.layers import linear
 from backprop_lib.proof import budget, exact, prove, prover
 from backprop_lib.proof.budget import Budget, SpentError, tick
+from backprop_lib.shapes import ShapeError
 
 
 @pytest.fixture(autouse=True)
@@ -156,9 +159,90 @@ def test_the_innermost_step_is_the_one_that_ends():
         inner.run("the inner step", loop, None)
         return "the outer step went on"
 
+    start = time.process_time()
     assert outer.run("the outer step", nested, None) == "the outer step went on"
+    assert time.process_time() - start < 3
     assert inner.stopped
     assert not outer.stopped
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+def test_a_step_in_another_thread_does_not_end_this_one():
+    ended = []
+
+    def ticking():
+        while True:
+            tick()
+
+    other = threading.Thread(target=lambda: Budget(0.1).run("the other step", ticking, None))
+
+    def wait():
+        other.start()
+        other.join(10)
+        ended.append(not other.is_alive())
+        return "ended"
+
+    assert Budget(30).run("this step", wait, None) == "ended"
+    assert ended == [True]
+
+
+def relu_forward(x, W, b):
+    return np.maximum(x @ W + b, 0), (x, W, b)
+
+
+def relu_backward(dy, x, W, b):
+    dh = dy * (x @ W + b > 0)
+    return dh @ W.T, x.T @ dh, dh.sum(axis=0)
+
+
+SWITCHES = ("shapes.py", "contextlib.py", "_ufunc_config.py", "refusal.py", "layer.py")
+"""The files in which something is switched off for a while."""
+
+
+def lines_until(place, call):
+    """Return the lines that ran in these files; raise at one of them, as a timer may."""
+    lines = []
+
+    def trace(frame, event, _):
+        if not frame.f_code.co_filename.endswith(SWITCHES):
+            return None
+        if event == "line" and any(not limits.are_over for limits in budget._thread.running):
+            lines.append((frame.f_code.co_filename, frame.f_lineno))
+            if len(lines) - 1 == place:
+                raise SpentError
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def test_wherever_a_step_ends_it_leaves_nothing_switched_off():
+    """Nothing that the code has switched off stays off, at whatever line time is up."""
+
+    report = []
+
+    def call():
+        report[:] = [prove(relu_forward, relu_backward, x="N C_in", W="C_in C_out", b="C_out")]
+
+    lines = lines_until(None, call)
+    places = sorted({lines.index(line) for line in lines})
+    assert len(places) > 20
+    assert all(report)
+    errors = np.geterr()
+    wrong = np.zeros((2, 3)), np.zeros((4, 2)), np.zeros(2)
+    for place in places:
+        lines_until(place, call)
+        assert not report[0].interrupted
+        with pytest.raises(ShapeError):
+            linear.forward(*wrong)
+        assert np.geterr() == errors, place
+        assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL, place
+        assert budget._thread.running == [], place
 
 
 def test_ctrl_c_ends_a_step_and_all_that_follow():
