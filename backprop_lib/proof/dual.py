@@ -97,8 +97,11 @@ class Dual(Exact):
 
     def plus(self, other: "Dual") -> "Dual":
         """Add."""
-        plus = self.met.of.plus
-        return self._made(plus(self.value, other.value), plus(self.slope, other.slope), other)
+        of = self.met.of
+        slope = self.slope if self.moves else other.slope
+        if self.moves and other.moves:
+            slope = of.plus(self.slope, other.slope)
+        return self._made(of.plus(self.value, other.value), slope, other)
 
     def times(self, other: "Dual") -> "Dual":
         """Multiply."""
@@ -131,8 +134,9 @@ class Dual(Exact):
         """Return e to this power."""
         if self.value > HIGHEST_EXPONENT:
             raise UndefinedError(f"e to the power {self.value}: too large to compute with")
-        value = self.met.of.exp(self.value)
-        return self._made(value, self.met.of.times(value, self.slope))
+        of = self.met.of
+        value = of.exp(self.value)
+        return self._made(value, of.times(value, self.slope) if self.moves else of.zero)
 
     def log(self) -> "Dual":
         """Return the natural logarithm."""
@@ -140,7 +144,9 @@ class Dual(Exact):
         sign = of.sign(self.value)
         if sign is None or sign <= 0:
             raise UndefinedError(f"the logarithm of {self.value}")
-        slope = of.times(self.slope, of.power(self.value, MINUS_ONE))
+        slope = of.zero
+        if self.moves:
+            slope = of.times(self.slope, of.power(self.value, MINUS_ONE))
         return self._made(of.log(self.value), slope)
 
     def compared(self, other: "Dual", with_zero: int) -> int:
@@ -198,7 +204,8 @@ class Point:
         self.of = of
         self.inputs = {name: numbers(value, of) for name, value in inputs.items()}
         self.const = const
-        self.y = self.run(Met(of, may_round=may_round), {})[0]
+        self.met = Met(of, may_round=may_round)
+        self.y, self.cache = self.run(self.met, {})
         self.shape = self.y.shape
 
     def run(self, met: Met, direction: Arrays) -> tuple[np.ndarray, Any]:
@@ -227,10 +234,16 @@ class Point:
         ------
         UndefinedError
             If y jumps, so that just beside the point it is another number than at it.
+        RuntimeError
+            If y is another number each time.
         """
         y, _ = self.run(met, direction)
-        if met.tie and not self.repeats(y):
-            raise UndefinedError("forward jumps here")
+        if not self.repeats(y):
+            if met.tie:
+                raise UndefinedError("forward jumps here")
+            raise RuntimeError(
+                "forward computes something else each time it is run; pass its random numbers in"
+            )
         return filled(y.shape, (_slope(entry, self.of) for entry in y.flat))
 
     def slope(self, direction: Arrays, dy: np.ndarray, met: Met) -> Any:

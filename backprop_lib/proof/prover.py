@@ -628,7 +628,7 @@ class _Judge:
             for case in evaluated(self.task, sizes, rng):
                 if good >= POINTS and (ties >= TIES or not compares):
                     break
-                answers = self._answers(case, names, rng)
+                answers = self._answers(case, names, rng, only_ties=good >= POINTS)
                 if answers is None:
                     continue
                 compares = case.met.compares
@@ -660,13 +660,15 @@ class _Judge:
             self._note(name, numbers=replace(numbers, why=why))
 
     def _answers(
-        self, case: Evaluated, names: list[str], rng: np.random.Generator
+        self, case: Evaluated, names: list[str], rng: np.random.Generator, *, only_ties: bool
     ) -> dict[str, tuple[int, ...] | None] | None:
         """Return for each gradient a wrong entry, or None if it is right here."""
         answers: dict[str, tuple[int, ...] | None] = {}
         try:
-            claims = case.claims()
+            claims = case.claims
         except (UndefinedError, ZeroDivisionError):
+            return None
+        if only_ties and not case.met.tie:
             return None
         for name in names:
             if claims[name] is ...:
@@ -692,7 +694,7 @@ class _Judge:
         task = self.task
         inputs = case.arguments(lambda array: array.astype(float))
         try:
-            exact_claims = case.claims()
+            exact_claims = case.claims
         except FAILURES:
             return
         dy = case.dy.astype(float)

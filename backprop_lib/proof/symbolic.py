@@ -11,6 +11,7 @@ The functions are in `backprop_lib.proof.numpy_functions`; whatever is not there
 import _weakrefset
 import inspect
 import math
+import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -84,8 +85,8 @@ class Run(Refusals):
 
 
 HERE = (  # fast forms are shown equal to their twins by tests of their own
-    str(Path(__file__).parent.parent / "fast"),
-    *(str(Path(str(module.__file__)).parent) for module in (calculus, np)),
+    f"{Path(__file__).parent.parent / 'fast'}{os.sep}",
+    *(f"{Path(str(module.__file__)).parent}{os.sep}" for module in (calculus, np)),
     *(str(module.__file__) for module in (layer, shapes, weakref, _weakrefset, inspect)),
 )
 

@@ -376,6 +376,10 @@ REFUSED = {
     "kind of dtype": (lambda x: x if x.dtype.kind == "f" else 2 * x, "looks at the dtype"),
     "dtype spelled out": (lambda x: x * len(str(x.dtype)), "looks at the dtype"),
     "size spelled out": (lambda x: x * len(str(x.shape[0])), "spells the size N out"),
+    "size spelled beside NumPy": (
+        eval(compile("lambda x: x * len(str(x.shape[0]))", f"{np.__path__[0]}_ml/x.py", "eval")),
+        "spells the size N out",
+    ),
     "size shown": (lambda x: x * len(repr(x.shape[0])), "spells the size N out"),
     "size in a text": (lambda x: x * len(f"{x.shape[0]}"), "spells the size N out"),
     "size formatted": (lambda x: x * len(f"{x.shape[0]:>5}"), "spells the size N out"),
