@@ -544,7 +544,7 @@ class _Judge:
         self, inputs: Mapping[str, np.ndarray], rng: np.random.Generator
     ) -> dict[str, Answer]:
         y, cache = self._forward(inputs)
-        if y.dtype.kind not in "fiu" or not np.isfinite(y).all():
+        if not y.size or y.dtype.kind not in "fiu" or not np.isfinite(y).all():
             return {}  # not defined here
         dy = rng.normal(size=y.shape)
         try:
@@ -737,7 +737,11 @@ class _Judge:
         candidates: Iterator[Mapping[str, int]] = small_sizes(self.task, self.sizes or None)
         if proven:
             candidates = islice(candidates, SMALL)
-        sizes = [*candidates, *([] if case else [self.checked_sizes])]
+        sizes = list(candidates)
+        if evidence.numbers.answer is Answer.WRONG:  # there is one, so it is worth while to go on
+            sizes += [one for one in small_sizes(self.task, self.checked_sizes) if one not in sizes]
+        if case is None and self.checked_sizes not in sizes:
+            sizes.append(self.checked_sizes)
         found = smallest_counterexample(self.task, name, sizes, _rng())
         if found is None and case is not None:
             found = simplest(self.task, self.checked_sizes, case, name, entry)

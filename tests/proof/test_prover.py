@@ -339,6 +339,36 @@ def test_an_undecided_function_with_a_wrong_gradient_is_refuted():
     assert verdict.counterexample.sizes == {"N": 2, "C": 1}
 
 
+def behind_three(x):
+    return x[3:] ** 2, (x,)
+
+
+def of_behind_three(factor):
+    def backward(dy, x):
+        dx = np.zeros_like(x)
+        dx[3:] = factor * x[3:] * dy
+        return dx
+
+    return backward
+
+
+def test_no_sizes_are_chosen_at_which_y_has_no_entries():
+    verdict = prove(behind_three, of_behind_three(1), x="N")["dx"]
+    assert verdict.status == "refuted"
+    assert verdict.counterexample.sizes == {"N": 4}  # the smallest that there is
+    assert "at N = 6: proven" in repr(prove(behind_three, of_behind_three(2), x="N"))
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.parametrize("judge", [prove, prove_at])
+def test_nothing_is_said_where_y_has_no_entries(judge, factor):
+    report = judge(behind_three, of_behind_three(factor), x="N", sizes={"N": 3})
+    assert report["dx"].status == "undecided"
+    assert "y has no entries" in repr(report)
+    assert "agrees" not in repr(report)
+    assert "exact at" not in repr(report)
+
+
 def test_branches_are_counted():
     def forward(x):
         return np.clip(x, 0, None), (x,)
