@@ -59,8 +59,7 @@ MOST_TRIED = 300
 POINTS = 2
 TIES = 2
 FLOAT_TOLERANCE = 1e-6
-SINGLE_TOLERANCE = 1e-3
-"""How far floats may be from exact numbers, and where the code makes float32 of them."""
+"""How far floats may be from exact numbers."""
 MEASURED = 6
 COARSE_STEP = 2.0**-5
 COARSE = 0.05
@@ -717,12 +716,10 @@ class _Judge:
                 pairs.append((f"d{name}", claims[name], _floats(np.asarray(exact_claims[name]))))
         for name, value, expected in pairs:
             value = np.asarray(value)
-            rough = value.dtype in (np.float16, np.float32) or y.dtype in (np.float16, np.float32)
-            tolerance = SINGLE_TOLERANCE if rough else FLOAT_TOLERANCE
             scale = np.abs(expected).max(initial=1.0)
             if value.shape != expected.shape or not np.isfinite(expected).all():
                 continue
-            if np.abs(value.astype(float) - expected).max(initial=0.0) > tolerance * scale:
+            if np.abs(value.astype(float) - expected).max(initial=0.0) > FLOAT_TOLERANCE * scale:
                 why = f"with floats, the code computes another {name} than with exact numbers"
                 for judged in task.judged:
                     self._note(judged, contradiction=why)

@@ -7,9 +7,10 @@ from backprop_lib.layer import Layer
 from backprop_lib.layers import batchnorm1d, batchnorm1d_relu, conv1d, linear
 from backprop_lib.ops import bmm, dropout, log_softmax_nll, orthogonality
 from backprop_lib.ops import max as max_
-from backprop_lib.proof import DisagreementError, prove, prove_at, prover, refute
+from backprop_lib.proof import DisagreementError, exact, prove, prove_at, prover, refute
 from backprop_lib.proof.all_sizes import findings
 from backprop_lib.proof.evidence import Answer, Formulas
+from backprop_lib.proof.refusal import NotFollowedError
 from backprop_lib.proof.task import Task
 from backprop_lib.shapes import Array, Shaped, shaped
 
@@ -328,6 +329,19 @@ def test_sizes_may_be_chosen_for_what_is_undecided():
     )
     with pytest.raises(ValueError, match="sizes lacks C"):
         prove(square, with_loops, x="N C", sizes={"N": 4})
+
+
+@pytest.mark.parametrize("judge", [prove, prove_at])
+def test_what_is_wrong_at_larger_sizes_than_those_named_is_not_searched(judge, monkeypatch):
+    def wrong(dy, x):
+        return np.stack([2 * x[0] * dy[n] for n in range(len(x))])
+
+    def refuse(*_):
+        raise NotFollowedError("stands in for code that symbols do not follow")
+
+    monkeypatch.setattr(exact, "unproven", refuse)
+    assert judge(square, wrong, x="N C", sizes={"N": 1, "C": 2})["dx"].status == "undecided"
+    assert judge(square, wrong, x="N C", sizes={"N": 2, "C": 1})["dx"].status == "refuted"
 
 
 def test_an_undecided_function_with_a_wrong_gradient_is_refuted():
@@ -802,6 +816,25 @@ def test_prove_at_runs_the_floats_too():
     verdict = prove_at(square, backward, x="N C", sizes={"N": 2, "C": 3})["dx"]
     assert verdict.status == "undecided"
     assert "with floats, the code computes another dx" in verdict.reason
+
+
+def test_rounding_to_float32_is_no_fault():
+    def forward(x):
+        y = np.zeros_like(x, dtype=np.float32)
+        y += x / 3 + 100 * x
+        y -= 100 * x
+        return y, ()
+
+    assert prove(forward, lambda dy: dy / 3, x="N")
+
+
+def test_numbers_between_0_and_1_are_tried_where_no_others_will_do():
+    def logit(p):
+        return np.log(p) - np.log(1 - p), (p,)
+
+    report = prove(logit, lambda dy, p: 4 * dy, p="N")  # right at 1/2
+    assert report["dp"].status == "refuted"
+    assert "exact at 2 random points" in repr(prove(logit, lambda dy, p: dy / (p - p * p), p="N"))
 
 
 def test_code_that_computes_something_else_with_floats_is_not_proven():
