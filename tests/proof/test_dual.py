@@ -11,6 +11,7 @@ from backprop_lib.ops import max as max_
 from backprop_lib.proof import slopes
 from backprop_lib.proof.dual import Dual, Met, UndefinedError
 from backprop_lib.proof.refusal import NotFollowedError
+from backprop_lib.proof.scalar import OF_ENTRIES
 
 A, B = sp.Rational(3, 2), sp.Integer(5)
 
@@ -152,3 +153,12 @@ def test_a_point_without_a_slope_is_an_arithmetic_error():
 def test_an_input_may_be_a_single_number():
     assert slopes(lambda s: (s * s, (s,)), s=3, along={"s": 2}) == (12, 12)
     assert slopes(lambda s: (np.maximum(s, 0), (s,)), s=0, along={"s": 1}) == (0, 1)
+
+
+@pytest.mark.parametrize("name", [function.__name__ for function in OF_ENTRIES])
+def test_functions_of_plain_numbers_among_the_entries_are_followed(name):
+    """np.maximum(x, 2) puts a plain 2 beside exact numbers."""
+    function = getattr(np, name)
+    left, right = slopes(lambda x: (function(np.maximum(x, 2)), ()), along={"x": [1, 1]}, x=[1, 4])
+    beside = slopes(lambda x: (function(x), ()), along={"x": [1]}, x=[4])
+    assert left == right == beside[0] == beside[1] != 0
