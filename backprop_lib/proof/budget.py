@@ -1,13 +1,16 @@
 """A budget of seconds and memory: whatever an engine does, it ends in time, with what is known."""
 
+import _weakrefset
 import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from types import FrameType
+from typing import TypeVar
 
 SECONDS = 20.0 if sys.platform != "emscripten" else 80.0
 """Seconds of processor that a call may take; Python in a browser is slower."""
@@ -16,6 +19,7 @@ GIGABYTES = 1.0
 WAITING = 4
 """So many times the seconds may pass on the clock, if the processor does something else."""
 INTERVAL = 0.05
+WHEN_OBJECTS_DIE = (weakref.__file__, _weakrefset.__file__)
 
 Result = TypeVar("Result")
 
@@ -125,8 +129,13 @@ def tick() -> None:
         _look()
 
 
-def _look(*_: Any) -> None:
-    """Raise SpentError, wherever the code is, once the limits of a running step are reached."""
+def _look(_: int = 0, frame: FrameType | None = None) -> None:
+    """Raise SpentError, wherever the code is, once the limits of a running step are reached.
+
+    What is called when an object dies is let go on: Python would only print the exception.
+    """
+    if frame is not None and frame.f_code.co_filename in WHEN_OBJECTS_DIE:
+        return
     if any(limits.are_reached() for limits in _thread.running):
         raise SpentError
 
@@ -144,6 +153,18 @@ def _stop_watching() -> None:
     if not _thread.running and _has_timer() and signal.getsignal(signal.SIGALRM) is _look:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def undisturbed(call: Callable[[], Result]) -> Result:
+    """Call what must not end in the middle; what wants to interrupt it has to wait."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return call()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM, signal.SIGINT])
+        return call()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _has_timer() -> bool:

@@ -17,6 +17,7 @@ import sympy as sp
 
 from backprop_lib.layer import Layer
 from backprop_lib.proof.arithmetic import EXACTLY, Arithmetic
+from backprop_lib.proof.object_arrays import filled
 from backprop_lib.proof.refusal import (
     NotFollowedError,
     Refusals,
@@ -31,7 +32,6 @@ from backprop_lib.proof.scalar import (
     exact,
     exact_constant,
     expression,
-    filled,
 )
 from backprop_lib.shapes import unchecked
 

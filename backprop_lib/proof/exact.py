@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from backprop_lib.proof.object_arrays import filled
 from backprop_lib.proof.refusal import NotFollowedError, followed
 from backprop_lib.proof.scalar import (
     Branch,
@@ -28,7 +29,6 @@ from backprop_lib.proof.scalar import (
     branches,
     exact_constant,
     expression,
-    filled,
     number_sign,
 )
 from backprop_lib.proof.task import Task

@@ -24,6 +24,7 @@ from backprop_lib.proof.budget import SECONDS, Budget
 from backprop_lib.proof.code import functions_of, kept, looks_at_kinds
 from backprop_lib.proof.dual import UndefinedError
 from backprop_lib.proof.evidence import Answer, Evidence, Numbers, Symbols, decide
+from backprop_lib.proof.object_arrays import filled
 from backprop_lib.proof.refusal import (
     CodeError,
     DisagreementError,
@@ -31,7 +32,6 @@ from backprop_lib.proof.refusal import (
     errors_of_the_code,
 )
 from backprop_lib.proof.report import Report, Status, Verdict, listed
-from backprop_lib.proof.scalar import filled
 from backprop_lib.proof.task import Task
 from backprop_lib.proof.witness import (
     FAILURES,

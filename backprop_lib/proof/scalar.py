@@ -6,13 +6,14 @@ with its slope.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, NoReturn
 
 import numpy as np
 import sympy as sp
 
+from backprop_lib.proof.object_arrays import CONTRACTIONS, contracted, filled
 from backprop_lib.proof.refusal import NotFollowedError, Refusals, decimal, fraction
 
 HALF, MINUS_ONE = Fraction(1, 2), Fraction(-1)
@@ -49,11 +50,6 @@ def exact(number: Any) -> Any:
     if isinstance(number, sp.Expr) and not number.is_Rational and not number.has(sp.Float):
         return number
     return fraction(number)
-
-
-def filled(shape: Sequence[int], entries: Iterable[Any]) -> np.ndarray:
-    """Return an array of objects, its entries in order."""
-    return np.fromiter(entries, dtype=object).reshape(tuple(shape))
 
 
 def exact_constant(value: Any, number: Callable[[Any], "Exact"]) -> Any:
@@ -254,6 +250,8 @@ class ExactArray(np.ndarray):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         plain = [_plain(value) for value in inputs]
+        if ufunc.signature is not None:  # @ and its like
+            return self._wrapped(contracted(ufunc, plain, options))
         if ufunc in OF_ENTRIES and self.lift is not None and isinstance(plain[0], np.ndarray):
             plain[0] = _lifted(plain[0], self.lift)
         if "out" in options:
@@ -264,7 +262,13 @@ class ExactArray(np.ndarray):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if func in CREATING:  # called with like=self, which is no argument of theirs
             return self._wrapped(func(*args, **kwargs))
+        if func in CONTRACTIONS:
+            return self._wrapped(contracted(func, [_plain(value) for value in args], kwargs))
         return self._wrapped(super().__array_function__(func, types, args, kwargs))
+
+    def dot(self, b: Any, out: Any = None) -> Any:
+        """Do what np.dot does; the method of arrays would not ask this class."""
+        return np.dot(self, b, out=out)
 
     def _wrapped(self, result: Any) -> Any:
         if type(result) is np.ndarray and result.dtype == object and self.lift is not None:

@@ -27,9 +27,9 @@ from backprop_lib.proof.dual import (
     numbers,
     value_of,
 )
+from backprop_lib.proof.object_arrays import filled
 from backprop_lib.proof.refusal import CodeError, NotFollowedError, followed
 from backprop_lib.proof.report import Counterexample
-from backprop_lib.proof.scalar import filled
 from backprop_lib.proof.task import Task
 from backprop_lib.shapes import ShapeError, unchecked, written
 

@@ -8,7 +8,7 @@ from backprop_lib.fast import conv1d_batchnorm1d_relu, conv1d_batchnorm1d_relu_m
 from backprop_lib.layers import batchnorm1d_relu, conv1d
 from backprop_lib.ops import max as largest
 from backprop_lib.proof.dual import Met, duals, exact_array, value_of
-from backprop_lib.proof.scalar import filled
+from backprop_lib.proof.object_arrays import filled
 from backprop_lib.shapes import unchecked
 
 SHAPES = [

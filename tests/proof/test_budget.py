@@ -4,7 +4,9 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from contextlib import suppress
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -150,6 +152,25 @@ def test_ticks_end_a_step_where_there_are_no_threads(monkeypatch):
     assert limited.stopped == ["the step did not end within 0.3 seconds"]
     for _ in range(2 * budget.TICKS):
         tick()
+
+
+def test_nothing_is_raised_where_python_would_only_print_it():
+    """Python calls a function of a WeakSet when one of its members dies."""
+    limited = Budget(0.01)
+    look = "def look(): budget._look(0, sys._getframe())"
+    named = {"budget": budget, "sys": sys}
+
+    def from_file(file):
+        exec(compile(look, file, "exec"), named)
+        end = time.process_time() + 0.02
+        while time.process_time() < end:
+            pass
+        named["look"]()
+        return "went on"
+
+    with patch.object(budget, "INTERVAL", 10):
+        assert limited.run("the step", lambda: from_file(weakref.__file__), None) == "went on"
+        assert Budget(0.01).run("the step", lambda: from_file("mine.py"), None) is None
 
 
 def test_the_innermost_step_is_the_one_that_ends():

@@ -9,7 +9,7 @@ from backprop_lib.layer import Layer
 from backprop_lib.proof import prove, prove_at
 from backprop_lib.proof.all_sizes import COMPARED
 from backprop_lib.proof.dual import UndefinedError
-from backprop_lib.proof.scalar import filled
+from backprop_lib.proof.object_arrays import filled
 from backprop_lib.proof.task import Task
 from backprop_lib.proof.witness import Evaluated
 
