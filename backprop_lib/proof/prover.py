@@ -442,8 +442,7 @@ class _Judge:
         return self.task.different_sizes(CHECKED_SIZES)
 
     def _choices_of_sizes(self) -> Iterator[dict[str, int]]:
-        task = self.task
-        whole = {v for v in task.const.values() if isinstance(v, int) and not isinstance(v, bool)}
+        task, whole = self.task, self._whole_constants
         usual = [task.different_sizes(chosen) for chosen in (CHECKED_SIZES, CHECKED_SIZES[::-1])]
         yield from (sizes for sizes in usual if whole.isdisjoint(sizes.values()))
         others = sorted(
@@ -455,6 +454,12 @@ class _Judge:
         yield from usual
         for size in CHECKED_SIZES:  # where sizes must be equal
             yield dict.fromkeys(task.axes, size)
+
+    @property
+    def _whole_constants(self) -> set[int]:
+        """Numbers that no size should equal, lest code takes one for the other."""
+        values = self.task.const.values()
+        return {v for v in values if isinstance(v, int) and not isinstance(v, bool)}
 
     def _forward_runs(self, sizes: Mapping[str, int]) -> bool:
         """Say whether forward returns entries at these sizes, if it does not raise an error."""
@@ -779,7 +784,8 @@ class _Judge:
             return
         sizes = self.sizes
         if not sizes:
-            sizes = self.task.different_sizes(PROVEN_SIZES)
+            apart = [size for size in PROVEN_SIZES if size not in self._whole_constants]
+            sizes = self.task.different_sizes(apart or PROVEN_SIZES)
             try:
                 if not self._forward_runs(sizes):
                     sizes = self.checked_sizes

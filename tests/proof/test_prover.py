@@ -353,6 +353,19 @@ def test_an_undecided_function_with_a_wrong_gradient_is_refuted():
     assert verdict.counterexample.sizes == {"N": 2, "C": 1}
 
 
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_no_size_is_tried_that_a_constant_could_be_taken_for(k):
+    def forward(x, k):
+        return np.stack([k * x[n] for n in range(len(x))]), (len(x), k)
+
+    def backward(dy, n, k):
+        return np.stack([k * dy[i] for i in range(n)])
+
+    text = repr(prove(forward, backward, x="N", const={"k": k}))
+    assert text.count("at N = ") == 2
+    assert f"at N = {k}:" not in text
+
+
 def behind_three(x):
     return x[3:] ** 2, (x,)
 
