@@ -15,7 +15,7 @@ BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapte
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 unexport PYTHONPATH PYTHONHOME
-.PHONY: help serve book test test-library mutants bench notebooks format constraints clean
+.PHONY: help serve book test browser test-library mutants bench notebooks format constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,12 +26,15 @@ serve: $(VENV)/book.stamp ## build the book and serve it at http://127.0.0.1:POR
 
 book: _build/book.stamp ## build the website into _build/html, warnings as errors
 
-test: $(VENV)/test.stamp book ## run everything that guards the project
+test: $(VENV)/test.stamp browser book ## run everything that guards the project
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	$(PYTEST) --dist loadfile --ignore tests/site
 	$(PYTEST) --dist worksteal tests/site # long and independent: each test where there is time
+
+browser: $(VENV)/test.stamp ## find the Chromium that the tests drive, or get one
+	@$(PY) scripts/browser.py > /dev/null
 
 test-library: $(VENV)/test.stamp ## run the tests that need neither website nor browser (TESTS="chapters tests/proof")
 	$(PYTEST) --dist loadfile --ignore tests/site $(TESTS)

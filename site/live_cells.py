@@ -33,6 +33,14 @@ CORE = [
     runtime.LOCK,
 ]
 LOADED = "backprop-lib"
+NPM_OPTIONS = [
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--loglevel=error",
+    "--fetch-retries=1",  # who has no network is told within seconds
+    "--fetch-retry-mintimeout=1000",
+]
 """What Python has at hand when a page starts, with all that it depends on."""
 
 
@@ -123,11 +131,11 @@ def installed(listed: Path) -> Path:
             for name in ("package.json", "package-lock.json"):
                 shutil.copy(listed / name, begun)
             npm = Path(executable.ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")
-            done = _node(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=begun)
+            done = _node(npm, "ci", *NPM_OPTIONS, cwd=begun)
             if done.returncode:
                 raise ExtensionError(
-                    f"the packages of {listed.name}/package-lock.json could not be installed "
-                    f"(is there a network?):\n{done.stderr}"
+                    f"the packages of {listed.name}/package-lock.json cannot be installed: "
+                    f"{_complaint(done.stderr)}"
                 )
             try:
                 Path(begun).rename(folder)
@@ -137,6 +145,13 @@ def installed(listed: Path) -> Path:
             else:
                 Path(begun).mkdir()  # which the context removes
     return folder
+
+
+def _complaint(errors: str) -> str:
+    """Return the line of what npm writes that says what is wrong."""
+    lines = [line.removeprefix("npm error ").strip() for line in errors.splitlines()]
+    told = [line for line in lines if line and line.split()[0] not in ("code", "syscall", "errno")]
+    return told[0] if told else "npm says no word"
 
 
 def _node(script: Path, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,5 @@
 """A browser, and the built book below a sub-path of a server on this machine."""
 
-import os
-import shutil
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +8,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from browser import NoBrowserError, chromium
 from playwright.sync_api import expect, sync_playwright
 from serve import Pages
 
@@ -17,7 +16,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BOOK = ROOT / "_build" / "html"
 expect.set_options(timeout=30_000)  # a busy machine is slow, and no test judges speed
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SCREENS = {"wide": (1280, 900), "narrow": (400, 800)}
 START = 180_000
 """Milliseconds that starting Python may take on a slow machine."""
@@ -38,24 +36,14 @@ TYPESET = """async () => {
 }"""
 
 
-def chromium() -> str:
-    """Return the path of a Chromium on this machine."""
-    named = os.environ.get("CHROMIUM")
-    path = named or next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None or not Path(path).is_file():
-        pytest.exit(
-            "the browser tests need Chromium, and "
-            + (f"CHROMIUM={named} is no file" if named else "there is none on this machine")
-            + ": install it (Debian, Ubuntu: apt install chromium) or set CHROMIUM to its path",
-            returncode=1,
-        )
-    return path
-
-
 @pytest.fixture(scope="session")
 def browser():
+    try:
+        path = chromium()
+    except NoBrowserError as error:
+        pytest.fail(str(error), pytrace=False)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
 

@@ -15,7 +15,8 @@ from urllib.request import Request, urlopen
 import headers
 import pytest
 import serve
-from conftest import BOOK, FLAGS, ROOT, chromium, make_live
+from browser import chromium
+from conftest import BOOK, FLAGS, ROOT, make_live
 from sphinx.errors import ExtensionError
 
 POLICY = "Content-Security-Policy"

