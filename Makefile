@@ -15,10 +15,10 @@ BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapte
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 unexport PYTHONPATH PYTHONHOME
-.PHONY: help serve book test browser test-library mutants bench notebooks format constraints clean
+.PHONY: help serve book test browser test-library mutants bench notebooks format constraints runtime-archive clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Settings: PORT=8000, PYTHON=python3 (3.11 or newer), VENV=.venv"
 
 serve: $(VENV)/book.stamp ## build the book and serve it at http://127.0.0.1:PORT
@@ -60,6 +60,9 @@ constraints: $(VENV)/book.stamp ## pin again everything below the two requiremen
 	   --python-version 3.11 --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet; \
 	} > constraints.new
 	mv constraints.new constraints.txt
+
+runtime-archive: $(VENV)/book.stamp ## put the files of Python for the browser into one archive, for machines without a network
+	$(PY) scripts/runtime_archive.py pyodide-files.zip
 
 clean: ## remove what was built and the environments
 	rm -rf _build $(VENV) $(BENCH_VENV)

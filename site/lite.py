@@ -28,7 +28,7 @@ FOLDER = "lite"
 APPS = ["notebooks", "lab", "tree", "edit", "consoles"]
 """A chapter opens in notebooks; the others are where its menus lead to."""
 KERNEL = "@jupyterlite/pyodide-kernel-extension"
-KERNEL_PACKAGES = ["micropip", "ssl", "sqlite3", "comm", "jedi", "ipython", "backprop-lib"]
+KERNEL_PACKAGES = ["micropip", "ssl", "sqlite3", "comm", "jedi", "ipython", runtime.own_package()]
 """Loaded as Python starts, by their names in pyodide-lock.json: what the kernel imports, and ours.
 
 The kernel would look for what is missing here at a package index. Its own wheels, such as piplite,

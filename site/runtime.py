@@ -23,6 +23,7 @@ from runtime_sources import (
     File,
     Folder,
     Mirror,
+    NpmPackage,
     PackageIndex,
     RuntimeFilesError,
     Source,
@@ -114,6 +115,7 @@ def sources(listed: RuntimeList) -> list[Source]:
     local = os.environ.get("PYODIDE_FILES")
     return [
         Website(listed.address),
+        NpmPackage(f"pyodide@{listed.info['version']}"),
         PackageIndex(listed.python),
         *([Folder(f"PYODIDE_FILES={local}", Path(local))] if local else []),
         Mirror(**listed.mirror, python=listed.python),
@@ -182,20 +184,20 @@ def build_wheel(project: Path, folder: Path) -> Path:
 
 def packages_of_lock(listed: RuntimeList, project: Path, wheel: Path) -> dict[str, Any]:
     """Return the packages of Pyodide's lock: those of the list, and the project's own."""
-    name, version, *_ = wheel.name.split("-")
-    depends = [re.match(r"[\w.-]+", line)[0] for line in _project(project)["dependencies"]]
+    told = read_project(project)
+    depends = [re.match(r"[\w.-]+", line)[0] for line in told["project"]["dependencies"]]
     own = {
-        "name": name,
-        "version": version,
+        "name": own_package(project),
+        "version": wheel.name.split("-")[1],
         "depends": [_key(name) for name in depends],
-        "imports": [name],
+        "imports": [told["tool"]["flit"]["module"]["name"]],
         "install_dir": "site",
         "package_type": "package",
         "unvendored_tests": False,
         "file_name": wheel.name,
         "sha256": sha256(wheel),
     }
-    packages = {**listed.packages, _key(name): own}
+    packages = {**listed.packages, own["name"]: own}
     with_depends(packages, packages)
     return packages
 
@@ -225,8 +227,14 @@ def name_of(folder: Path) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
-def _project(folder: Path) -> dict[str, Any]:
-    return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf8"))["project"]
+def own_package(project: Path = ROOT) -> str:
+    """Return the name under which Python in the browser loads the book's library."""
+    return _key(read_project(project)["project"]["name"])
+
+
+def read_project(folder: Path) -> dict[str, Any]:
+    """Read what pyproject.toml says."""
+    return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf8"))
 
 
 def _key(name: str) -> str:

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import textwrap
 import urllib.error
@@ -22,6 +23,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
+
+from npm import complaint, npm
 
 AT_ONCE = 6
 SECONDS = 10
@@ -105,6 +108,43 @@ class Website:
         except (OSError, HTTPException) as error:
             return f"broke off ({error})", False
         return "", False
+
+
+@dataclass(frozen=True)
+class NpmPackage:
+    """The files that start Pyodide, which its npm package carries as well."""
+
+    package: str
+
+    @property
+    def name(self) -> str:
+        """What the package is called."""
+        return f"the npm package {self.package}"
+
+    def serves(self, file: File) -> bool:
+        """Serve what is Pyodide's, and no wheel."""
+        return not file.requirement and not file.name.endswith((".whl", ".tar.gz"))
+
+    def deliver(self, files: Sequence[File], folder: Path) -> Failures:
+        """Download the package, and take only these files out of it."""
+        failures = {}
+        with tempfile.TemporaryDirectory(dir=folder) as downloaded:
+            done = npm("pack", self.package, "--silent", cwd=downloaded)
+            archives = list(Path(downloaded).glob("*.tgz"))
+            if done.returncode or not archives:
+                return dict.fromkeys([file.name for file in files], complaint(done.stderr))
+            with tarfile.open(archives[0]) as archive:
+                for file in files:
+                    try:
+                        packed = archive.extractfile(f"package/{file.name}")
+                    except KeyError:
+                        packed = None
+                    if packed is None:
+                        failures[file.name] = "does not have it"
+                        continue
+                    with packed, (folder / file.name).open("wb") as written:
+                        shutil.copyfileobj(packed, written)
+        return failures
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 import ast
 import re
+import tomllib
+from pathlib import Path
 
 import nbformat
 import pytest
 from conftest import ROOT
+from packaging.utils import canonicalize_name
 
 LIBRARY = ROOT / "backprop_lib"
 MODULES = [
@@ -94,3 +97,21 @@ def test_every_requirement_is_pinned_exactly_and_as_in_the_constraints():
         for package, version, _ in requirements(name):
             assert re.fullmatch(r"[0-9][0-9a-z.]*", version), package
             assert (package, version) in pinned
+
+
+def test_nobody_is_told_to_install_what_is_somebody_elses():
+    """backprop_lib on PyPI is not this library."""
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))
+    assert told["tool"]["flit"]["module"]["name"] == "backprop_lib"
+    assert canonicalize_name(told["project"]["name"]) != "backprop-lib"
+    texts = [p for s in ("md", "ipynb", "py", "js", "html") for p in ROOT.rglob(f"*.{s}")]
+    ours = [p for p in texts if p.relative_to(ROOT).parts[0] in PLACES or p.parent == ROOT]
+    assert len(ours) > 100
+    wrong = re.compile(r"(pip|uv|conda|micropip\.)\W*install\W+(-\S+\s+)*backprop[-_]lib")
+    assert wrong.search("pip install -U backprop_lib")
+    assert wrong.search("micropip.install('backprop-lib')")
+    assert not [p for p in ours if p != THIS and wrong.search(p.read_text(encoding="utf8"))]
+
+
+PLACES = ("chapters", "backprop_lib", "site", "scripts", "tests", "bench")
+THIS = Path(__file__).resolve()

@@ -1,12 +1,12 @@
 """axe-core, which finds in a page what breaks the rules of WCAG 2.2, levels A and AA."""
 
-from functools import cache
+import functools
 from pathlib import Path
 
 from conftest import switch_theme
-from live_cells import installed
+from npm import installed
+from runtime import cache
 
-PACKAGES = Path(__file__).parent
 ONE_OF_EACH_KIND = """(formulas) => {
     const boxes = ".cell_input, .cell_output", kinds = new Set();
     for (const token of document.querySelectorAll("pre span")) {
@@ -23,10 +23,15 @@ Of a formula two letters are left: axe-core judges the contrast of no single one
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
-@cache
+def packages():
+    """Return the folder with axe-core and Lighthouse."""
+    return installed(Path(__file__).parent, cache()) / "node_modules"
+
+
+@functools.cache
 def script():
     """Return axe-core's script."""
-    file = installed(PACKAGES) / "node_modules" / "axe-core" / "axe.min.js"
+    file = packages() / "axe-core" / "axe.min.js"
     return file.read_text(encoding="utf8")
 
 

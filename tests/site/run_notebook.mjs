@@ -11,7 +11,7 @@ import { pathToFileURL } from "node:url";
 const [runtime, notebookFile] = process.argv.slice(2);
 const { loadPyodide } = await import(pathToFileURL(`${runtime}/pyodide.mjs`));
 const pyodide = await loadPyodide({ indexURL: runtime, env: { MPLBACKEND: "agg" } });
-await pyodide.loadPackage("backprop-lib", { messageCallback: () => {} });
+await pyodide.loadPackage("backpropagation-by-hand", { messageCallback: () => {} });
 
 const own = pyodide.toPy({ __name__: "notebook" });
 pyodide.runPython(readFileSync(notebookFile, "utf8"), { globals: own });

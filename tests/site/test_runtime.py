@@ -6,6 +6,9 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
+import tarfile
 import threading
 import tomllib
 import zipfile
@@ -25,6 +28,7 @@ from runtime_sources import (
     File,
     Folder,
     Mirror,
+    NpmPackage,
     PackageIndex,
     RuntimeFilesError,
     Website,
@@ -309,6 +313,81 @@ def test_that_pip_has_no_network_is_told(store, monkeypatch):
             collect([listed], [PackageIndex("3.12")], store, print)
 
 
+@contextmanager
+def registry(package, version, files):
+    """Serve one npm package as a registry does."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        told = json.dumps({"name": package, "version": version}).encode()
+        for name, content in {"package.json": told, **files}.items():
+            entry = tarfile.TarInfo(f"package/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    content = packed.getvalue()
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            archive = f"http://{self.headers['Host']}/{package}.tgz"
+            dist = {"tarball": archive, "shasum": hashlib.sha1(content).hexdigest()}
+            told = {
+                "name": package,
+                "dist-tags": {"latest": version},
+                "versions": {version: {"name": package, "version": version, "dist": dist}},
+            }
+            found = content if self.path.endswith(".tgz") else json.dumps(told).encode()
+            self.send_response(200 if self.path.startswith(f"/{package}") else 404)
+            self.end_headers()
+            self.wfile.write(found)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def npm_settings(monkeypatch, tmp_path):
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+    return lambda address: monkeypatch.setenv("npm_config_registry", address)
+
+
+def test_the_npm_package_gives_what_starts_pyodide(store, npm_settings):
+    source = NpmPackage("snake@1.0.0")
+    core = FILES[:2]
+    with registry("snake", "1.0.0", {name: CONTENTS[name] for name in CONTENTS}) as address:
+        npm_settings(address)
+        assert collect(core, [source], store, print) == {"the npm package snake@1.0.0": 2}
+    assert kept(store) == sorted([CONTENTS["core.js"], CONTENTS["core.wasm"]])
+    assert [source.serves(file) for file in FILES] == [True, True, False]
+    assert not source.serves(file("tool.js", b"", "tool==1.0"))
+
+
+def test_what_the_npm_package_lacks_or_has_damaged_is_named(store, npm_settings):
+    source = NpmPackage("snake@1.0.0")
+    with registry("snake", "1.0.0", {"core.wasm": DAMAGED}) as address:
+        npm_settings(address)
+        with pytest.raises(RuntimeFilesError) as error:
+            collect(FILES[:2], [source], store, print)
+    lines = str(error.value).splitlines()
+    assert lines[1:3] == ["  core.js", "    the npm package snake@1.0.0: does not have it"]
+    assert lines[4].startswith(f"    the npm package snake@1.0.0: has sha256 {digest(DAMAGED)}")
+
+
+def test_that_npm_has_no_network_or_not_the_package_is_told(store, npm_settings):
+    with nobody() as address:
+        npm_settings(address)
+        with pytest.raises(RuntimeFilesError, match=r"snake@1\.0\.0: .*ECONNREFUSED"):
+            collect(FILES[:1], [NpmPackage("snake@1.0.0")], store, print)
+    with registry("snake", "2.0.0", {}) as address:
+        npm_settings(address)
+        with pytest.raises(RuntimeFilesError, match=r"No matching version found for snake@1"):
+            collect(FILES[:1], [NpmPackage("snake@1.0.0")], store, print)
+
+
 def mirror_of(path):
     """Return a wheel that holds files of Pyodide as a source."""
     return Mirror("carrier==1.0", sha256(path), "carrier/files/", "3.12")
@@ -359,12 +438,41 @@ def test_the_message_lists_every_file_every_reason_and_what_to_do(store, tmp_pat
 def test_the_local_folder_is_asked_after_the_official_sources(monkeypatch, tmp_path):
     listed = runtime.read_list(runtime.LIST)
     monkeypatch.delenv("PYODIDE_FILES", raising=False)
-    assert [type(source) for source in runtime.sources(listed)] == [Website, PackageIndex, Mirror]
+    official = [Website, NpmPackage, PackageIndex]
+    assert [type(source) for source in runtime.sources(listed)] == [*official, Mirror]
     monkeypatch.setenv("PYODIDE_FILES", str(tmp_path))
     asked = runtime.sources(listed)
-    assert [type(source) for source in asked] == [Website, PackageIndex, Folder, Mirror]
-    assert asked[2] == Folder(f"PYODIDE_FILES={tmp_path}", tmp_path)
-    assert {asked[1].python, asked[3].python} == {"3.12"}
+    assert [type(source) for source in asked] == [*official, Folder, Mirror]
+    assert asked[1] == NpmPackage("pyodide@0.27.7")
+    assert asked[3] == Folder(f"PYODIDE_FILES={tmp_path}", tmp_path)
+    assert {asked[2].python, asked[4].python} == {"3.12"}
+
+
+def test_an_archive_of_all_files_stands_in_for_every_source(tmp_path):
+    """Written where there is a network, or a cache; unpacked where there is none."""
+    if not (BUILT).is_dir():
+        pytest.fail("there is no built book: run make book")
+    archive = tmp_path / "some" / "where" / "files.zip"
+    script = [sys.executable, str(ROOT / "scripts" / "runtime_archive.py"), str(archive)]
+    done = subprocess.run(script, capture_output=True, text=True, check=True)
+    listed = runtime.read_list(runtime.LIST)
+    assert done.stdout.startswith(f"{archive}: {len(listed.files)} files, ")
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(tmp_path / "unpacked")
+    source = Folder("PYODIDE_FILES", tmp_path / "unpacked")
+    came = collect(listed.files, [source], tmp_path / "cache", print)
+    assert came == {"PYODIDE_FILES": len(listed.files)}
+
+
+def test_an_archive_that_cannot_be_written_is_told_and_not_begun(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    script = [sys.executable, str(ROOT / "scripts" / "runtime_archive.py")]
+    done = subprocess.run(
+        [*script, str(tmp_path / "file" / "files.zip")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path}/file/files.zip cannot be")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 # The folder
@@ -396,11 +504,14 @@ requires = ["flit_core"]
 build-backend = "flit_core.buildapi"
 
 [project]
-name = "my_lib"
+name = "My.Library"
 description = "Ours"
 dynamic = ["version"]
 requires-python = ">=3.11"
 dependencies = ["tool-box>=1"]
+
+[tool.flit.module]
+name = "my_lib"
 """
 
 
@@ -435,7 +546,7 @@ def lay_out(tmp_path, listed, project, store, told):
 
 def test_the_folder_holds_the_listed_files_the_library_and_the_lock(lay_out, told):
     made = lay_out()
-    wheel = "my_lib-2.0-py3-none-any.whl"
+    wheel = "my_library-2.0-py3-none-any.whl"
     assert {path.name for path in made.iterdir()} == {*CONTENTS, wheel, "pyodide-lock.json"}
     assert {name: (made / name).read_bytes() for name in CONTENTS} == CONTENTS
     assert told[-1].startswith(f"Python for the browser: 5 files, 0.0 MB, in runtime/{made.name}")
@@ -448,7 +559,7 @@ def test_the_lock_names_every_package_with_its_content_and_what_it_needs(lay_out
     assert lock["info"] == LIST["info"]
     tool = {**package("Tool_Box"), "file_name": "tool-1.0.whl", "sha256": FILES[2].sha256}
     assert lock["packages"]["tool-box"] == tool
-    ours = lock["packages"]["my-lib"]
+    ours = lock["packages"]["my-library"]
     assert ours["sha256"] == sha256(made / ours["file_name"])
     assert (ours["version"], ours["imports"], ours["depends"]) == ("2.0", ["my_lib"], ["tool-box"])
     assert len(lock["packages"]) == 2
@@ -507,7 +618,7 @@ def test_a_copy_that_differs_is_not_laid_out(lay_out, tmp_path, monkeypatch):
 def test_a_library_that_asks_for_what_is_not_listed_is_refused(lay_out, project, tmp_path):
     pyproject = project / "pyproject.toml"
     pyproject.write_text(PYPROJECT.replace("tool-box>=1", "torch"))
-    with pytest.raises(RuntimeFilesError, match="my-lib depends on torch, which Python in the"):
+    with pytest.raises(RuntimeFilesError, match="my-library depends on torch, which Python in the"):
         lay_out()
     assert list((tmp_path / "html").iterdir()) == []
 
