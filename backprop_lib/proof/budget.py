@@ -1,6 +1,7 @@
 """A budget of seconds and memory: whatever an engine does, it ends in time, with what is known."""
 
 import _weakrefset
+import gc
 import signal
 import sys
 import threading
@@ -19,7 +20,7 @@ GIGABYTES = 1.0
 WAITING = 4
 """So many times the seconds may pass on the clock, if the processor does something else."""
 INTERVAL = 0.05
-WHEN_OBJECTS_DIE = (weakref.__file__, _weakrefset.__file__)
+WEAK_REFERENCES = (weakref.__file__, _weakrefset.__file__)
 
 Result = TypeVar("Result")
 
@@ -130,14 +131,24 @@ def tick() -> None:
 
 
 def _look(_: int = 0, frame: FrameType | None = None) -> None:
-    """Raise SpentError, wherever the code is, once the limits of a running step are reached.
-
-    What is called when an object dies is let go on: Python would only print the exception.
-    """
-    if frame is not None and frame.f_code.co_filename in WHEN_OBJECTS_DIE:
-        return
-    if any(limits.are_reached() for limits in _thread.running):
+    """Raise SpentError, wherever the code is, once the limits of a running step are reached."""
+    if any(limits.are_reached() for limits in _thread.running) and not _would_only_print(frame):
         raise SpentError
+
+
+def _would_only_print(frame: FrameType | None) -> bool:
+    """Say whether the code is in what Python calls when objects die: it would print an exception.
+
+    That is a method __del__, a function of a weak reference, or one that the garbage collector
+    calls.
+    """
+    called = {getattr(function, "__code__", None) for function in gc.callbacks}
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "__del__" or code.co_filename in WEAK_REFERENCES or code in called:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _start_watching(limits: _Limits) -> None:

@@ -1,12 +1,12 @@
 """Whatever an engine does, it ends in time, with what is known until then."""
 
+import gc
 import signal
 import sys
 import threading
 import time
 import weakref
 from contextlib import suppress
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -154,23 +154,42 @@ def test_ticks_end_a_step_where_there_are_no_threads(monkeypatch):
         tick()
 
 
-def test_nothing_is_raised_where_python_would_only_print_it():
-    """Python calls a function of a WeakSet when one of its members dies."""
-    limited = Budget(0.01)
-    look = "def look(): budget._look(0, sys._getframe())"
-    named = {"budget": budget, "sys": sys}
+def wait():
+    """Let the time of a step of 0.01 seconds pass, then look at the clock."""
+    end = time.process_time() + 0.02
+    while time.process_time() < end:
+        pass
+    budget._look(0, sys._getframe())
 
-    def from_file(file):
-        exec(compile(look, file, "exec"), named)
-        end = time.process_time() + 0.02
-        while time.process_time() < end:
-            pass
-        named["look"]()
-        return "went on"
 
-    with patch.object(budget, "INTERVAL", 10):
-        assert limited.run("the step", lambda: from_file(weakref.__file__), None) == "went on"
-        assert Budget(0.01).run("the step", lambda: from_file("mine.py"), None) is None
+class Dying:
+    def __del__(self):
+        wait()
+
+
+def collect():
+    def callback(phase, _):
+        if phase == "start":
+            wait()
+
+    gc.callbacks.append(callback)
+    try:
+        gc.collect()
+    finally:
+        gc.callbacks.remove(callback)
+
+
+def of_a_weak_set():
+    named = {"wait": wait}
+    exec(compile("def remove(): wait()", weakref.__file__, "exec"), named)
+    named["remove"]()
+
+
+@pytest.mark.parametrize("call", [Dying, collect, of_a_weak_set])
+def test_nothing_is_raised_where_python_would_only_print_it(call, monkeypatch):
+    monkeypatch.setattr(budget, "INTERVAL", 10)  # only these calls look
+    assert Budget(0.01).run("the step", lambda: (call(), "went on")[1], None) == "went on"
+    assert Budget(0.01).run("the step", wait, "ended") == "ended"
 
 
 def test_the_innermost_step_is_the_one_that_ends():
