@@ -15,7 +15,7 @@ BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapte
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 unexport PYTHONPATH PYTHONHOME
-.PHONY: help serve book test browser test-library mutants bench notebooks format constraints runtime-archive clean
+.PHONY: help serve book test test-all browser test-library mutants bench notebooks format constraints runtime-archive clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,12 @@ test: $(VENV)/test.stamp browser book ## run everything that guards the project
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
-	$(PYTEST) --dist loadfile --ignore tests/site
-	$(PYTEST) --dist worksteal tests/site # long and independent: each test where there is time
+	$(PYTEST) -m "not thorough" --dist loadfile --ignore tests/site
+	$(PYTEST) -m "not thorough" --dist worksteal tests/site # each test where there is time
+
+test-all: $(VENV)/test.stamp browser book ## run what takes long and hardly ever differs: every notebook in the browser's Python, accessibility of every page, mutants, Lighthouse, the newest Python
+	$(PYTEST) -m thorough --dist worksteal tests
+	@$(PY) scripts/newest_python.py $(MAKE) --no-print-directory
 
 browser: $(VENV)/test.stamp ## find the Chromium that the tests drive, or get one
 	@$(PY) scripts/browser.py > /dev/null

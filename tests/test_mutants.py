@@ -4,6 +4,8 @@ import pytest
 from mutants import Mutant, is_proven, modules, mutants, why_equivalent
 
 SAMPLE = 4
+ALWAYS = "linear"
+"""The module whose mutants make test judges, too."""
 
 
 def sampled(path):
@@ -26,7 +28,16 @@ def test_there_are_many_mutants_and_the_module_itself_is_proven(path):
 
 
 @pytest.mark.parametrize(
-    ("path", "mutant"), CASES, ids=[f"{path.stem}: {mutant.what}" for path, mutant in CASES]
+    ("path", "mutant"),
+    [
+        pytest.param(
+            path,
+            mutant,
+            id=f"{path.stem}: {mutant.what}",
+            marks=() if path.stem == ALWAYS else pytest.mark.thorough,
+        )
+        for path, mutant in CASES
+    ],
 )
 def test_no_mutant_is_proven(path, mutant):
     assert is_proven(mutant, path.stem) == bool(why_equivalent(path.stem, mutant.what))

@@ -9,6 +9,8 @@ import pytest
 from conftest import BOOK, ROOT
 
 NOTEBOOKS = sorted((ROOT / "chapters").rglob("*.ipynb"))
+ALWAYS = "linear"
+"""The notebook that make test runs, too."""
 SCRIPT = Path(__file__).with_name("run_notebook.mjs")
 
 
@@ -60,7 +62,13 @@ def answers_of(python, cells):
     raise AssertionError(f"the site's Python ended with status {python.wait()}")
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=() if path.stem == ALWAYS else pytest.mark.thorough)
+        for path in NOTEBOOKS
+    ],
+)
 def test_a_notebook_answers_in_the_browser_what_the_book_shows(path, python):
     cells = code_cells(path)
     answers = answers_of(python, cells)

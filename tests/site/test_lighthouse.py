@@ -88,6 +88,7 @@ def lost(report, category):
     return [f"{audit['id']}: {audit['title']}" for audit in audits if (audit["score"] or 0) < 1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["intro", "chapters/layers/linear"])
 def test_lighthouse_finds_little_to_complain_of(compressed, name):
     report = lighthouse(f"{compressed}{name}.html")
