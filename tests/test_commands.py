@@ -10,6 +10,7 @@ import urllib.request
 from contextlib import contextmanager
 
 import environment
+import newest_python
 import pytest
 from conftest import ROOT
 
@@ -145,3 +146,43 @@ def test_serve_stops_if_the_book_is_not_built(tmp_path):
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 1
     assert run.stderr == "error: the book was not built; what is wrong stands above\n"
+
+
+@pytest.fixture
+def pythons(tmp_path, monkeypatch):
+    """Make a machine whose only Pythons are those of pyenv that are named."""
+
+    def have(*versions):
+        for version in versions:
+            python = tmp_path / "versions" / version / "bin" / "python"
+            python.parent.mkdir(parents=True)
+            python.touch()
+        return tmp_path / "versions"
+
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return have
+
+
+def test_the_newest_python_is_the_one_of_the_largest_number(pythons):
+    root = pythons("3.9.18", "3.13.9", "3.13.11", "3.14.0rc1", "3.8.0")
+    assert newest_python.newest() == str(root / "3.13.11" / "bin" / "python")
+
+
+def test_make_runs_in_an_environment_of_the_newest_python(pythons, tmp_path):
+    root = pythons("3.13.1")
+    make = [sys.executable, "-c", "import sys; print(sys.argv[1:]); sys.exit(7)"]
+    script = [sys.executable, str(ROOT / "scripts" / "newest_python.py")]
+    done = subprocess.run([*script, *make], capture_output=True, text=True, check=False)
+    assert done.returncode == 7
+    passed = ast.literal_eval(done.stdout)
+    assert passed[:3] == ["test-library", f"PYTHON={root}/3.13.1/bin/python", "VENV=.venv-newest"]
+    tests = passed[3].removeprefix("TESTS=").split()
+    assert "tests/proof" in tests
+    assert all((ROOT / place).exists() for place in tests)
+
+
+def test_an_old_python_alone_is_told_and_is_no_fault(pythons, capsys):
+    pythons("3.12.4")
+    newest_python.main("make")
+    assert capsys.readouterr().out.startswith("note: no Python 3.13 or newer here")
