@@ -130,6 +130,10 @@ class Bar {
     bar.setAttribute("aria-label", "Python on this page");
     bar.append(this.status.place, this.runAll, this.stop, this.resetAll, this.retry);
     document.querySelector("article").append(bar);
+    // What has the focus is not hidden behind the bar, however many lines its words take.
+    const root = document.documentElement;
+    const leaveRoom = () => (root.style.scrollPaddingBottom = `${bar.offsetHeight + 8}px`);
+    new ResizeObserver(leaveRoom).observe(bar);
   }
 
   /** Say what is going on, and offer what can be done about it. */
@@ -143,7 +147,6 @@ class Bar {
 
 class Page {
   constructor() {
-    document.documentElement.classList.add("live");
     this.kept = new Kept(location.pathname);
     this.offered = new Set(); // kept texts whose cell is no longer what it was
     this.bar = new Bar(this);
