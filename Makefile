@@ -1,4 +1,4 @@
-# make serve builds the book and serves it; make test runs everything that guards the project.
+# make serve builds the book and serves it; make test runs what guards the project.
 # Needed: Python 3.11 or newer. All else is installed into VENV.
 
 PYTHON ?= python3
@@ -26,7 +26,7 @@ serve: $(VENV)/book.stamp ## build the book and serve it at http://127.0.0.1:POR
 
 book: _build/book.stamp ## build the website into _build/html, warnings as errors
 
-test: $(VENV)/test.stamp browser book ## run everything that guards the project
+test: $(VENV)/test.stamp browser book ## run what guards the project, but for what takes long
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy

@@ -77,9 +77,7 @@ class Budget:
                 _start_watching(limits)
                 return context.run(call)
             finally:
-                limits.are_over = (
-                    True  # the first thing that is done: nothing is raised from here on
-                )
+                limits.are_over = True  # first of all: from here on, nothing is raised
                 _stop_watching()
         except (SpentError, MemoryError):
             if limits.memory_is_spent:

@@ -292,6 +292,8 @@ def slopes(
         If a direction does not fit its input, or dy does not fit y.
     ArithmeticError
         If forward is not defined at the point, or has no finite slope there.
+    RuntimeError
+        If forward computes something else each time it is run.
 
     References
     ----------

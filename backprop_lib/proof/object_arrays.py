@@ -1,8 +1,8 @@
 """Arrays of objects: how they are filled, and their sums of products.
 
-If an entry raises an exception while NumPy multiplies and adds (in `@`, np.dot, np.einsum), it goes
-on all the same, or frees an object that is still in use, so that the process may crash. So it is
-only asked which products are summed, of entries that never raise; they are computed afterwards.
+If an entry raises an exception in `@`, np.dot or np.einsum, NumPy goes on all the same, or frees an
+object that is still in use, so that the process may crash. So NumPy is only asked which products
+are summed, with entries that never raise; the products are computed afterwards.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -262,8 +262,6 @@ def lines_until(place, call):
 
 
 def test_wherever_a_step_ends_it_leaves_nothing_switched_off():
-    """Nothing that the code has switched off stays off, at whatever line time is up."""
-
     report = []
 
     def call():
