@@ -1,6 +1,7 @@
 """A budget of seconds and memory: whatever an engine does, it ends in time, with what is known."""
 
 import _weakrefset
+import contextlib
 import gc
 import signal
 import sys
@@ -135,11 +136,14 @@ def _look(_: int = 0, frame: FrameType | None = None) -> None:
 
 
 def _would_only_print(frame: FrameType | None) -> bool:
-    """Say whether the code is in what Python calls when objects die: it would print an exception.
+    """Say whether Python would print an exception that is raised here, instead of passing it on.
 
-    That is a method __del__, a function of a weak reference, or one that the garbage collector
-    calls.
+    It does so in what it calls when objects die: a method __del__, a function of a weak reference,
+    one that the garbage collector calls. And contextlib may hold the generator of a `with` whose
+    block has not begun: left there, it would be closed later, outside the context of this step.
     """
+    if frame is not None and frame.f_code.co_filename == contextlib.__file__:
+        return True
     called = {getattr(function, "__code__", None) for function in gc.callbacks}
     while frame is not None:
         code = frame.f_code

@@ -6,7 +6,8 @@ import sys
 import threading
 import time
 import weakref
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 
 import numpy as np
 import pytest
@@ -190,6 +191,32 @@ def test_nothing_is_raised_where_python_would_only_print_it(call, monkeypatch):
     monkeypatch.setattr(budget, "INTERVAL", 10)  # only these calls look
     assert Budget(0.01).run("the step", lambda: (call(), "went on")[1], None) == "went on"
     assert Budget(0.01).run("the step", wait, "ended") == "ended"
+
+
+switch = ContextVar("switch", default=True)
+
+
+@contextmanager
+def switched_off():
+    token = switch.set(False)
+    try:
+        yield
+    finally:
+        switch.reset(token)
+
+
+def test_no_generator_is_left_within_a_with_that_has_not_begun(monkeypatch):
+    """It would be closed outside the context of the step, where its switch is not known."""
+    monkeypatch.setattr(budget, "INTERVAL", 0.002)
+
+    def switching():
+        while True:
+            with switched_off():
+                pass
+
+    for _ in range(200):
+        assert Budget(0.001).run("the step", switching, "ended") == "ended"
+    assert switch.get()
 
 
 def test_the_innermost_step_is_the_one_that_ends():
