@@ -141,10 +141,12 @@ def _would_only_print(frame: FrameType | None) -> bool:
     It does so in what it calls when objects die: a method __del__, a function of a weak reference,
     one that the garbage collector calls. And contextlib may hold the generator of a `with` whose
     block has not begun: left there, it would be closed later, outside the context of this step.
+    A look that interrupts another one leaves all this to it.
     """
     if frame is not None and frame.f_code.co_filename == contextlib.__file__:
         return True
     called = {getattr(function, "__code__", None) for function in gc.callbacks}
+    called.add(_look.__code__)
     while frame is not None:
         code = frame.f_code
         if code.co_name == "__del__" or code.co_filename in WEAK_REFERENCES or code in called:

@@ -1,12 +1,12 @@
 """Whatever an engine does, it ends in time, with what is known until then."""
 
+import contextlib
 import gc
 import signal
 import sys
 import threading
 import time
 import weakref
-from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 import numpy as np
@@ -196,7 +196,7 @@ def test_nothing_is_raised_where_python_would_only_print_it(call, monkeypatch):
 switch = ContextVar("switch", default=True)
 
 
-@contextmanager
+@contextlib.contextmanager
 def switched_off():
     token = switch.set(False)
     try:
@@ -217,6 +217,31 @@ def test_no_generator_is_left_within_a_with_that_has_not_begun(monkeypatch):
     for _ in range(200):
         assert Budget(0.001).run("the step", switching, "ended") == "ended"
     assert switch.get()
+
+
+def test_a_look_that_interrupts_another_one_leaves_the_answer_to_it(monkeypatch):
+    asked = []
+
+    def interrupted():
+        asked.append(0)
+        if len(asked) == 2:  # the first time is before the step
+            signal.raise_signal(signal.SIGALRM)
+        return 0
+
+    named = {"sys": sys, "look": budget._look}
+    exec(compile("def __enter__(): look(0, sys._getframe())", contextlib.__file__, "exec"), named)
+
+    def step():
+        end = time.process_time() + 0.02
+        while time.process_time() < end:
+            pass
+        named["__enter__"]()
+        return "went on"
+
+    monkeypatch.setattr(budget, "INTERVAL", 10)  # only these two look
+    monkeypatch.setattr(budget, "memory_in_use", interrupted)
+    assert Budget(0.01).run("the step", step, "ended") == "went on"
+    assert len(asked) == 3
 
 
 def test_the_innermost_step_is_the_one_that_ends():
@@ -369,7 +394,7 @@ def test_ctrl_c_keeps_what_is_refuted(monkeypatch):
 
 def test_code_that_catches_every_exception_does_not_hold_back_ctrl_c():
     def backward(dy, x):
-        with suppress(Exception):
+        with contextlib.suppress(Exception):
             interrupt()
         return 2 * x * dy
 
