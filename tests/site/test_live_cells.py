@@ -89,7 +89,7 @@ def is_fine(seen, address):
     assert elsewhere == []
 
 
-@pytest.mark.parametrize("name", [LINEAR, MAX])
+@pytest.mark.parametrize("name", [LINEAR, pytest.param(MAX, marks=pytest.mark.thorough)])
 def test_a_reader_answers_an_exercise_and_runs_every_cell(visit, address, name):
     """In one session: starting Python takes long."""
     seen = visit(name)
