@@ -9,7 +9,7 @@ BENCH_VENV := $(VENV)-bench
 PY := $(VENV)/bin/python
 # One process for each processor; threads of BLAS beside them would only get in the way.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --nbval --numprocesses auto
-BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapters site backprop_lib \
+BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapters website backprop_lib \
 	pyproject.toml README.md LICENSE \( -type f -o -type d \) -not -path '*/.*' -not -path '*/__pycache__*')
 
 .DEFAULT_GOAL := help

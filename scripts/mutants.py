@@ -356,7 +356,7 @@ def judged(path: Path) -> Tally:
 def _copied(library: Path) -> Path:
     """Copy all that the guards need into a new folder."""
     library.mkdir()
-    for part in ("backprop_lib", "tests", "scripts", "site", "pyproject.toml"):
+    for part in ("backprop_lib", "tests", "scripts", "website", "pyproject.toml"):
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, library / part)
         else:

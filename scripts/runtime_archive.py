@@ -12,14 +12,12 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "site"))
+from website.runtime import LIST, cache, read_list, sources
+from website.runtime_sources import RuntimeFilesError, collect, megabytes
 
 
 def main() -> None:
     """Have every file in the cache, then write the archive; it is whole or not there."""
-    from runtime import LIST, cache, collect, read_list, sources
-    from runtime_sources import RuntimeFilesError, megabytes
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("archive", type=Path)
     archive = parser.parse_args().archive

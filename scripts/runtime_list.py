@@ -1,4 +1,4 @@
-"""Derive site/runtime.json, the list of the files of Python in the browser.
+"""Derive website/runtime.json, the list of the files of Python in the browser.
 
 python scripts/runtime_list.py [--from FOLDER] [--check]
 
@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-LIST = ROOT / "site" / "runtime.json"
+LIST = ROOT / "website" / "runtime.json"
 
 VERSION = "0.27.7"
 ADDRESS = f"https://cdn.jsdelivr.net/pyodide/v{VERSION}/full/"

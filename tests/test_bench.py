@@ -2,15 +2,12 @@
 
 import json
 import re
-import sys
 import xml.etree.ElementTree as ET
 from copy import deepcopy
 
 import numpy as np
 import pytest
 from conftest import ROOT
-
-sys.path.append(str(ROOT))
 
 from backprop_lib.ops.dropout import draw_mask
 from backprop_lib.pointnet.network import PointNet, Settings

@@ -8,8 +8,9 @@ from functools import cached_property
 import nbformat
 import pytest
 from conftest import ROOT
-from live.notebook import needed
 from notebooks import all_notebooks
+
+from website.live.notebook import needed
 
 DETAILS = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)

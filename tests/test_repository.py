@@ -113,5 +113,5 @@ def test_nobody_is_told_to_install_what_is_somebody_elses():
     assert not [p for p in ours if p != THIS and wrong.search(p.read_text(encoding="utf8"))]
 
 
-PLACES = ("chapters", "backprop_lib", "site", "scripts", "tests", "bench")
+PLACES = ("chapters", "backprop_lib", "website", "scripts", "tests", "bench")
 THIS = Path(__file__).resolve()

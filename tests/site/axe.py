@@ -4,8 +4,9 @@ import functools
 from pathlib import Path
 
 from conftest import switch_theme
-from npm import installed
-from runtime import cache
+
+from website.npm import installed
+from website.runtime import cache
 
 ONE_OF_EACH_KIND = """(formulas) => {
     const boxes = ".cell_input, .cell_output", kinds = new Set();

@@ -3,10 +3,11 @@
 import json
 
 import pytest
-from api_links import link_equations
-from book_site import MATHJAX_FILES, KeepPunctuation, counts, description, mathjax_folder
 from docutils import nodes
 from docutils.utils import new_document
+
+from website.api_links import link_equations
+from website.book_site import MATHJAX_FILES, KeepPunctuation, counts, description, mathjax_folder
 
 
 def transformed(*parts):

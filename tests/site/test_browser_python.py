@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import BOOK, ROOT
-from npm import NODE
+
+from website.npm import NODE
 
 NOTEBOOKS = sorted((ROOT / "chapters").rglob("*.ipynb"))
 ALWAYS = "linear"

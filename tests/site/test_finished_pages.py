@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import BOOK
-from finished_pages import ICONS, mend_pages, mended
 from sphinx.errors import ExtensionError
+
+from website.finished_pages import ICONS, mend_pages, mended
 
 PAGE = '<html data-content_root="./">{}</html>'
 

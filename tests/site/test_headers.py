@@ -12,12 +12,13 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-import headers
 import pytest
 import serve
 from browser import chromium
 from conftest import BOOK, FLAGS, ROOT, make_live
 from sphinx.errors import ExtensionError
+
+from website import headers
 
 POLICY = "Content-Security-Policy"
 LINEAR = "chapters/layers/linear"

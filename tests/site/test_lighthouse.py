@@ -17,8 +17,9 @@ import pytest
 from axe import packages
 from browser import chromium
 from conftest import BOOK
-from npm import NODE
 from serve import Pages
+
+from website.npm import NODE
 
 JUDGED = ("accessibility", "best-practices", "seo")
 MOST_BYTES = 1_500_000

@@ -5,14 +5,14 @@ import re
 import time
 from urllib.parse import urljoin, urlsplit
 
-import lite
-import lite_chunks
 import nbformat
 import pytest
 from conftest import ROOT, note_complaints
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 from sphinx.errors import ExtensionError
+
+from website import lite, lite_chunks
 
 SECONDS = 180
 """How long a chapter may take from the click to its last output; it takes 30 to 60."""

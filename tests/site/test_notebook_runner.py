@@ -1,18 +1,14 @@
 """What runs the cells of a page, tested where it can be reached most easily: here."""
 
-import importlib.util
 import sys
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 import sympy as sp
-from conftest import ROOT
 from matplotlib.figure import Figure
 
-spec = importlib.util.spec_from_file_location("runner", ROOT / "site" / "live" / "notebook.py")
-runner = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(runner)
+from website.live import notebook as runner
 
 
 @pytest.fixture

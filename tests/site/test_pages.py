@@ -7,9 +7,10 @@ from urllib.parse import urldefrag, urljoin
 import pytest
 import yaml
 from axe import violations
-from book_site import counts
 from conftest import ROOT, SCREENS, switch_theme
 from playwright.sync_api import expect
+
+from website.book_site import counts
 
 BOOK = ROOT / "_build" / "html"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))

@@ -4,7 +4,8 @@ import re
 
 import nbformat
 from conftest import ROOT
-from plain_markdown import headings, plain
+
+from website.plain_markdown import headings, plain
 
 TEXTS = [
     ("chapters/a.ipynb", "(first)=\n## Ties and kinks\n\nText."),

@@ -18,13 +18,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
-import runtime
 import runtime_list
-import runtime_sources
 from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from runtime_sources import (
+
+from website import runtime, runtime_sources
+from website.runtime_sources import (
     File,
     Folder,
     Mirror,

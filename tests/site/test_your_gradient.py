@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from backprop_lib.proof import prove
 
 PAGE = "chapters/your_gradient"
-LIVE = ROOT / "site" / "live"
+LIVE = ROOT / "website" / "live"
 EXAMPLE = re.compile(r"name: \"(.*?)\", axes: '(.*?)', code: (\w+)")
 RIGHT = {"linear, right", "softmax", "LayerNorm"}
 

@@ -19,7 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime_sources import (
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+
+from website.runtime_sources import (
     File,
     Folder,
     Mirror,
@@ -33,9 +37,6 @@ from runtime_sources import (
     megabytes,
     sha256,
 )
-from sphinx.application import Sphinx
-from sphinx.errors import ExtensionError
-from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = Path(__file__).with_name("runtime.json")

@@ -17,12 +17,13 @@ from typing import Any
 from urllib.parse import quote
 
 import nbformat
-import runtime
-from lite_chunks import DIAGRAMS, drop_diagrams
 from nbformat import NotebookNode
-from plain_markdown import Headings, headings, plain
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+
+from website import runtime
+from website.lite_chunks import DIAGRAMS, drop_diagrams
+from website.plain_markdown import Headings, headings, plain
 
 FOLDER = "lite"
 APPS = ["notebooks", "lab", "tree", "edit", "consoles"]
@@ -100,7 +101,7 @@ def add_lite(app: Sphinx, error: Exception | None) -> None:
 
 
 def build(source: Path, site: Path, title: str, icon: str) -> None:
-    """Write site/lite, whole or not at all.
+    """Write website/lite, whole or not at all.
 
     `source` is the folder of the book's chapters, `icon` the path of the site's icon in `site`.
     """

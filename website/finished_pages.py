@@ -78,7 +78,7 @@ def mend_pages(app: Sphinx, error: Exception | None) -> None:
         except KeyError as unknown:
             raise ExtensionError(
                 f"{path.relative_to(site)}: the icon {unknown} is not drawn: add it to ICONS in "
-                "site/finished_pages.py"
+                "website/finished_pages.py"
             ) from None
     for unused in site.glob("_static/scripts/fontawesome.js*"):
         unused.unlink()

@@ -10,9 +10,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from live_cells import integrity
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+
+from website.live_cells import integrity
 
 FILE = "_headers"
 LONGEST_LINE = 2000

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
-from npm import complaint, npm
+from website.npm import complaint, npm
 
 AT_ONCE = 6
 SECONDS = 10

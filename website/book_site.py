@@ -83,7 +83,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_post_transform(KeepPunctuation)
     for script in ("typeset.js", "wide_boxes.js"):
         app.add_js_file(script, type="module")
-    app.setup_extension("finished_pages")
+    app.setup_extension("website.finished_pages")
     app.connect("config-inited", tell_counts)
     app.connect("html-page-context", describe)
     app.connect("build-finished", copy_mathjax)

@@ -14,10 +14,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import runtime
-from npm import installed, node
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+
+from website import runtime
+from website.npm import installed, node
 
 HERE = Path(__file__).resolve().parent / "live"
 WORKBENCH = "chapters/your_gradient"
