@@ -1,1 +1,1 @@
-"""What turns the book into a website: a Sphinx extension, and what the pages load."""
+"""What turns the book into a website: a Sphinx extension and what its pages load."""

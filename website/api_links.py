@@ -21,13 +21,6 @@ ELSEWHERE = {
 }
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx."""
-    app.connect("autodoc-process-docstring", link_equations)
-    app.connect("missing-reference", link_elsewhere)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
-
-
 def link_equations(
     app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
 ) -> None:

@@ -76,21 +76,6 @@ class KeepPunctuation(SphinxPostTransform):
                 parent[place : place + 2] = [together, nodes.Text(rest)]
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx."""
-    app.setup_extension("sphinx.ext.mathjax")
-    app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it in any case
-    app.add_post_transform(KeepPunctuation)
-    for script in ("typeset.js", "wide_boxes.js"):
-        app.add_js_file(script, type="module")
-    app.setup_extension("website.finished_pages")
-    app.connect("config-inited", tell_counts)
-    app.connect("html-page-context", describe)
-    app.connect("build-finished", copy_mathjax)
-    app.connect("build-finished", write_front_door, priority=900)  # after sphinx_external_toc's
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
-
-
 def tell_counts(app: Sphinx, config: Any) -> None:
     """Let pages write how many statements have which verdict, as in {{ refuted }}."""
     config.myst_substitutions = {
@@ -126,29 +111,26 @@ def description(doctree: nodes.document) -> str:
     return ""
 
 
-def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+def copy_mathjax(app: Sphinx) -> None:
     """Copy MathJax from its package into the built site."""
-    if error is not None or app.builder.format != "html":
-        return
     target = Path(app.outdir, "_static", "mathjax")
     for name in MATHJAX_FILES:
         source = mathjax_folder() / name
         copy_asset(str(source), str((target / name) if source.is_dir() else (target / name).parent))
 
 
-def write_front_door(app: Sphinx, error: Exception | None) -> None:
+def write_front_door(app: Sphinx) -> None:
     """Write index.html, which leads to the landing page.
 
     The one that comes with the table of contents names no icon, so browsers ask the host's root for
     one. Here none is asked for: the page is gone before it would arrive.
     """
-    if error is None and app.builder.format == "html":
-        page = FRONT_DOOR.format(
-            language=app.config.language,
-            page=f"{app.config.root_doc}.html",
-            title=app.config.html_title,
-        )
-        Path(app.outdir, "index.html").write_text(page, encoding="utf8")
+    page = FRONT_DOOR.format(
+        language=app.config.language,
+        page=f"{app.config.root_doc}.html",
+        title=app.config.html_title,
+    )
+    Path(app.outdir, "index.html").write_text(page, encoding="utf8")
 
 
 def mathjax_folder() -> Path:

@@ -1,14 +1,13 @@
-"""What is mended in the pages that the theme wrote.
+"""What is fixed in the pages that the theme wrote.
 
 The theme fetches 1.5 MB of JavaScript for a dozen icons, and lets the page wait for it and for
 every other script; names of its buttons differ from the words on them; and two roles in the list
-of references are out of date. All this is mended in the written pages: a copy of the theme's
+of references are out of date. All this is fixed in the written pages: a copy of the theme's
 templates would have to follow every version of the theme.
 """
 
 import re
 from pathlib import Path
-from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
@@ -42,7 +41,7 @@ ICON = re.compile(
 )
 OF_THE_ICON_FONT = re.compile(r"fa[srb]?|fa-(solid|regular|brands|lg|fw)")
 
-MENDS = [
+FIXES = [
     # The icons are drawn in the page.
     (r'\s*<script src="[^"]*/fontawesome\.js[^"]*"></script>', ""),
     # Nothing waits for a script: they run in their order when the page is there.
@@ -58,23 +57,15 @@ MENDS = [
 ]
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx, before what reads the pages as they are served."""
-    app.connect("build-finished", mend_pages, priority=800)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
-
-
-def mend_pages(app: Sphinx, error: Exception | None) -> None:
-    """Mend every page of the theme in the built site; doing it twice changes nothing."""
-    if error is not None or app.builder.format != "html":
-        return
+def fix_pages(app: Sphinx) -> None:
+    """Fix every page of the theme in the built site; doing it twice changes nothing."""
     site = Path(app.outdir)
     for path in sorted(site.rglob("*.html")):
         page = path.read_text(encoding="utf8")
         if "data-content_root=" not in page:  # no page of the theme
             continue
         try:
-            path.write_text(mended(page), encoding="utf8")
+            path.write_text(fix(page), encoding="utf8")
         except KeyError as unknown:
             raise ExtensionError(
                 f"{path.relative_to(site)}: the icon {unknown} is not drawn: add it to ICONS in "
@@ -84,14 +75,14 @@ def mend_pages(app: Sphinx, error: Exception | None) -> None:
         unused.unlink()
 
 
-def mended(page: str) -> str:
-    """Return a page with its mends."""
-    for old, new in MENDS:
+def fix(page: str) -> str:
+    """Return a page with all fixes."""
+    for old, new in FIXES:
         page = re.sub(old, new, page)
-    return ICON.sub(drawn, page)
+    return ICON.sub(as_drawing, page)
 
 
-def drawn(icon: re.Match[str]) -> str:
+def as_drawing(icon: re.Match[str]) -> str:
     """Return an icon of the theme as a drawing without a name: its button has one."""
     classes = icon["classes"].split()
     (name,) = (c.removeprefix("fa-") for c in classes if is_icon(c))

@@ -82,13 +82,6 @@ OF_FOLDERS = {
 """The folders that want something of their own: policy and caching."""
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx."""
-    app.connect("html-page-context", drop_page_name, priority=900)  # after the theme's scripts
-    app.connect("build-finished", write_headers, priority=950)  # after all that writes files
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
-
-
 def drop_page_name(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
@@ -104,21 +97,20 @@ def drop_page_name(
     ]
 
 
-def write_headers(app: Sphinx, error: Exception | None) -> None:
+def write_headers(app: Sphinx) -> None:
     """Write the file into the built site."""
-    if error is None and app.builder.format == "html":
-        site = Path(app.outdir)
-        (site / FILE).write_text(as_text(rules(site)), encoding="utf8")
+    site = Path(app.outdir)
+    (site / FILE).write_text(as_text(rules(site)), encoding="utf8")
 
 
 def rules(site: Path) -> dict[str, dict[str, str]]:
     """Return the headers of a built site, by path."""
     entries = [path for path in sorted(site.iterdir()) if not path.name.startswith((".", FILE))]
-    pages = written(PAGES, [entry for entry in entries if part_of(entry) is OF_PAGES])
+    pages = header_value(PAGES, [entry for entry in entries if part_of(entry) is OF_PAGES])
     found = {"/*": EVERYWHERE}
     for entry in entries:
         policy, caching = part_of(entry)
-        value = pages if policy is PAGES else written(policy, [entry])
+        value = pages if policy is PAGES else header_value(policy, [entry])
         headers = {"Content-Security-Policy": value, "Cache-Control": caching}
         found |= dict.fromkeys(paths(entry), headers)
     return found
@@ -141,7 +133,7 @@ def paths(entry: Path) -> list[str]:
     return [f"/{entry.stem}", f"/{entry.name}", *(["/"] if entry.stem == "index" else [])]
 
 
-def written(policy: Policy, part: list[Path]) -> str:
+def header_value(policy: Policy, part: list[Path]) -> str:
     """Return a policy as a header's value; it allows the inline scripts of a part of the site."""
     inline = Inline()
     for entry in part:

@@ -58,13 +58,6 @@ START_PYTHON = "start_python.js"
 EARLIER_WORK = "earlier_work.js"
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx."""
-    app.connect("html-page-context", add_rocket_menu, priority=502)  # after the theme's buttons
-    app.connect("build-finished", add_lite, priority=700)  # after the runtime's files
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
-
-
 def add_rocket_menu(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
@@ -72,7 +65,7 @@ def add_rocket_menu(
 
     The theme has such a menu too, but writes one address on all pages, whatever their folder.
     """
-    if app.builder.format != "html" or context.get("page_source_suffix") != ".ipynb":
+    if context.get("page_source_suffix") != ".ipynb":
         return
     address = f"{context['pathto'](f'{FOLDER}/notebooks/index.html', 1)}?path={quote(page)}.ipynb"
     entry = {
@@ -92,12 +85,10 @@ def add_rocket_menu(
     context["header_buttons"].insert(0, menu)
 
 
-def add_lite(app: Sphinx, error: Exception | None) -> None:
+def add_lite(app: Sphinx) -> None:
     """Build JupyterLite into the built site."""
-    if error is None and app.builder.format == "html":
-        site = Path(app.outdir)
-        icon = Path(app.config.html_favicon).name
-        build(Path(app.srcdir), site, app.config.html_title, f"_static/{icon}")
+    icon = Path(app.config.html_favicon).name
+    build(Path(app.srcdir), Path(app.outdir), app.config.html_title, f"_static/{icon}")
 
 
 def build(source: Path, site: Path, title: str, icon: str) -> None:

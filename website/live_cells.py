@@ -35,13 +35,6 @@ LOADED = runtime.own_package()
 """What Python has at hand when a page starts, with all that it depends on."""
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx."""
-    app.connect("html-page-context", add_script)
-    app.connect("build-finished", lay_out, priority=700)  # after the runtime
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
-
-
 def add_script(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
     """Name the script in every page that is made from a notebook, and in the one for all code."""
     script = "prove.js" if page == WORKBENCH else "live.js"
@@ -50,10 +43,8 @@ def add_script(app: Sphinx, page: str, template: str, context: dict[str, Any], t
         context["metatags"] += f'\n<script type="module" src="{address}"></script>'
 
 
-def lay_out(app: Sphinx, error: Exception | None) -> None:
+def lay_out(app: Sphinx) -> None:
     """Write what the pages load on request into the built site."""
-    if error is not None or app.builder.format != "html":
-        return
     target = Path(app.outdir, "live")
     shutil.rmtree(target, ignore_errors=True)
     bundle(target)

@@ -60,16 +60,8 @@ class RuntimeList:
         return ".".join(self.info["python"].split(".")[:2])
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx, before what needs the folder."""
-    app.connect("build-finished", lay_out_in_site, priority=100)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
-
-
-def lay_out_in_site(app: Sphinx, error: Exception | None) -> None:
+def lay_out_in_site(app: Sphinx) -> None:
     """Lay out the runtime in the built site."""
-    if error is not None or app.builder.format != "html":
-        return
     tell = logging.getLogger(__name__).info
     listed = read_list(LIST)
     try:

@@ -632,32 +632,21 @@ def test_a_library_that_cannot_be_built_is_told_in_one_line(lay_out, project, tm
     assert list((tmp_path / "html").iterdir()) == []
 
 
-# The extension
+# The step of the build
 
 
-@pytest.fixture
-def app(tmp_path):
-    return SimpleNamespace(outdir=str(tmp_path / "html"), builder=SimpleNamespace(format="html"))
-
-
-def test_a_build_without_its_files_fails_with_the_message(app, monkeypatch, tmp_path):
+def test_a_build_without_its_files_fails_with_the_message(monkeypatch, tmp_path):
+    app = SimpleNamespace(outdir=str(tmp_path / "html"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
     monkeypatch.setattr(runtime, "sources", lambda listed: [Folder("none", tmp_path / "none")])
     with pytest.raises(SystemExit) as stopped:
-        runtime.lay_out_in_site(app, None)
+        runtime.lay_out_in_site(app)
     assert stopped.value.code.startswith("error: 40 of the 40 files of Python for the browser")
     assert "    none: is no folder\n" in stopped.value.code
     assert not (tmp_path / "html").exists()
 
 
-def test_a_build_that_failed_or_makes_no_html_is_left_alone(app, monkeypatch):
-    monkeypatch.setattr(runtime, "lay_out", lambda *_: pytest.fail("laid out"))
-    runtime.lay_out_in_site(app, ValueError("broken page"))
-    app.builder.format = "latex"
-    runtime.lay_out_in_site(app, None)
-
-
-def test_other_extensions_find_the_folder(lay_out):
+def test_other_steps_find_the_folder(lay_out):
     made = lay_out()
     assert runtime.folder(made.parent.parent) == made
 

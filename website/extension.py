@@ -1,0 +1,62 @@
+"""The one Sphinx extension of this book: every step that makes a website of it, in order."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from website import api_links, book_site, finished_pages, headers, lite, live_cells, runtime
+
+FINISHED = "build-finished"
+STEPS: list[tuple[str, Callable[..., Any]]] = [
+    # Before any page is read: the counts that pages name.
+    ("config-inited", book_site.tell_counts),
+    # The library's page: links, once napoleon has made the docstrings reStructuredText.
+    ("autodoc-process-docstring", api_links.link_equations),
+    ("missing-reference", api_links.link_elsewhere),
+    # Each page before it is written. The menu goes before the buttons, and one script out from
+    # among those, that the theme has put there.
+    ("html-page-context", book_site.describe),
+    ("html-page-context", live_cells.add_script),
+    ("html-page-context", lite.add_rocket_menu),
+    ("html-page-context", headers.drop_page_name),
+    # The whole site. Live cells and JupyterLite name the runtime's folder, whose name comes from
+    # what is in it.
+    (FINISHED, book_site.copy_mathjax),
+    (FINISHED, runtime.lay_out_in_site),
+    (FINISHED, live_cells.lay_out),
+    (FINISHED, lite.add_lite),
+    # In place of the one that sphinx_external_toc has written.
+    (FINISHED, book_site.write_front_door),
+    # The headers hold hashes of the scripts in the pages: no page changes after that.
+    (FINISHED, finished_pages.fix_pages),
+    (FINISHED, headers.write_headers),
+]
+"""Sphinx's events, and what is done at each; what stands first is done first."""
+AFTER_ALL_OTHERS = 900
+"""The priority of every step; the theme's are the latest of the others, at 501."""
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.setup_extension("sphinx.ext.mathjax")
+    app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it in any case
+    app.add_post_transform(book_site.KeepPunctuation)
+    for script in ("typeset.js", "wide_boxes.js"):
+        app.add_js_file(script, type="module")
+    for event, step in STEPS:
+        call = if_a_website(step) if event == FINISHED else step
+        app.connect(event, call, priority=AFTER_ALL_OTHERS)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def if_a_website(step: Callable[[Sphinx], None]) -> Callable[[Sphinx, Exception | None], None]:
+    """Let a step be taken if the pages of a website are there: not of a book in another format."""
+
+    @functools.wraps(step)
+    def guarded(app: Sphinx, error: Exception | None) -> None:
+        if error is None and app.builder.format == "html":
+            step(app)
+
+    return guarded
