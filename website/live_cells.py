@@ -18,7 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from website import runtime
-from website.npm import installed, node
+from website.npm import install, node
 
 HERE = Path(__file__).resolve().parent / "live"
 WORKBENCH = "chapters/your_gradient"
@@ -84,7 +84,7 @@ def integrity(content: bytes) -> str:
 
 def bundle(target: Path) -> None:
     """Make one script of each entry and all that it imports."""
-    packages = installed(HERE, runtime.cache())
+    packages = install(HERE, runtime.cache(), "node_modules/@esbuild/*/bin/esbuild")
     done = node(
         packages / "node_modules" / "esbuild" / "bin" / "esbuild",
         *ENTRIES,

@@ -1,8 +1,10 @@
 """Node.js and its packages, from the Node.js that requirements.txt pins."""
 
 import hashlib
+import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -40,8 +42,11 @@ def complaint(errors: str) -> str:
     return told[0] if told else "npm does not say why"
 
 
-def installed(listed: Path, cache: Path) -> Path:
+def install(listed: Path, cache: Path, program: str) -> Path:
     """Return a folder with the packages that a package-lock.json pins; install them if need be.
+
+    `program` is a pattern for a file among them. Where a package has another program for each kind
+    of machine, npm says nothing if there is none for this one, or if it did not arrive.
 
     Raises
     ------
@@ -60,6 +65,12 @@ def installed(listed: Path, cache: Path) -> Path:
                 raise ExtensionError(
                     f"the packages of {listed.name}/package-lock.json cannot be installed: "
                     f"{complaint(done.stderr)}"
+                )
+            if not any(Path(begun).glob(program)):
+                raise ExtensionError(
+                    f"npm has installed {listed.name}/package-lock.json without {program}: it has "
+                    f"none for this machine ({sys.platform}, {platform.machine()}), or could not "
+                    "download it"
                 )
             try:
                 Path(begun).rename(folder)

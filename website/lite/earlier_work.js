@@ -96,7 +96,7 @@ async function write(name, models) {
   try {
     const transaction = database.transaction(STORE, "readwrite");
     const store = transaction.objectStore(STORE);
-    models.forEach((model, path) => store.put(model, path));
+    for (const [path, model] of models) store.put(model, path);
     await new Promise((resolve, reject) => {
       transaction.oncomplete = resolve;
       transaction.onabort = () => reject(transaction.error);

@@ -10,7 +10,10 @@ const HELP = "live-help";
 /** What of an output is worth telling in the bar: of a report, the verdict on each gradient. */
 function gist({ kind, text }) {
   if (kind !== "rich") return text.trim();
-  return text.split("\n").filter((line) => /^\S/.test(line)).join("; ");
+  return text
+    .split("\n")
+    .filter((line) => /^\S/.test(line))
+    .join("; ");
 }
 
 /** One code cell of the page. */
@@ -151,7 +154,7 @@ class Page {
     this.offered = new Set(); // kept texts whose cell is no longer what it was
     this.bar = new Bar(this);
     this.cells = [];
-    this.begin(); // files come while the editors are made
+    void this.begin(); // files come while the editors are made
     const places = [...document.querySelectorAll("div.cell")].filter((cell) =>
       cell.querySelector("div.cell_input"),
     );
@@ -223,7 +226,9 @@ class Page {
   /** Choose cells when their turn has come, and run them until one ends with an error. */
   async #inTurn(choose) {
     const session = this.session;
-    const turn = (this.busy ?? this.ready).catch(() => {}).then(() => this.#runAll(session, choose));
+    const turn = (this.busy ?? this.ready)
+      .catch(() => {})
+      .then(() => this.#runAll(session, choose));
     this.busy = turn;
     try {
       await turn;
@@ -240,7 +245,10 @@ class Page {
     const cells = await choose();
     let done = { ran: true, said: "" };
     for (const [i, cell] of cells.entries()) {
-      const which = cells.length > 1 ? `${i + 1} of ${cells.length}: cell ${cell.number}` : `cell ${cell.number}`;
+      const which =
+        cells.length > 1
+          ? `${i + 1} of ${cells.length}: cell ${cell.number}`
+          : `cell ${cell.number}`;
       this.bar.show(`Running ${which}`, { running: true });
       done = await cell.run(session);
       if (session !== this.session) return;

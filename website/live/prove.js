@@ -5,7 +5,7 @@ import { EXAMPLES } from "./examples.js";
 import { button, element, Kept, loadStyle, Status, words } from "./parts.js";
 import { show } from "./render.js";
 import { Session, Stopped } from "./session.js";
-import { packed, unpacked } from "./share.js";
+import { pack, unpack } from "./share.js";
 
 const HELP = "prove-help";
 const IMPORT = "from backprop_lib.proof import prove as _prove\n";
@@ -63,7 +63,7 @@ class Workbench {
     this.axes.value = axes;
     this.axes.addEventListener("input", () => this.changed());
     this.axes.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") this.prove();
+      if (event.key === "Enter") void this.prove();
     });
 
     this.proveButton = button("Prove", "", () => this.prove());
@@ -71,7 +71,11 @@ class Workbench {
     this.stopButton = button("Stop", "", () => this.stop());
     this.stopButton.disabled = true;
     const share = button("Copy a link", "", () => this.share());
-    const help = element("span", "live-help", "Shift+Enter proves. Esc, then Tab leaves the editor.");
+    const help = element(
+      "span",
+      "live-help",
+      "Shift+Enter proves. Esc, then Tab leaves the editor.",
+    );
     help.id = HELP;
     this.status.place.append(help);
     const controls = element("div", "live-controls");
@@ -185,10 +189,12 @@ class Workbench {
 
   async share() {
     const link = new URL(location.href);
-    link.hash = await packed({ code: this.code, axes: this.axes.value });
+    link.hash = await pack({ code: this.code, axes: this.axes.value });
     try {
       await navigator.clipboard.writeText(link.href);
-      this.status.say("The link is copied. It carries the code itself; nothing is stored anywhere.");
+      this.status.say(
+        "The link is copied. It carries the code itself; nothing is stored anywhere.",
+      );
     } catch {
       history.replaceState(null, "", link.href);
       this.status.say("The link stands in the address bar. It carries the code itself.");
@@ -200,7 +206,7 @@ async function begin() {
   const place = document.getElementById("prove-your-own");
   if (!place) return;
   await loadStyle();
-  const linked = await unpacked(location.hash.slice(1));
+  const linked = await unpack(location.hash.slice(1));
   const kept = new Kept(location.pathname + (linked ? location.hash : ""));
   const [mine] = kept.read();
   place.replaceChildren();
@@ -209,6 +215,6 @@ async function begin() {
 
 addEventListener("hashchange", async () => {
   // Another link: nothing of what stands here stays. A heading of this page changes nothing.
-  if (await unpacked(location.hash.slice(1))) location.reload();
+  if (await unpack(location.hash.slice(1))) location.reload();
 });
-begin();
+await begin();

@@ -1,12 +1,13 @@
 // What a cell answers, as elements of the page.
 
-import { tex } from "@mdit/plugin-tex";
-import DOMPurify from "dompurify";
 import { highlightCode } from "@lezer/highlight";
 import { parser } from "@lezer/python";
+import { tex } from "@mdit/plugin-tex";
+import DOMPurify from "dompurify";
 import MarkdownIt from "markdown-it";
 import { pygments } from "./editor.js";
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: each begins with one
 const ESCAPES = /\x1b\[[0-9;]*m/g;
 
 function escaped(text) {
@@ -57,7 +58,17 @@ DOMPurify.addHook("uponSanitizeAttribute", (node, attribute) => {
 function harmless(html) {
   return DOMPurify.sanitize(html, {
     ADD_TAGS: ["use"],
-    FORBID_TAGS: ["form", "input", "button", "textarea", "select", "link", "iframe", "audio", "video"],
+    FORBID_TAGS: [
+      "form",
+      "input",
+      "button",
+      "textarea",
+      "select",
+      "link",
+      "iframe",
+      "audio",
+      "video",
+    ],
     ALLOWED_URI_REGEXP: /^(?:https?:|data:image\/|#|[^:]*$)/i,
   });
 }
@@ -136,7 +147,7 @@ export function show(output, place, { isTrusted = true } = {}) {
     const form = Object.hasOwn(forms, output.mime) ? forms[output.mime] : undefined;
     const element = form ? form(output.data, output.text) : plain(output.text);
     place.append(element);
-    typeset(element);
+    void typeset(element);
   }
 }
 

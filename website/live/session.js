@@ -41,10 +41,14 @@ async function runtime(onProgress) {
     const folder = new URL(list.folder, HERE);
     const total = list.files.reduce((sum, file) => sum + file.size, 0);
     let loaded = 0;
+    const onBytes = (bytes) => {
+      loaded += bytes;
+      onProgress(loaded, total);
+    };
     const parts = list.files.map(async ({ name, integrity }) => {
       const answer = await fetched(new URL(name, folder), { integrity });
       try {
-        return [name, await read(answer, (bytes) => onProgress((loaded += bytes), total))];
+        return [name, await read(answer, onBytes)];
       } catch {
         throw new Problem(`${name} broke off, or arrived damaged. Is there a network?`);
       }
@@ -88,7 +92,8 @@ export class Session {
     return new Promise((resolve, reject) => {
       const { port1, port2 } = new MessageChannel();
       port1.onmessage = ({ data }) => {
-        if (data.ready) resolve(data.snapshot); // the first time; later ones say nothing
+        // The first one counts: a promise is settled once.
+        if (data.ready) resolve(data.snapshot);
         else if (data.failed) reject(new Problem(`Python did not start: ${data.failed}`));
         else this.#receive(data);
       };

@@ -3,11 +3,13 @@
 const PREFIX = "code=";
 
 async function through(bytes, stream) {
-  return new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(stream)).arrayBuffer());
+  return new Uint8Array(
+    await new Response(new Blob([bytes]).stream().pipeThrough(stream)).arrayBuffer(),
+  );
 }
 
 /** Pack a thing into a fragment. */
-export async function packed(thing) {
+export async function pack(thing) {
   const text = new TextEncoder().encode(JSON.stringify(thing));
   const bytes = await through(text, new CompressionStream("deflate-raw"));
   const letters = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
@@ -15,7 +17,7 @@ export async function packed(thing) {
 }
 
 /** Unpack a fragment with code and axes; nothing if it is another one, or damaged. */
-export async function unpacked(fragment) {
+export async function unpack(fragment) {
   if (!fragment.startsWith(PREFIX)) return undefined;
   try {
     const letters = atob(fragment.slice(PREFIX.length).replaceAll("-", "+").replaceAll("_", "/"));

@@ -35,7 +35,7 @@ async function start(files, packages, send) {
   runScript(files.get("pyodide.js"));
   runScript(files.get("pyodide.asm.js"));
   const earlier = await files.get("snapshot")?.arrayBuffer();
-  const pyodide = await loadPyodide({
+  const pyodide = await self.loadPyodide({
     indexURL: NOWHERE,
     env: { MPLBACKEND: "agg" },
     ...(earlier ? { _loadSnapshot: earlier } : { _makeSnapshot: true }),

@@ -11,7 +11,7 @@ function pause() {
 async function typesetPage() {
   const formulas = [...document.querySelectorAll(".math")];
   while (formulas.length) {
-    await MathJax.typesetPromise(formulas.splice(0, AT_A_TIME));
+    await window.MathJax.typesetPromise(formulas.splice(0, AT_A_TIME));
     await pause();
   }
 }

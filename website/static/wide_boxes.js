@@ -19,7 +19,9 @@ function mark(box) {
   }
 }
 
-const sizes = new ResizeObserver((changes) => changes.forEach(({ target }) => mark(target)));
+const sizes = new ResizeObserver((changes) => {
+  for (const { target } of changes) mark(target);
+});
 
 function find() {
   for (const box of document.querySelectorAll(BOXES)) {

@@ -7,9 +7,9 @@ import { createBrotliDecompress } from "node:zlib";
 
 const [from, to] = process.argv.slice(2);
 for (const name of await readdir(from)) {
-    await pipeline(
-        createReadStream(join(from, name)),
-        createBrotliDecompress(),
-        createWriteStream(join(to, basename(name, ".br"))),
-    );
+  await pipeline(
+    createReadStream(join(from, name)),
+    createBrotliDecompress(),
+    createWriteStream(join(to, basename(name, ".br"))),
+  );
 }
