@@ -62,7 +62,7 @@ def install(command: list) -> None:
     errors = []
     offline = False
     with subprocess.Popen(command, stderr=subprocess.PIPE, universal_newlines=True) as pip:
-        for line in pip.stderr:
+        for line in pip.stderr or []:
             if any(sign in line for sign in NETWORK_ERRORS):
                 offline = True
             else:

@@ -32,7 +32,7 @@ def biome() -> Path:
 
 def check(project: Path, *options: str) -> int:
     """Run Biome on a project, and show what it says; return its status, 0 if all is well."""
-    command = [biome(), "check", "--error-on-warnings", *options]
+    command = [str(biome()), "check", "--error-on-warnings", *options]
     return subprocess.run(command, cwd=project, check=False).returncode
 
 

@@ -225,11 +225,11 @@ def _all_changes(node: ast.AST, arrays: list[str]) -> Iterator[ast.AST]:
         yield node.right
     elif isinstance(node, ast.UnaryOp):
         yield node.operand
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        for value in (node.value + 1, node.value - 1, -node.value):
-            yield ast.Constant(value)
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield ast.Constant(not node.value)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        for value in (node.value + 1, node.value - 1, -node.value):
+            yield ast.Constant(value)
     elif isinstance(node, ast.Attribute):
         if node.attr == "T":
             yield node.value

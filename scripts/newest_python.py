@@ -22,11 +22,11 @@ TESTS = (
 def newest() -> str | None:
     """Return the newest Python that is on PATH, or among those of pyenv."""
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
-    found = {}
+    found: dict[tuple[int, ...], str] = {}
     for minor in range(OLDEST[1], 30):
-        path = shutil.which(f"python3.{minor}")
-        if path and "shims" not in path:
-            found[3, minor, 0] = path
+        on_path = shutil.which(f"python3.{minor}")
+        if on_path and "shims" not in on_path:
+            found[3, minor, 0] = on_path
     for path in root.glob("3.*/bin/python"):
         version = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", path.parent.parent.name)
         if version:

@@ -33,7 +33,7 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
 
 def normalise(notebook: NotebookNode) -> NotebookNode:
     """Drop what changes from run to run or editor to editor: times, versions, ids, folds."""
-    clean = nbformat.from_dict(notebook)
+    clean: NotebookNode = nbformat.from_dict(notebook)
     clean.metadata = nbformat.from_dict(METADATA)
     clean.nbformat, clean.nbformat_minor = 4, 5
     for number, cell in enumerate(clean.cells):

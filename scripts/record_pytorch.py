@@ -367,7 +367,7 @@ def agree(recorded: dict[str, Any], now: dict[str, Any]) -> bool:
         if isinstance(a, list) and np.size(a) and np.asarray(a).dtype.kind == "f":
             a, b = np.asarray(a), np.asarray(b)
             return a.shape == b.shape and bool(np.abs(a - b).max() <= limit * np.abs(a).max())
-        return abs(a - b) <= limit * abs(a) if isinstance(a, float) else a == b
+        return bool(abs(a - b) <= limit * abs(a) if isinstance(a, float) else a == b)
 
     limits = {"float64": 1e-12, "float32": 1e-5}
     cases, fresh = recorded.pop("cases"), now.pop("cases")

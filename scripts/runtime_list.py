@@ -76,7 +76,8 @@ def reader(place: str) -> Read:
         def read(name: str) -> bytes:
             address = f"{place.rstrip('/')}/{name}"
             with urllib.request.urlopen(address, timeout=60) as answer:
-                return answer.read()
+                content: bytes = answer.read()
+            return content
     else:
 
         def read(name: str) -> bytes:

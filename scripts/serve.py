@@ -11,7 +11,6 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 HOST = "127.0.0.1"
 HEADERS = "_headers"
@@ -23,7 +22,7 @@ class Pages(SimpleHTTPRequestHandler):
     A rebuilt page is never hidden by the browser's cache.
     """
 
-    extensions_map: ClassVar = {
+    extensions_map = {  # noqa: RUF012 (declared in the base class)
         **SimpleHTTPRequestHandler.extensions_map,
         # a machine may name other types, with which browsers would refuse the file
         ".css": "text/css",

@@ -68,7 +68,7 @@ class KeepPunctuation(SphinxPostTransform):
             after = parent[place + 1] if place + 1 < len(parent) else None
             if not isinstance(after, nodes.Text):
                 continue
-            mark, rest = re.fullmatch(r"(\S*)(.*)", after.astext(), re.DOTALL).groups()
+            _, mark, rest = re.split(r"^(\S*)", after.astext(), maxsplit=1)
             if mark:
                 together = nodes.inline(
                     "", "", formula, nodes.Text(mark), classes=["keep-together"]

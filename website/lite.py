@@ -134,7 +134,7 @@ def stage(source: Path, target: Path) -> str:
 
 def for_jupyter(notebook: NotebookNode, place: str, known: Headings) -> NotebookNode:
     """Return a notebook as nobody has run it yet, in plain Markdown, for the browser's kernel."""
-    clean = nbformat.from_dict(notebook)
+    clean: NotebookNode = nbformat.from_dict(notebook)
     clean.metadata = nbformat.from_dict(
         {"kernelspec": KERNEL_SPEC, "language_info": {"name": "python"}}
     )

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
@@ -178,8 +179,8 @@ def build_wheel(project: Path, folder: Path) -> Path:
 def packages_of_lock(listed: RuntimeList, project: Path, wheel: Path) -> dict[str, Any]:
     """Return the packages of Pyodide's lock: those of the list, and the project's own."""
     told = read_project(project)
-    depends = [re.match(r"[\w.-]+", line)[0] for line in told["project"]["dependencies"]]
-    own = {
+    depends = [Requirement(line).name for line in told["project"]["dependencies"]]
+    own: dict[str, Any] = {
         "name": own_package(project),
         "version": wheel.name.split("-")[1],
         "depends": [_key(name) for name in depends],

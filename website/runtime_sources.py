@@ -53,7 +53,9 @@ class File:
 class Source(Protocol):
     """Someone who may have files."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called."""
 
     def serves(self, file: File) -> bool:
         """Say whether it makes sense to ask for this file."""

@@ -82,11 +82,11 @@ class Notebook:
         sys.stdout, sys.stderr = Stream("stdout", self.send), Stream("stderr", self.send)
         try:
             body = ast.parse(source, file).body
-            last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
-            module = ast.Module(body, type_ignores=[])
+            last = body[-1].value if body and isinstance(body[-1], ast.Expr) else None
+            module = ast.Module(body[:-1] if last else body, type_ignores=[])
             exec(compile(module, file, "exec"), self.names)
-            if last is not None:
-                value = eval(compile(ast.Expression(last.value), file, "eval"), self.names)
+            if last:
+                value = eval(compile(ast.Expression(last), file, "eval"), self.names)
                 if not source.rstrip().endswith(";"):
                     self.display(value)
             self.show_figures()
@@ -106,7 +106,7 @@ class Notebook:
 
     def show_figures(self) -> None:
         """Show the figures that a cell has drawn with pyplot, and close them."""
-        pyplot = sys.modules.get("matplotlib.pyplot")
+        pyplot: Any = sys.modules.get("matplotlib.pyplot")
         for number in pyplot.get_fignums() if pyplot else ():
             self.display(pyplot.figure(number))
             pyplot.close(number)
