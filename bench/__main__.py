@@ -22,13 +22,13 @@ RECORDED = ROOT / "backprop_lib" / "fast" / "measured.json"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, and write JSON and figure; or draw again what was recorded."""
-    options = parsed(arguments)
+    options = parse_arguments(arguments)
     try:
         if options.redraw:
             results = report.check(json.loads(options.redraw.read_text(encoding="utf8")))
-            results["goals"] = report.judged(results)
+            results["goals"] = report.judge(results)
             print(report.table(results), end="")
-            written(results, None, options.figure)
+            save(results, None, options.figure)
             return 0
         parts = options.only or (QUICK_PARTS if options.quick else PARTS)
         out = options.out or (None if options.quick or options.only else RECORDED)
@@ -36,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.out and not drawing and {"step", "growth"} & set(parts):
             drawing = options.out.with_suffix(".svg")
         for path in (out, drawing):
-            writable(path)
-        results = recorded(QUICK if options.quick else Plan(), parts)
+            check_writable(path)
+        results = run_benchmark(QUICK if options.quick else Plan(), parts)
         print(report.table(results), end="")
-        written(results, out, drawing)
+        save(results, out, drawing)
         if out is None:
             print("nothing was written: this was a trial; name a file with --out to keep it")
     except KeyboardInterrupt:
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m bench",
@@ -71,7 +71,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def recorded(plan: Plan, parts: Sequence[str]) -> report.Results:
+def run_benchmark(plan: Plan, parts: Sequence[str]) -> report.Results:
     """Measure, and return the results as they are written."""
     if (os.cpu_count() or 1) < 2:
         parts = [part for part in parts if not part.endswith("2-threads")]
@@ -92,7 +92,7 @@ def recorded(plan: Plan, parts: Sequence[str]) -> report.Results:
         "equality": found.equality,
         "calibration": found.calibration,
     }
-    results["goals"] = report.judged(results)
+    results["goals"] = report.judge(results)
     return report.check(json.loads(json.dumps(results)))
 
 
@@ -125,7 +125,7 @@ def processor() -> str:
     return f"{told['model name']} (family {told['cpu family']}, model {told['model']})"
 
 
-def writable(path: Path | None) -> None:
+def check_writable(path: Path | None) -> None:
     """Refuse a place that cannot be written to before the time is spent, not after.
 
     Raises
@@ -140,17 +140,17 @@ def writable(path: Path | None) -> None:
             pass
 
 
-def written(results: report.Results, out: Path | None, drawing: Path | None) -> None:
+def save(results: report.Results, out: Path | None, drawing: Path | None) -> None:
     """Write results and figure: whole, or not at all."""
     if out is not None:
-        replaced(out, packed(results))
+        replace_file(out, as_json(results))
         print(f"written: {out}")
     if drawing is not None:
-        replaced(drawing, figure.draw(results))
+        replace_file(drawing, figure.draw(results))
         print(f"written: {drawing}")
 
 
-def packed(results: report.Results) -> str:
+def as_json(results: report.Results) -> str:
     """Return results as JSON, an entry of a list in each line."""
     parts = []
     for name, value in results.items():
@@ -162,7 +162,7 @@ def packed(results: report.Results) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def replaced(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
     """Put a new file in the place of an old one in one move."""
     with tempfile.NamedTemporaryFile(
         "w", dir=path.absolute().parent, delete=False, encoding="utf8"

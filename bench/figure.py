@@ -53,8 +53,8 @@ def draw(results: Results) -> str:
             draw_growth(axes[0], results, "N", [size for size in growing if size[1] == L])
             draw_growth(axes[1], results, "L", [size for size in growing if size[0] == N])
         for axis in canvas.figure.axes[1:]:
-            plain(axis)
-        drawing = canvas.drawing("bench", described(one, N, L))
+            style_axes(axis)
+        drawing = canvas.drawing("bench", description(one, N, L))
     return drawing.svg.replace("<svg ", '<svg color="#24292f" ', 1) + "\n"
 
 
@@ -68,7 +68,7 @@ def steps(results: Results, **where: Any) -> dict[str, Entry]:
     return dict(sorted(found.items(), key=lambda item: -summary(item[1]["seconds"]).median))
 
 
-def described(one: dict[str, Entry], N: int, L: int) -> str:
+def description(one: dict[str, Entry], N: int, L: int) -> str:
     """Say what the figure shows."""
     told = ", ".join(
         f"{NAMES[name].replace(chr(10), ' ')} {summary(entry['seconds']).median:.2g} s "
@@ -91,7 +91,7 @@ def draw_times(axes: Axes, one: dict[str, Entry], two: dict[str, Entry]) -> None
             axes.plot([s.least, s.most], [y, y], color=INK, lw=1.4)
             axes.text(s.most, y, f"  {s.median:.2g} s", va="center", fontsize=9, color=INK)
     axes.set_title("seconds a step" + ("; hatched: two threads" if two else ""), fontsize=11)
-    named(axes, one)
+    label_bars(axes, one)
     axes.set_xlim(0, 1.22 * max(summary(e["seconds"]).most for e in (*one.values(), *two.values())))
 
 
@@ -102,7 +102,7 @@ def draw_memory(axes: Axes, one: dict[str, Entry]) -> None:
         text = f"  {entry['peak_mb']:.0f} MB"
         axes.text(entry["peak_mb"], place, text, va="center", fontsize=9, color=INK)
     axes.set_title("peak memory, one thread", fontsize=11)
-    named(axes, one)
+    label_bars(axes, one)
     axes.set_xlim(0, 1.28 * max(entry["peak_mb"] for entry in one.values()))
     axes.set_yticklabels([])
 
@@ -115,7 +115,7 @@ def bar(axes: Axes, name: str, y: float, length: float, width: float, hatch: str
     axes.barh(y, length, width, facecolor="none", edgecolor=INK, hatch=hatch, lw=0.9)
 
 
-def named(axes: Axes, one: dict[str, Entry]) -> None:
+def label_bars(axes: Axes, one: dict[str, Entry]) -> None:
     """Write the candidates beside their bars."""
     axes.set_yticks(range(len(one)), [NAMES[name] for name in one], fontsize=9.5)
 
@@ -162,7 +162,7 @@ def spread(axes: Axes, ends: dict[str, tuple[float, float]]) -> None:
         )
 
 
-def plain(axes: Axes) -> None:
+def style_axes(axes: Axes) -> None:
     """Take away what says nothing, and take the page's colour for the rest."""
     axes.patch.set_visible(False)
     axes.spines[["top", "right"]].set_visible(False)

@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.peers.calibration import COPIED, SIZE
 from bench.processes import Process, running
-from bench.report import CANDIDATES, counted, significant
+from bench.report import CANDIDATES, plural, significant
 from bench.tasks import LAYERS, STEP, Task, after, arithmetic, traffic
 
 Arrays = dict[str, np.ndarray]
@@ -200,14 +200,14 @@ def measure_step(
 ) -> None:
     """Time the whole step of all candidates, interleaved, each in a new process."""
     threads = task.threads
-    say(f"{part}: {counted(len(candidates), 'candidate')}, {counted(rounds, 'round')}")
+    say(f"{part}: {plural(len(candidates), 'candidate')}, {plural(rounds, 'round')}")
     with running(candidates, threads) as processes, Process("calibration", threads) as calibrator:
         calibration = Calibration(calibrator, part, threads)
         how = {}
         for name, process in processes.items():
             seconds = process.ask("load", key=STEP, task=task.as_dict(), warm=2)["seconds"]
             how[name] = Sampling(every=3 if seconds > plan.slow_seconds else 1)
-        samples = interleaved(plan, processes, STEP, how, rounds, calibration)
+        samples = sample_in_rounds(plan, processes, STEP, how, rounds, calibration)
         for name, process in processes.items():
             status = process.ask("status")
             if part == "step":
@@ -219,7 +219,7 @@ def measure_step(
 def measure_layers(found: Measured, plan: Plan, part: str, threads: int) -> None:
     """Time each layer of the candidates that have layers, interleaved."""
     rounds = plan.layer_rounds
-    say(f"{part}: {counted(len(LAYERS), 'layer')}, {counted(rounds, 'round')}")
+    say(f"{part}: {plural(len(LAYERS), 'layer')}, {plural(rounds, 'round')}")
     with running(OF_LAYERS, threads) as processes, Process("calibration", threads) as calibrator:
         calibration = Calibration(calibrator, part, threads)
         for layer in LAYERS:
@@ -229,7 +229,7 @@ def measure_layers(found: Measured, plan: Plan, part: str, threads: int) -> None
                 seconds = process.ask("load", key=layer, task=task.as_dict(), warm=2)["seconds"]
                 short = seconds < plan.sample_seconds
                 how[name] = Sampling(warm=int(short), repeat=repeats(plan, seconds))
-            samples = interleaved(plan, processes, layer, how, rounds, calibration)
+            samples = sample_in_rounds(plan, processes, layer, how, rounds, calibration)
             for name, process in processes.items():
                 process.ask("drop", key=layer)
                 add_times(found, task, name, samples[name], None)
@@ -278,7 +278,7 @@ class Calibration:
         }
 
 
-def interleaved(
+def sample_in_rounds(
     plan: Plan,
     processes: dict[str, Process],
     key: str,

@@ -109,7 +109,7 @@ def draw_parameters(sizes: Sizes, dtype: str, seed: int = 0) -> Arrays:
         scale = (1 / output.c_in) ** 0.5 * (1 if output.name == "head.out" else 0.1)
         drawn[f"{output.name}.W"] = scale * rng.standard_normal((output.c_out, output.c_in))
         drawn[f"{output.name}.b"] = 0.1 * rng.standard_normal(output.c_out)
-    return {name: rounded(value, dtype) for name, value in drawn.items()}
+    return {name: round_to_float32(value, dtype) for name, value in drawn.items()}
 
 
 def draw_batch(
@@ -118,10 +118,10 @@ def draw_batch(
     """Draw points of shape (N, channels, L), moved by an offset, and labels."""
     rng = np.random.default_rng(seed)
     points = rng.standard_normal((N, sizes.channels, L)) + offset
-    return rounded(points, dtype), rng.integers(0, sizes.classes, N)
+    return round_to_float32(points, dtype), rng.integers(0, sizes.classes, N)
 
 
-def rounded(values: np.ndarray, dtype: str) -> np.ndarray:
+def round_to_float32(values: np.ndarray, dtype: str) -> np.ndarray:
     """Return numbers of float32 as an array of a dtype."""
     return values.astype(np.float32).astype(dtype)
 

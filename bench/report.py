@@ -1,7 +1,7 @@
 """From samples to statements: statistics, the goals and whether they are met, the table."""
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,13 +161,13 @@ def entry_of(results: Results, **wanted: Any) -> Entry | None:
     return max(found, key=lambda entry: entry["N"] * entry["L"], default=None)
 
 
-def judged(results: Results, goals: Iterable[Goal] = GOALS) -> list[dict[str, Any]]:
+def judge(results: Results, goals: Iterable[Goal] = GOALS) -> list[dict[str, Any]]:
     """Return what was measured of each goal, as far as it was."""
     told = []
     for goal in goals:
         where = {"task": goal.task, "threads": goal.threads}
         ours = entry_of(results, candidate="derived", **where)
-        what = f"{goal.task}, {counted(goal.threads, 'thread')}: derived"
+        what = f"{goal.task}, {plural(goal.threads, 'thread')}: derived"
         if ours is None:
             continue
         if goal.peer == MEMORY:
@@ -193,7 +193,7 @@ def judged(results: Results, goals: Iterable[Goal] = GOALS) -> list[dict[str, An
     return told
 
 
-def counted(number: int, thing: str) -> str:
+def plural(number: int, thing: str) -> str:
     """Return "1 thread", "2 threads"."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
@@ -239,7 +239,7 @@ def head(results: Results) -> str:
     machine = results["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
     lines = [
-        f"{results['date']}, {machine['processor']}, {counted(machine['cores'], 'core')}, "
+        f"{results['date']}, {machine['processor']}, {plural(machine['cores'], 'core')}, "
         f"{machine['memory_gb']} GB, {machine['system']}",
         versions,
         *(f"{name}: {', '.join(libraries)}" for name, libraries in results["kernels"].items()),
@@ -290,8 +290,8 @@ def step_table(results: Results, threads: int) -> str:
                 f"{entry['peak_mb']:.0f}",
             ]
         )
-    title = f"Whole training step, N = {N}, L = {L}, float32, {counted(threads, 'thread')}"
-    text = f"{title}, {counted(len(ours['seconds']), 'round')}\n{columns(rows)}"
+    title = f"Whole training step, N = {N}, L = {L}, float32, {plural(threads, 'thread')}"
+    text = f"{title}, {plural(len(ours['seconds']), 'round')}\n{columns(rows)}"
     calibrated = rates(results, threads)
     if calibrated:
         _, reached = limit(ours, *calibrated)
@@ -325,7 +325,7 @@ def layer_table(results: Results, threads: int) -> str:
         rows.append([*row, kind, f"{reached:.0%}" if calibrated else ""])
     if len(rows) == 1:
         return ""
-    title = f"Layers, forward and backward, {sizes}, float32, {counted(threads, 'thread')}"
+    title = f"Layers, forward and backward, {sizes}, float32, {plural(threads, 'thread')}"
     return f"{title}\n{columns(rows)}"
 
 
@@ -414,10 +414,3 @@ def goal_table(results: Results) -> str:
             ]
         )
     return columns(rows)
-
-
-def missed(results: Results) -> Iterator[str]:
-    """Yield the goals that are not met."""
-    for goal in results.get("goals", []):
-        if not goal["met"]:
-            yield goal["what"]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from backprop_lib.fast.buffers import empty
-from bench.network import FULL, SMALL, Sizes, block_flops, draw_batch, flops, rounded
+from bench.network import FULL, SMALL, Sizes, block_flops, draw_batch, flops, round_to_float32
 
 Arrays = dict[str, np.ndarray]
 STEP = "step"
@@ -121,12 +121,14 @@ def draw_inputs(task: Task) -> tuple[Arrays, np.ndarray]:
     arrays["x"] += np.float32(task.offset)
     if "W" in arrays:
         arrays["W"] *= np.float32(c_in**-0.5)
-    inputs = {name: aligned(rounded(value, task.dtype)) for name, value in arrays.items()}
+    inputs = {
+        name: aligned_copy(round_to_float32(value, task.dtype)) for name, value in arrays.items()
+    }
     dy_values = inputs.pop("dy")
     return inputs, dy_values
 
 
-def aligned(values: np.ndarray) -> np.ndarray:
+def aligned_copy(values: np.ndarray) -> np.ndarray:
     """Return a copy that begins at the start of a cache line, as every library's own arrays do."""
     array = empty(values.shape, values.dtype)
     array[...] = values

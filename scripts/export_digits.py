@@ -32,7 +32,7 @@ def export() -> dict[str, np.ndarray]:
     return arrays
 
 
-def packed(arrays: dict[str, np.ndarray]) -> bytes:
+def as_npz(arrays: dict[str, np.ndarray]) -> bytes:
     """Return an npz file whose bytes depend on the arrays, and not on time or system."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
@@ -61,7 +61,7 @@ def main() -> None:
     check = parser.parse_args().check
     arrays = export()
     if not check:
-        SHIPPED.write_bytes(packed(arrays))
+        SHIPPED.write_bytes(as_npz(arrays))
     elif not is_shipped(arrays):
         sys.exit(f"{SHIPPED.name} is not what scikit-learn {sklearn.__version__} has")
     print(f"{SHIPPED.name}: {'as shipped' if check else 'written'}, {SHIPPED.stat().st_size} bytes")

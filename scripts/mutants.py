@@ -327,13 +327,13 @@ def passes(arguments: list[str], library: Path) -> bool:
     return done.returncode == 0
 
 
-def judged(path: Path) -> Tally:
+def judge_module(path: Path) -> Tally:
     """Judge every mutant of one module by every guard, several at a time."""
     place = path.relative_to(ROOT / "backprop_lib").with_suffix("")
     tally = Tally(".".join(("backprop_lib", *place.parts)))
     queue = mutants(path.read_text(encoding="utf8"))
     with ThreadPoolExecutor(JOBS) as pool, tempfile.TemporaryDirectory() as folder:
-        libraries: list[Path] = [_copied(Path(folder) / str(job)) for job in range(JOBS)]
+        libraries: list[Path] = [_copy_library(Path(folder) / str(job)) for job in range(JOBS)]
         for guard in _killers(path, None, libraries[0]):
             raise SystemExit(f"error: {tally.module}: the {guard} fails without any change")
 
@@ -353,7 +353,7 @@ def judged(path: Path) -> Tally:
     return tally
 
 
-def _copied(library: Path) -> Path:
+def _copy_library(library: Path) -> Path:
     """Copy all that the guards need into a new folder."""
     library.mkdir()
     for part in ("backprop_lib", "tests", "scripts", "website", "pyproject.toml"):
@@ -395,7 +395,7 @@ def main() -> int:
         raise SystemExit(f"error: no module is called {', '.join(given.only)}")
     print(f"each line: killed (x) or not (.) by the {', '.join(GUARDS)}")
     unexplained = 0
-    for tally in [judged(path) for path in chosen]:
+    for tally in [judge_module(path) for path in chosen]:
         counts = ", ".join(f"{len(tally.killed[guard])} by the {guard}" for guard in GUARDS)
         print(f"{tally.module}: {len(tally.mutants)} mutants; killed: {counts}")
         for survivor in tally.survivors:

@@ -43,11 +43,11 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         cell.pop("attachments", None)
         if cell.cell_type == "code":
-            cell.outputs = _merged(cell.outputs)
+            cell.outputs = _merge_streams(cell.outputs)
     return clean
 
 
-def _merged(outputs: list[NotebookNode]) -> list[NotebookNode]:
+def _merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
     """Join pieces of one stream, which arrive cut at random."""
     merged: list[NotebookNode] = []
     for output in outputs:

@@ -230,16 +230,16 @@ class TinyPointNet:
     def loss(self, labels: torch.Tensor, regulariser: float) -> torch.Tensor:
         """Return the loss, with the penalty of the feature transform."""
         x = self.given["points"]
-        h = self.points("local", turned(x, self.transform("input_transform", x)))
+        h = self.points("local", transform_points(x, self.transform("input_transform", x)))
         t = self.transform("feature_transform", h)
-        feature = self.points("features", turned(h, t)).max(dim=2).values
+        feature = self.points("features", transform_points(h, t)).max(dim=2).values
         scores = self.vector("head", feature)
         gap = torch.bmm(t, t.transpose(1, 2)) - torch.eye(3, dtype=t.dtype)
         penalty = (torch.linalg.matrix_norm(gap) ** 2).mean()
         return F.nll_loss(F.log_softmax(scores, dim=1), labels) + regulariser * penalty
 
 
-def turned(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+def transform_points(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
     """Turn the points of each sample by its matrix."""
     return torch.bmm(x.transpose(1, 2), t).transpose(1, 2)
 

@@ -86,7 +86,7 @@ def reader(place: str) -> Read:
     return read
 
 
-def checked(read: Read, name: str, sha256: str) -> bytes:
+def read_checked(read: Read, name: str, sha256: str) -> bytes:
     """Read a file, and stop if it is not the one that is meant."""
     content = read(name)
     found = hashlib.sha256(content).hexdigest()
@@ -97,7 +97,7 @@ def checked(read: Read, name: str, sha256: str) -> bytes:
 
 def core_entry(read: Read, name: str) -> Entry:
     """Describe a file that is no package."""
-    size = len(checked(read, name, CORE[name]))
+    size = len(read_checked(read, name, CORE[name]))
     return {"name": name, "size": size, "sha256": CORE[name]}
 
 
@@ -109,7 +109,7 @@ def pyodide_entry(read: Read, package: Entry) -> Entry:
     name, sha256 = package["file_name"], package["sha256"]
     return {
         "name": name,
-        "size": len(checked(read, name, sha256)),
+        "size": len(read_checked(read, name, sha256)),
         "sha256": sha256,
         "package": kept,
     }
@@ -195,7 +195,7 @@ def derive(read: Read, lock: dict[str, Any], from_pip: list[Entry]) -> Entry:
     }
 
 
-def written(listed: Entry) -> str:
+def as_json(listed: Entry) -> str:
     """Write the list, a file a line."""
     files = ",\n".join(f"  {json.dumps(file)}" for file in listed["files"])
     rest = {key: value for key, value in listed.items() if key != "files"}
@@ -210,8 +210,8 @@ def main() -> None:
     arguments = parser.parse_args()
     read = reader(arguments.place)
     try:
-        lock = json.loads(checked(read, LOCK, LOCK_SHA256))
-        text = written(derive(read, lock, pip_entries(FROM_PIP, lock["info"])))
+        lock = json.loads(read_checked(read, LOCK, LOCK_SHA256))
+        text = as_json(derive(read, lock, pip_entries(FROM_PIP, lock["info"])))
     except OSError as error:
         sys.exit(f"error: {arguments.place} cannot be read ({error}); name a folder with --from")
     if not arguments.check:

@@ -64,7 +64,7 @@ def wanted_headers(file: Path, top: Path) -> dict[str, str]:
         if (site / HEADERS).is_file():
             below = [*file.relative_to(site).parts, *([""] if file.is_dir() else [])]
             path = "/" + "/".join(below)
-            return matching(path, read_rules((site / HEADERS).read_text(encoding="utf8")))
+            return headers_for(path, read_rules((site / HEADERS).read_text(encoding="utf8")))
         if site == top:
             break
     return {}
@@ -88,7 +88,7 @@ def read_rules(text: str) -> list[tuple[str, str, str]]:
     return rules
 
 
-def matching(path: str, rules: list[tuple[str, str, str]]) -> dict[str, str]:
+def headers_for(path: str, rules: list[tuple[str, str, str]]) -> dict[str, str]:
     """Return the headers of all rules that match a path; values of one name are joined."""
     found: dict[str, str] = {}
     for pattern, name, value in rules:

@@ -87,7 +87,7 @@ def some_results(times_=None):
             }
         ],
     }
-    results["goals"] = report.judged(results)
+    results["goals"] = report.judge(results)
     return results
 
 
@@ -222,7 +222,7 @@ def test_goals_are_of_tasks_and_candidates_that_there_are():
 
 
 def test_a_goal_is_judged_by_the_medians_at_the_largest_size():
-    verdicts = {verdict["what"]: verdict for verdict in report.judged(some_results())}
+    verdicts = {verdict["what"]: verdict for verdict in report.judge(some_results())}
     torch = verdicts["step, 1 thread: derived / torch"]
     assert torch["measured"] == pytest.approx(0.2)
     assert torch["met"]
@@ -231,7 +231,7 @@ def test_a_goal_is_judged_by_the_medians_at_the_largest_size():
     assert not verdicts["conv 64-128, 1 thread: derived / torch"]["met"]
     assert "bmm 64, 1 thread: derived / torch" not in verdicts
     slower = [times("derived", [0.1, 0.3, 0.3]), times("torch", [1.0, 1.0])]
-    (verdict, memory) = report.judged({"times": slower})
+    (verdict, memory) = report.judge({"times": slower})
     assert (verdict["measured"], verdict["of_minima"], verdict["met"]) == (0.3, 0.1, False)
     assert memory["met"]
 
@@ -265,7 +265,7 @@ def test_the_limit_is_the_slower_of_products_and_memory():
 def test_results_are_what_they_should_be_and_survive_json():
     results = json.loads(json.dumps(some_results()))
     assert report.check(results) is results
-    packed = command.packed(results)
+    packed = command.as_json(results)
     assert json.loads(packed) == results
     assert packed.count("\n") < 30 + sum(len(results[name]) for name in report.FIELDS)
 
@@ -310,7 +310,7 @@ def test_the_figure():
 
 def test_what_was_recorded_is_shown_again(tmp_path, capsys):
     file, drawing = tmp_path / "results.json", tmp_path / "figure.svg"
-    file.write_text(command.packed(some_results()), encoding="utf8")
+    file.write_text(command.as_json(some_results()), encoding="utf8")
     assert command.main(["--redraw", str(file), "--figure", str(drawing)]) == 0
     assert "Whole training step" in capsys.readouterr().out
     assert drawing.read_text(encoding="utf8").startswith("<svg")
@@ -455,7 +455,7 @@ def test_each_round_asks_everyone_in_another_order_and_the_slow_ones_in_every_th
         calibration = measure.Calibration(Noted("calibration"), "part", 1)
         candidates = {name: Noted(name) for name in "abcde"}
         how = {name: measure.Sampling(every=3 if name == "e" else 1) for name in "abcde"}
-        samples = measure.interleaved(measure.Plan(), candidates, "k", how, 7, calibration)
+        samples = measure.sample_in_rounds(measure.Plan(), candidates, "k", how, 7, calibration)
         return {name: len(found) for name, found in samples.items()}, " ".join(order)
 
     counts, first = run()

@@ -32,8 +32,8 @@ def machine(monkeypatch, tmp_path):
 
     monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(browser, "carried", nothing)
-    monkeypatch.setattr(browser, "downloaded", nothing)
+    monkeypatch.setattr(browser, "unpack_carried", nothing)
+    monkeypatch.setattr(browser, "download", nothing)
     return tmp_path / "bin"
 
 
@@ -78,7 +78,7 @@ def test_then_one_of_our_own(machine, monkeypatch, is_carried):
     own = program(machine / "own", "own", STARTS)
     program(machine, "chromium", FAILS)
     monkeypatch.setattr(browser, "is_carried", lambda: is_carried)
-    monkeypatch.setattr(browser, "carried" if is_carried else "downloaded", lambda: own)
+    monkeypatch.setattr(browser, "unpack_carried" if is_carried else "download", lambda: own)
     assert browser.chromium() == own
     program(machine, "chromium", STARTS)
     assert browser.chromium(own=True) == own
@@ -91,7 +91,7 @@ def test_what_cannot_be_had_is_told(machine, monkeypatch):
         "path"
     )
     own = program(machine / "own", "own", FAILS)
-    monkeypatch.setattr(browser, "carried", lambda: own)
+    monkeypatch.setattr(browser, "unpack_carried", lambda: own)
     monkeypatch.setattr(browser, "is_carried", lambda: True)
     assert f"and {own} does not start (a library is missing)" in refused(own=True)
 

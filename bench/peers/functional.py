@@ -24,10 +24,10 @@ def loss(
     Points have the shape (N, channels, L), labels come as rows of zeros with a one, and mask is
     what dropout multiplies the last hidden layer by.
     """
-    h = turned(xp, points, transform(xp, parameters, "input_transform", points))
+    h = transform_points(xp, points, transform(xp, parameters, "input_transform", points))
     h = convolutions(xp, parameters, "local", h)
     matrices = transform(xp, parameters, "feature_transform", h)
-    h = turned(xp, h, matrices)
+    h = transform_points(xp, h, matrices)
     h = xp.max(convolutions(xp, parameters, "features", h), axis=2)
     h = linears(xp, parameters, "head", h) * mask
     scores = output(parameters, "head.out", h)
@@ -42,7 +42,7 @@ def transform(xp: Any, parameters: Parameters, part: str, x: Any) -> Any:
     return xp.reshape(h, (N, C, C)) + xp.eye(C, dtype=x.dtype)
 
 
-def turned(xp: Any, x: Any, matrices: Any) -> Any:
+def transform_points(xp: Any, x: Any, matrices: Any) -> Any:
     """Multiply the points of each sample by its matrix."""
     return xp.matmul(xp.swapaxes(matrices, 1, 2), x)
 
@@ -50,18 +50,20 @@ def turned(xp: Any, x: Any, matrices: Any) -> Any:
 def convolutions(xp: Any, parameters: Parameters, part: str, h: Any) -> Any:
     """Apply the convolutions of a part with BatchNorm and ReLU."""
     for name in _names(parameters, f"{part}.conv"):
-        h = normalised(xp, parameters, name, xp.matmul(parameters[f"{name}.W"], h), (0, 2))
+        h = batchnorm_relu(xp, parameters, name, xp.matmul(parameters[f"{name}.W"], h), (0, 2))
     return h
 
 
 def linears(xp: Any, parameters: Parameters, part: str, h: Any) -> Any:
     """Apply the linear layers of a part with BatchNorm and ReLU."""
     for name in _names(parameters, f"{part}.linear"):
-        h = normalised(xp, parameters, name, xp.matmul(h, parameters[f"{name}.W"].T), (0,))
+        h = batchnorm_relu(xp, parameters, name, xp.matmul(h, parameters[f"{name}.W"].T), (0,))
     return h
 
 
-def normalised(xp: Any, parameters: Parameters, name: str, z: Any, axes: tuple[int, ...]) -> Any:
+def batchnorm_relu(
+    xp: Any, parameters: Parameters, name: str, z: Any, axes: tuple[int, ...]
+) -> Any:
     """Apply BatchNorm in training, and ReLU."""
     centred = z - xp.mean(z, axis=axes, keepdims=True)
     variance = xp.mean(centred * centred, axis=axes, keepdims=True)

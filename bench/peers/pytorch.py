@@ -88,7 +88,7 @@ class PointNet(nn.Module):
         h = self.dropout(self.head["linear"](h))
         return F.log_softmax(self.head["out"](h), dim=1), matrices
 
-    def named(self) -> Iterator[tuple[str, nn.Parameter]]:
+    def named_as_in_the_book(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Yield each parameter by the name that it has in this book."""
         parts = {("0", "weight"): "W", ("1", "weight"): "gamma", ("1", "bias"): "beta"}
         for name, parameter in self.named_parameters():
@@ -108,7 +108,7 @@ class Step:
         self.net = PointNet(sizes, task.dropout).to(getattr(torch, dtype)).train()
         drawn = draw_parameters(sizes, dtype)
         with torch.no_grad():
-            for name, parameter in self.net.named():
+            for name, parameter in self.net.named_as_in_the_book():
                 parameter.copy_(torch.from_numpy(drawn.pop(name)).view_as(parameter))
         if drawn:
             raise ValueError(f"the network has no parameters {sorted(drawn)}")
@@ -136,7 +136,7 @@ class Step:
         loss = self.loss()
         gradients = {
             name: cast(Tensor, parameter.grad).numpy().reshape(shape_of(parameter))
-            for name, parameter in self.net.named()
+            for name, parameter in self.net.named_as_in_the_book()
         }
         return {"loss": loss.numpy(), **gradients}
 
@@ -144,7 +144,7 @@ class Step:
         """Return the parameters as they are now."""
         return {
             name: parameter.detach().numpy().reshape(shape_of(parameter))
-            for name, parameter in self.net.named()
+            for name, parameter in self.net.named_as_in_the_book()
         }
 
 

@@ -129,10 +129,10 @@ def test_what_is_written_is_what_is_read(site):
 
 def test_a_rule_matches_a_path_or_all_that_is_below_and_values_add_up():
     rules = serve.read_rules("# why\n/*\n  A: 1\n\n/a/*\n  A: 2\n  B: x: y\n/a\n\tC: 3\n")
-    assert serve.matching("/a/b/c.html", rules) == {"A": "1, 2", "B": "x: y"}
-    assert serve.matching("/a/", rules) == {"A": "1, 2", "B": "x: y"}
-    assert serve.matching("/a", rules) == {"A": "1", "C": "3"}
-    assert serve.matching("/ab/c", rules) == {"A": "1"}
+    assert serve.headers_for("/a/b/c.html", rules) == {"A": "1, 2", "B": "x: y"}
+    assert serve.headers_for("/a/", rules) == {"A": "1, 2", "B": "x: y"}
+    assert serve.headers_for("/a", rules) == {"A": "1", "C": "3"}
+    assert serve.headers_for("/ab/c", rules) == {"A": "1"}
 
 
 @pytest.mark.parametrize("text", ["/*\nA: 1\n", "  A: 1\n", "/*\n  A 1\n"])

@@ -119,8 +119,8 @@ def test_only_what_a_cell_needs_runs_before_it():
     assert runner.needed(cells, 6, []) == []
     assert runner.needed(cells, 7, []) == []
     assert runner.needed(cells, 8, []) == []
-    assert runner.used("x = x + 1") == {"x"}
-    assert runner.given("import os.path as p\nfrom a import b\nfor i in c:\n    d = i") == {
+    assert runner.names_used("x = x + 1") == {"x"}
+    assert runner.names_defined("import os.path as p\nfrom a import b\nfor i in c:\n    d = i") == {
         "p",
         "b",
         "i",

@@ -692,7 +692,7 @@ def test_the_list_has_what_the_library_asks_for():
 def test_the_list_is_written_as_its_script_writes_it():
     text = runtime.LIST.read_text(encoding="utf8")
     listed = json.loads(text)
-    assert runtime_list.written(listed) == text
+    assert runtime_list.as_json(listed) == text
     assert listed["lock_sha256"] == runtime_list.LOCK_SHA256
     core = {entry["name"]: entry["sha256"] for entry in listed["files"] if "package" not in entry}
     assert core == runtime_list.CORE

@@ -77,7 +77,7 @@ async function read(name) {
     if (!database.objectStoreNames.contains(STORE)) {
       return [];
     }
-    return await settled(database.transaction(STORE).objectStore(STORE).getAll());
+    return await resultOf(database.transaction(STORE).objectStore(STORE).getAll());
   } finally {
     database.close();
   }
@@ -114,10 +114,10 @@ function open(name, version) {
       request.result.createObjectStore(STORE);
     }
   };
-  return settled(request);
+  return resultOf(request);
 }
 
-function settled(request) {
+function resultOf(request) {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);

@@ -158,25 +158,27 @@ def needed(cells: list[str], wanted: int, ran: list[int]) -> list[int]:
     waiting = [wanted]
     while waiting:
         cell = waiting.pop()
-        for name in used(cells[cell]):
-            giver = next((i for i in reversed(range(cell)) if name in given(cells[i])), None)
+        for name in names_used(cells[cell]):
+            giver = next(
+                (i for i in reversed(range(cell)) if name in names_defined(cells[i])), None
+            )
             if giver is not None and giver not in found and giver not in ran:
                 found.add(giver)
                 waiting.append(giver)
     return sorted(found)
 
 
-def used(source: str) -> set[str]:
+def names_used(source: str) -> set[str]:
     """Return the names that a cell takes from outside of itself."""
     taken: set[str] = set()
     own: set[str] = set()
     for statement in _statements(source):
         taken |= _referenced(statement) - own
-        own |= given(statement)
+        own |= names_defined(statement)
     return {name for name in taken if not hasattr(builtins, name)}
 
 
-def given(source: str) -> set[str]:
+def names_defined(source: str) -> set[str]:
     """Return the names that a cell gives to those below it."""
     return {
         symbol.get_name()

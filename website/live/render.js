@@ -10,16 +10,16 @@ import { pygments } from "./editor.js";
 // biome-ignore lint/suspicious/noControlCharactersInRegex: each begins with one
 const ESCAPES = /\x1b\[[0-9;]*m/g;
 
-function escaped(text) {
+function escapeHtml(text) {
   const element = document.createElement("span");
   element.textContent = text;
   return element.innerHTML;
 }
 
-function highlighted(code) {
+function highlight(code) {
   let html = "";
   const put = (text, classes) => {
-    html += classes ? `<span class="${classes}">${escaped(text)}</span>` : escaped(text);
+    html += classes ? `<span class="${classes}">${escapeHtml(text)}</span>` : escapeHtml(text);
   };
   highlightCode(code, parser.parse(code), pygments, put, () => (html += "\n"));
   return html;
@@ -28,12 +28,12 @@ function highlighted(code) {
 /** Mark up a formula for the page's MathJax, as the formulas of the book are. */
 function mathematics(latex, isDisplayed) {
   const [tag, open, close] = isDisplayed ? ["div", "\\[", "\\]"] : ["span", "\\(", "\\)"];
-  return `<${tag} class="math notranslate nohighlight">${open}${escaped(latex)}${close}</${tag}>`;
+  return `<${tag} class="math notranslate nohighlight">${open}${escapeHtml(latex)}${close}</${tag}>`;
 }
 
 function fence(tokens, place) {
   const { info, content } = tokens[place];
-  const code = info.trim() === "python" ? highlighted(content) : escaped(content);
+  const code = info.trim() === "python" ? highlight(content) : escapeHtml(content);
   return `<div class="highlight-python notranslate"><div class="highlight"><pre>${code}</pre></div></div>`;
 }
 

@@ -9,7 +9,7 @@ export class Problem extends Error {}
 export class Stopped extends Error {}
 
 /** Fetch a file below this script, or say in words which one cannot be had. */
-async function fetched(address, options = {}) {
+async function fetchFile(address, options = {}) {
   const name = address.pathname.split("/").pop();
   let answer;
   try {
@@ -37,7 +37,9 @@ let files; // of the runtime, once for this page: a second start fetches nothing
 
 async function runtime(onProgress) {
   if (!files) {
-    const list = await (await fetched(new URL("runtime.json", HERE), { cache: "no-cache" })).json();
+    const list = await (
+      await fetchFile(new URL("runtime.json", HERE), { cache: "no-cache" })
+    ).json();
     const folder = new URL(list.folder, HERE);
     const total = list.files.reduce((sum, file) => sum + file.size, 0);
     let loaded = 0;
@@ -46,7 +48,7 @@ async function runtime(onProgress) {
       onProgress(loaded, total);
     };
     const parts = list.files.map(async ({ name, integrity }) => {
-      const answer = await fetched(new URL(name, folder), { integrity });
+      const answer = await fetchFile(new URL(name, folder), { integrity });
       try {
         return [name, await read(answer, onBytes)];
       } catch {
@@ -55,7 +57,7 @@ async function runtime(onProgress) {
     });
     const own = ["worker.js", "notebook.py"].map(async (name) => [
       name,
-      await (await fetched(new URL(name, HERE), { cache: "no-cache" })).blob(),
+      await (await fetchFile(new URL(name, HERE), { cache: "no-cache" })).blob(),
     ]);
     files = { packages: list.packages, blobs: new Map(await Promise.all([...parts, ...own])) };
   }
