@@ -22,7 +22,6 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from website import runtime
-from website.lite_chunks import DIAGRAMS, drop_diagrams
 from website.plain_markdown import Headings, headings, plain
 
 FOLDER = "lite"
@@ -164,7 +163,7 @@ def settings(title: str, edition: str, python: str, icon: str) -> dict[str, Any]
         "jupyter-config-data": {
             "appName": title,
             "contentsStorageName": f"{title} {edition}",
-            "disabledExtensions": [*DISABLED, *DIAGRAMS],
+            "disabledExtensions": DISABLED,
             "faviconUrl": f"./../{icon}",
             "litePluginSettings": {f"{KERNEL}:kernel": kernel},
             "settingsOverrides": NOTEBOOK_SETTINGS,
@@ -215,10 +214,6 @@ def run_builder(work: Path) -> None:
 
 def finish(lite: Path) -> None:
     """Leave out what no reader's browser loads, and put in what the builder has not."""
-    try:
-        drop_diagrams(lite / "build")
-    except ValueError as error:
-        raise ExtensionError(f"JupyterLite cannot be made smaller: {error}") from error
     for path in (lite / "build").iterdir():
         if FONTS_FOR_OLD_BROWSERS.fullmatch(path.name):
             path.unlink()

@@ -12,7 +12,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 from sphinx.errors import ExtensionError
 
-from website import lite, lite_chunks
+from website import lite
 
 SECONDS = 180
 """How long a chapter may take from the click to its last output; it takes 30 to 60."""
@@ -170,31 +170,7 @@ def test_the_built_jupyterlite_has_the_kernel_only_and_nothing_that_no_browser_l
     assert {path.relative_to(files) for path in files.rglob("*.ipynb")} == {
         path for path in chapters if ".ipynb_checkpoints" not in path.parts
     }
-    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 13_000_000
-
-
-def test_only_what_is_loaded_by_way_of_diagrams_is_dropped(tmp_path, monkeypatch):
-    monkeypatch.setattr(lite_chunks, "DIAGRAMS", {"drawing": ["3.c.js"]})
-    scripts = {
-        "lab/bundle.js": "k.e(1);k.e(3)",
-        "jlab_core.f00.js": "k.e(6)",
-        "1.a.js": "k.e(2)",
-        "2.b.js": "k.e(1)",
-        "3.c.js": "k.e(2);k.e(4)",
-        "4.d.js": "k.e(5)",
-        "5.e.js": "",
-        "5.e.js.LICENSE.txt": "",
-        "6.f.js": "",
-        "7.0.js": "loaded in another way",
-    }
-    for name, text in scripts.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    lite_chunks.drop_diagrams(tmp_path)
-    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert left == set(scripts) - {"3.c.js", "4.d.js", "5.e.js", "5.e.js.LICENSE.txt"}
-    with pytest.raises(ValueError, match=r"there is no 3\.c\.js: another JupyterLite"):
-        lite_chunks.drop_diagrams(tmp_path)
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 17_000_000
 
 
 @pytest.fixture
