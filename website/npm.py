@@ -35,7 +35,7 @@ def npm(*arguments: str, cwd: str) -> subprocess.CompletedProcess[str]:
     return node(NPM, *arguments, *OPTIONS, cwd=cwd)
 
 
-def complaint(errors: str) -> str:
+def error_line(errors: str) -> str:
     """Return the line of what npm writes that says what is wrong."""
     lines = [line.removeprefix("npm error ").strip() for line in errors.splitlines()]
     told = [line for line in lines if line and line.split()[0] not in NO_REASON]
@@ -64,7 +64,7 @@ def install(listed: Path, cache: Path, program: str) -> Path:
             if done.returncode:
                 raise ExtensionError(
                     f"the packages of {listed.name}/package-lock.json cannot be installed: "
-                    f"{complaint(done.stderr)}"
+                    f"{error_line(done.stderr)}"
                 )
             if not any(Path(begun).glob(program)):
                 raise ExtensionError(

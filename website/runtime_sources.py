@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
-from website.npm import complaint, npm
+from website.npm import error_line, npm
 
 AT_ONCE = 6
 SECONDS = 10
@@ -134,7 +134,7 @@ class NpmPackage:
             done = npm("pack", self.package, "--silent", cwd=downloaded)
             archives = list(Path(downloaded).glob("*.tgz"))
             if done.returncode or not archives:
-                return dict.fromkeys([file.name for file in files], complaint(done.stderr))
+                return dict.fromkeys([file.name for file in files], error_line(done.stderr))
             with tarfile.open(archives[0]) as archive:
                 for file in files:
                     try:

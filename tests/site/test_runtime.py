@@ -632,6 +632,12 @@ def test_a_library_that_cannot_be_built_is_told_in_one_line(lay_out, project, tm
     assert list((tmp_path / "html").iterdir()) == []
 
 
+def test_the_library_is_all_that_is_distributed(tmp_path):
+    with zipfile.ZipFile(runtime.build_wheel(ROOT, tmp_path)) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"backprop_lib"}
+
+
 # The step of the build
 
 

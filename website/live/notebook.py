@@ -91,7 +91,7 @@ class Notebook:
                     self.display(value)
             self.show_figures()
         except BaseException as error:
-            self.send({"kind": "error", "text": readable(error)})
+            self.send({"kind": "error", "text": format_error(error)})
             return False
         finally:
             sys.stdout, sys.stderr = streams
@@ -139,7 +139,7 @@ def _is_figure(value: Any) -> bool:
     return figure is not None and isinstance(value, figure.Figure)
 
 
-def readable(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """Return a traceback that begins at the reader's cell."""
     frames = error.__traceback__
     while frames is not None and not frames.tb_frame.f_code.co_filename.startswith("cell ["):
