@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
 BENCH_VENV := $(VENV)-bench
+RECORD_VENV := $(VENV)-record
 
 PY := $(VENV)/bin/python
 # One process for each processor; threads of BLAS beside them would only get in the way.
@@ -15,7 +16,7 @@ BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapte
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 unexport PYTHONPATH PYTHONHOME
-.PHONY: help serve book test test-all browser test-library mutants bench notebooks format constraints runtime-archive clean
+.PHONY: help serve book test test-all browser test-library mutants bench record notebooks format constraints runtime-archive clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +51,10 @@ mutants: $(VENV)/test.stamp ## change every backward in every small way; which g
 bench: $(BENCH_VENV)/stamp ## compare with PyTorch, JAX and autograd, on an idle machine (QUICK=1, ONLY=step)
 	$(BENCH_VENV)/bin/python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
+# On every processor MKL computes in the same order, so that a recording differs by little.
+record: $(RECORD_VENV)/stamp ## record what PyTorch computes, in an environment of its own (CHECK=1 compares, and writes nothing)
+	MKL_CBWR=COMPATIBLE $(RECORD_VENV)/bin/python scripts/record_pytorch.py $(if $(CHECK),--check)
+
 notebooks: $(VENV)/book.stamp ## execute and normalise the notebooks after an edit
 	$(PY) scripts/notebooks.py
 
@@ -71,7 +76,7 @@ runtime-archive: $(VENV)/book.stamp ## put the files of Python for the browser i
 	$(PY) scripts/runtime_archive.py pyodide-files.zip
 
 clean: ## remove what was built and the environments
-	rm -rf _build $(VENV) $(BENCH_VENV)
+	rm -rf _build $(VENV) $(BENCH_VENV) $(RECORD_VENV)
 
 $(VENV)/book.stamp: requirements.txt constraints.txt pyproject.toml
 	@command -v $(PYTHON) > /dev/null || { echo "error: $(PYTHON) is not there: install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
@@ -89,4 +94,8 @@ _build/book.stamp: $(VENV)/book.stamp $(BOOK_SOURCES)
 
 $(BENCH_VENV)/stamp: bench/requirements.txt pyproject.toml
 	@$(PYTHON) scripts/environment.py $(BENCH_VENV) bench/requirements.txt
+	@touch $@
+
+$(RECORD_VENV)/stamp: scripts/requirements.txt
+	@$(PYTHON) scripts/environment.py $(RECORD_VENV) scripts/requirements.txt
 	@touch $@
