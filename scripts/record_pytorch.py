@@ -369,8 +369,12 @@ def agree(recorded: dict[str, Any], now: dict[str, Any]) -> bool:
 
     limits = {"float64": 1e-12, "float32": 1e-5}
     cases, fresh = recorded.pop("cases"), now.pop("cases")
-    return recorded == now and len(cases) == len(fresh) and all(
-        near(case, new, limits[case["dtype"]]) for case, new in zip(cases, fresh, strict=True)
+    return (
+        recorded == now
+        and len(cases) == len(fresh)
+        and all(
+            near(case, new, limits[case["dtype"]]) for case, new in zip(cases, fresh, strict=True)
+        )
     )
 
 
