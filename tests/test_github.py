@@ -1,4 +1,4 @@
-"""What contributors meet before the code: workflows, forms, updates, and their editor's settings."""
+"""What contributors meet before the code: workflows, forms, updates, settings of editors."""
 
 import json
 import re
