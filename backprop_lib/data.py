@@ -11,29 +11,25 @@ Shapes, from a folder in ModelNet's layout::
     x, t, classes = read_shapes("ModelNet10", 1024, np.random.default_rng(0))
 """
 
-import math
 import os
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from backprop_lib.arguments import check_array, check_generator, check_integer
+from backprop_lib.off import Mesh, OffError, read_off
 from backprop_lib.shapes import ShapeError, written
 
 __all__ = [
     "Digits",
-    "Mesh",
-    "OffError",
     "Shapes",
     "as_points",
     "digits",
     "normalise",
-    "read_off",
     "read_shapes",
     "sample",
     "split",
@@ -41,8 +37,6 @@ __all__ = [
 
 SIDE = 8
 BRIGHTEST = 16
-KINDS = {"f": "floats", "iu": "integers", "iuf": "numbers"}
-"""NumPy's letters for the kinds of entries, and our words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +119,7 @@ def as_points(images: np.ndarray, dtype: Any = np.float64, length: int | None = 
     C. R. Qi et al., PointNet, CVPR 2017, supplementary material: the digits of MNIST as sets of
     pixels.
     """
-    _check_array("as_points", "images", images, "iuf", ("N", SIDE, SIDE))
+    check_array("data.as_points", "images", images, "iuf", ("N", SIDE, SIDE))
     _check_nonempty("as_points", "images", images)
     _check_pixels(images)
     if np.dtype(dtype).kind != "f":
@@ -176,9 +170,9 @@ def split(labels: np.ndarray, test: float = 0.2, seed: int = 0) -> tuple[np.ndar
     ----------
     M. E. O'Neill, PCG, Harvey Mudd College 2014: the generator.
     """
-    _check_array("split", "labels", labels, "iu", ("N",))
+    check_array("data.split", "labels", labels, "iu", ("N",))
     _check_nonempty("split", "labels", labels)
-    _check_integer("split", "seed", seed, at_least=0)
+    check_integer("data.split", "seed", seed, at_least=0)
     if not 0 < test < 1:
         raise ValueError(f"data.split: test is {test}, expected a share between 0 and 1")
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(labels))
@@ -194,102 +188,6 @@ def split(labels: np.ndarray, test: float = 0.2, seed: int = 0) -> tuple[np.ndar
         is_test[members[:count]] = True
     train_indices, test_indices = np.flatnonzero(~is_test), np.flatnonzero(is_test)
     return train_indices.astype(np.int64), test_indices.astype(np.int64)
-
-
-@dataclass(frozen=True, eq=False)
-class Mesh:
-    """A surface made of triangles.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        If an array has another shape than below, or does not hold floats and integers.
-    ValueError
-        If a coordinate is not finite, or a triangle names a vertex that is not there.
-    """
-
-    vertices: np.ndarray
-    """Shape (V, 3), floats."""
-    triangles: np.ndarray
-    """Shape (T, 3), integers, the three vertices of each triangle, counted from 0."""
-
-    def __post_init__(self) -> None:
-        _check_array("Mesh", "vertices", self.vertices, "f", ("V", 3))
-        _check_array("Mesh", "triangles", self.triangles, "iu", ("T", 3))
-        if not np.isfinite(self.vertices).all():
-            raise ValueError("data.Mesh: vertices holds numbers that are not finite")
-        count = len(self.vertices)
-        for triangle in np.flatnonzero(
-            ((self.triangles < 0) | (self.triangles >= count)).any(axis=1)
-        )[:1]:
-            raise ValueError(
-                f"data.Mesh: triangles[{triangle}] is {self.triangles[triangle].tolist()}, "
-                f"but there are {count} vertices"
-            )
-
-
-class OffError(ValueError):
-    """A file that holds no surface: the message names the file, and the line that is wrong."""
-
-
-def read_off(source: str | os.PathLike[str] | IO[bytes]) -> Mesh:
-    """Read a surface from an OFF file, the format of ModelNet.
-
-    ::
-
-        OFF
-        4 2 0                  # counts of vertices, faces and edges (the last is not used)
-        0 0 0                  # one line per vertex
-        1 0 0
-        1 1 0
-        0 1 0
-        3 0 1 2                # one line per face: how many corners, then which vertices
-        3 0 2 3 255 0 0        # a colour may follow, and is left out
-
-    Counts on the header's line, as in ``OFF4 2 0``, which many files of ModelNet have, comments
-    from ``#`` to the end of the line, blank lines, and all three kinds of line ends are read.
-    A face with the corners v₀, ..., vₘ becomes the fan (v₀, v₁, v₂), (v₀, v₂, v₃), ...,
-    (v₀, vₘ₋₁, vₘ), which covers it if it is flat and convex.
-
-    Parameters
-    ----------
-    source : path, or a file that is open in binary mode
-        Where to read. A file is left open.
-
-    Returns
-    -------
-    Mesh
-        vertices, float64, and triangles, int64, in the order of the file.
-
-    Raises
-    ------
-    OffError
-        If the file is not as above. Vertices and faces are counted from 0 in the message, as
-        the format counts them, and lines from 1.
-    OSError
-        If there is no such file, or it cannot be read.
-    TypeError
-        If source is neither a path nor a file in binary mode.
-
-    References
-    ----------
-    The Geomview Manual, chapter OOGL File Formats. Z. Wu et al., 3D ShapeNets, CVPR 2015:
-    ModelNet.
-    """
-    lines = _Lines(*_name_and_contents(source))
-    vertex_count, face_count = _read_counts(lines)
-    vertices = [_read_vertex(lines, i, vertex_count) for i in range(vertex_count)]
-    triangles = [
-        triangle
-        for i in range(face_count)
-        for triangle in _read_face(lines, i, face_count, vertex_count)
-    ]
-    if (words := lines.next_words()) is not None:
-        raise lines.error(f"{_shown(words)} where the file should end")
-    return Mesh(
-        np.array(vertices, dtype=np.float64).reshape(-1, 3),
-        np.array(triangles, dtype=np.int64).reshape(-1, 3),
-    )
 
 
 def sample(mesh: Mesh, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -331,8 +229,8 @@ def sample(mesh: Mesh, count: int, rng: np.random.Generator) -> np.ndarray:
     """
     if not isinstance(mesh, Mesh):
         raise TypeError(f"data.sample: mesh is of type {type(mesh).__name__}, expected a Mesh")
-    _check_integer("sample", "count", count, at_least=1)
-    _check_generator("sample", rng)
+    check_integer("data.sample", "count", count, at_least=1)
+    check_generator("data.sample", rng)
     if len(mesh.triangles) == 0:
         raise ValueError("data.sample: the mesh has no triangle")
     corners = mesh.vertices.astype(np.float64)[mesh.triangles]
@@ -373,7 +271,7 @@ def normalise(points: np.ndarray) -> np.ndarray:
     ----------
     C. R. Qi et al., PointNet, CVPR 2017, section 5.1.
     """
-    _check_array("normalise", "points", points, "f", (3, "L"))
+    check_array("data.normalise", "points", points, "f", (3, "L"))
     with np.errstate(over="ignore", invalid="ignore"):
         # from the first point and not from 0, so that equal points give 0 without rounding
         offsets: np.ndarray = points - points[:, :1]
@@ -412,7 +310,7 @@ def read_shapes(
     """Read all shapes of one part of a data set, as sets of points.
 
     The folder has ModelNet's layout, ``CLASS/train/*.off`` and ``CLASS/test/*.off``. Each file
-    is read by `read_off`, its surface is sampled by `sample`, and the points are brought into
+    is read by `off.read_off`, its surface is sampled by `sample`, and the points are brought into
     the unit sphere by `normalise`. Names that begin with a dot are left out.
 
     Parameters
@@ -443,10 +341,10 @@ def read_shapes(
 
     References
     ----------
-    As for `read_off`.
+    As for `off.read_off`.
     """
-    _check_integer("read_shapes", "count", count, at_least=2)
-    _check_generator("read_shapes", rng)
+    check_integer("data.read_shapes", "count", count, at_least=2)
+    check_generator("data.read_shapes", rng)
     if part not in ("train", "test"):
         raise ValueError(f"data.read_shapes: part is {part!r}, expected 'train' or 'test'")
     class_folders = [path for path in _visible(Path(folder)) if path.is_dir()]
@@ -483,149 +381,10 @@ def _relative_areas(corners: np.ndarray) -> np.ndarray:
     return areas
 
 
-REAL = re.compile(rb"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-WHOLE = re.compile(rb"\+?\d{1,18}")
-COMMENT = re.compile(rb"(?<!\.)#.*")  # not in 1.#QNAN, a NaN in the words of some programs
-COLOUR = 4
-"""At most red, green, blue and opacity."""
-
-
-class _Lines:
-    """The lines of a file that hold more than a comment, one after the other."""
-
-    def __init__(self, name: str, contents: bytes) -> None:
-        self.name = name
-        self.number = 0
-        self.lines = contents.splitlines()
-
-    def error(self, what: str) -> OffError:
-        """Return an error that names the file and the line that was read last."""
-        return OffError(f"{self.name}, line {max(self.number, 1)}: {what}")
-
-    def next_words(self) -> list[bytes] | None:
-        """Return the words of the next line, or None at the end of the file."""
-        while self.number < len(self.lines):
-            line = self.lines[self.number]
-            self.number += 1
-            if b"\0" in line:
-                raise self.error("a byte that is 0, expected text")
-            if b"#" in line:
-                line = COMMENT.sub(b"", line)
-            if words := line.split():
-                return words
-        return None
-
-    def expect_words(self, ending: str) -> list[bytes]:
-        """Return the words of the next line, which must be there."""
-        if (words := self.next_words()) is None:
-            raise self.error(f"the file ends {ending}")
-        return words
-
-
-def _name_and_contents(source: Any) -> tuple[str, bytes]:
-    if isinstance(source, str | os.PathLike):
-        return str(source), Path(source).read_bytes()
-    contents = source.read() if hasattr(source, "read") else None
-    if not isinstance(contents, bytes):
-        raise TypeError(
-            f"data.read_off: source is of type {type(source).__name__}, "
-            "expected a path or a file that is open in binary mode"
-        )
-    name = getattr(source, "name", None)
-    return name if isinstance(name, str) else "OFF file", contents
-
-
-def _read_counts(lines: _Lines) -> tuple[int, int]:
-    """Return how many vertices and faces the file says it has."""
-    header = lines.expect_words("before the header OFF")
-    counts = [header[0].removeprefix(b"OFF"), *header[1:]]
-    if not re.match(rb"OFF([+-]?\d|$)", header[0]):
-        raise lines.error(f"the header is {_shown(header)}, expected OFF")
-    if counts[0] == b"":
-        counts = counts[1:] or lines.expect_words("before the counts")
-    if len(counts) != 3 or not all(WHOLE.fullmatch(word) for word in counts):
-        raise lines.error(
-            f"the counts are {_shown(counts)}, "
-            "expected three whole numbers from 0: vertices, faces, edges"
-        )
-    return int(counts[0]), int(counts[1])
-
-
-def _read_vertex(lines: _Lines, i: int, count: int) -> list[float]:
-    words = lines.expect_words(f"after {i} of {count} vertices")
-    numbers = [float(word) for word in words if REAL.fullmatch(word)]
-    if len(words) != 3 or len(numbers) != 3 or not all(map(math.isfinite, numbers)):
-        raise lines.error(f"vertex {i} is {_shown(words)}, expected three finite numbers")
-    return numbers
-
-
-def _read_face(lines: _Lines, i: int, count: int, vertex_count: int) -> list[tuple[int, int, int]]:
-    """Return the triangles of the next face."""
-    first, *words = lines.expect_words(f"after {i} of {count} faces")
-    size = int(first) if WHOLE.fullmatch(first) else 0
-    if size < 3:
-        raise lines.error(f"face {i} has {_shown([first])} corners, expected at least 3")
-    if len(words) < size:
-        raise lines.error(f"face {i} has {size} corners, but names {len(words)} vertices")
-    names, colour = words[:size], words[size:]
-    v = [int(word) for word in names if WHOLE.fullmatch(word)]
-    if len(v) < size or max(v) >= vertex_count:
-        wrong = next(w for w in names if not (WHOLE.fullmatch(w) and int(w) < vertex_count))
-        expected = f"expected 0 to {vertex_count - 1}" if vertex_count else "but there is none"
-        raise lines.error(f"face {i} names vertex {_shown([wrong])}, {expected}")
-    if len(colour) > COLOUR or not all(map(REAL.fullmatch, colour)):
-        raise lines.error(
-            f"face {i} has {_shown(colour)} behind its {size} corners, "
-            f"expected a colour: at most {COLOUR} numbers"
-        )
-    return [(v[0], v[k], v[k + 1]) for k in range(1, size - 1)]
-
-
-def _shown(words: Iterable[bytes]) -> str:
-    """Return words as they are if they are one number, else quoted; not all if they are long."""
-    text = b" ".join(words).decode("latin-1")
-    if len(text) > 40:
-        text = text[:37] + "..."
-    return text if REAL.fullmatch(text.encode("latin-1")) else ascii(text)
-
-
-def _check_array(
-    function: str, name: str, array: Any, kinds: str, shape: tuple[str | int, ...]
-) -> None:
-    expected = f"expected {KINDS[kinds]} of shape {written(shape)}"
-    if not isinstance(array, np.ndarray):
-        raise TypeError(
-            f"data.{function}: {name} is of type {type(array).__name__}, "
-            f"expected a NumPy array of {KINDS[kinds]}"
-        )
-    if array.dtype.kind not in kinds:
-        raise TypeError(f"data.{function}: {name} holds {array.dtype}, {expected}")
-    is_as_expected = len(array.shape) == len(shape) and all(
-        isinstance(axis, str) or size == axis for size, axis in zip(array.shape, shape, strict=True)
-    )
-    if not is_as_expected:
-        raise ShapeError(f"data.{function}: {name} has shape {written(array.shape)}, {expected}")
-
-
 def _check_nonempty(function: str, name: str, array: np.ndarray) -> None:
     if len(array) == 0:
         raise ShapeError(
             f"data.{function}: {name} has shape {written(array.shape)}, expected N at least 1"
-        )
-
-
-def _check_integer(function: str, name: str, value: Any, at_least: int) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        raise TypeError(f"data.{function}: {name} is {value!r}, expected an integer")
-    if value < at_least:
-        raise ValueError(f"data.{function}: {name} is {value}, expected at least {at_least}")
-
-
-def _check_generator(function: str, rng: Any) -> None:
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"data.{function}: rng is of type {type(rng).__name__}, "
-            "expected a numpy.random.Generator, such as numpy.random.default_rng(0)"
         )
 
 
@@ -643,7 +402,7 @@ def _length_of_sets(counts: np.ndarray, length: int | None) -> int:
     """Return how many points each set gets."""
     if length is None:
         return int(counts.max())
-    _check_integer("as_points", "length", length, at_least=1)
+    check_integer("data.as_points", "length", length, at_least=1)
     for image in np.flatnonzero(counts > length)[:1]:
         raise ValueError(
             f"data.as_points: length is {length}, expected at least the {counts[image]} lit pixels "
