@@ -8,10 +8,11 @@ Used by `data.read_shapes`::
 import math
 import os
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -70,8 +71,14 @@ def read_off(source: str | os.PathLike[str] | IO[bytes]) -> Mesh:
         3 0 1 2                # one line per face: how many corners, then which vertices
         3 0 2 3 255 0 0        # a colour may follow, and is left out
 
-    Counts on the header's line, as in ``OFF4 2 0``, which many files of ModelNet have, comments
-    from ``#`` to the end of the line, blank lines, and all three kinds of line ends are read.
+    Counts on the header's line, as in ``OFF4 2 0``, which many files of ModelNet have, a count of
+    edges that is missing, comments from ``#`` to the end of the line, blank lines, all three kinds
+    of line ends, the mark of UTF-8 at the beginning, and bytes that are 0 behind the last line are
+    read. So are the headers ``[ST][C][N]OFF``: the normal (3 numbers), colour (3 or 4) and texture
+    coordinates (2) that stand behind each vertex are left out, as is a colour behind the vertices
+    of a plain ``OFF``, which some programs write. Not read are the variants in binary, and those
+    whose points have not three coordinates (``4OFF``, ``nOFF``).
+
     A face with the corners v₀, ..., vₘ becomes the fan (v₀, v₁, v₂), (v₀, v₂, v₃), ...,
     (v₀, vₘ₋₁, vₘ), which covers it if it is flat and convex.
 
@@ -97,12 +104,13 @@ def read_off(source: str | os.PathLike[str] | IO[bytes]) -> Mesh:
 
     References
     ----------
-    The Geomview Manual, chapter OOGL File Formats. Z. Wu et al., 3D ShapeNets, CVPR 2015:
+    The Geomview Manual, chapter OOGL File Formats, OFF. Z. Wu et al., 3D ShapeNets, CVPR 2015:
     ModelNet.
     """
     lines = _Lines(*_name_and_contents(source))
+    columns = _read_header(lines)
     vertex_count, face_count = _read_counts(lines)
-    vertices = [_read_vertex(lines, i, vertex_count) for i in range(vertex_count)]
+    vertices = _read_vertices(lines, columns, vertex_count)
     triangles = [
         triangle
         for i in range(face_count)
@@ -121,6 +129,17 @@ WHOLE = re.compile(rb"\+?\d{1,18}")
 COMMENT = re.compile(rb"(?<!\.)#.*")  # not in 1.#QNAN, a NaN in the words of some programs
 COLOUR = 4
 """At most red, green, blue and opacity."""
+COLOUR_OF_VERTEX = (3, 4)
+HEADER = re.compile(
+    rb"(?P<texture>ST)?(?P<colour>C)?(?P<normal>N)?(?P<dimensions>4?n?)OFF(?=[+-]?\d|$)"
+)
+BEGINNINGS = {
+    b"\x1f\x8b": "it is compressed by gzip: unpack it",
+    b"PK\x03\x04": "it is a zip file: unpack it",
+    b"\xff\xfe": "the text is in UTF-16, expected ASCII or UTF-8",
+    b"\xfe\xff": "the text is in UTF-16, expected ASCII or UTF-8",
+}
+"""With which bytes files begin that hold no text that can be read, and why."""
 
 
 class _Lines:
@@ -129,7 +148,11 @@ class _Lines:
     def __init__(self, name: str, contents: bytes) -> None:
         self.name = name
         self.number = 0
-        self.lines = contents.splitlines()
+        self.waiting: list[bytes] = []
+        for beginning, problem in BEGINNINGS.items():
+            if contents.startswith(beginning):
+                raise self.error(problem)
+        self.lines = _without_padding(contents.removeprefix(BOM_UTF8)).splitlines()
 
     def error(self, what: str) -> OffError:
         """Return an error that names the file and the line that was read last."""
@@ -137,6 +160,9 @@ class _Lines:
 
     def next_words(self) -> list[bytes] | None:
         """Return the words of the next line, or None at the end of the file."""
+        if self.waiting:
+            words, self.waiting = self.waiting, []
+            return words
         while self.number < len(self.lines):
             line = self.lines[self.number]
             self.number += 1
@@ -148,11 +174,22 @@ class _Lines:
                 return words
         return None
 
+    def put_back(self, words: list[bytes]) -> None:
+        """Let words of this line, if there are any, be those that are read next."""
+        self.waiting = words
+
     def expect_words(self, ending: str) -> list[bytes]:
         """Return the words of the next line, which must be there."""
         if (words := self.next_words()) is None:
             raise self.error(f"the file ends {ending}")
         return words
+
+
+def _without_padding(contents: bytes) -> bytes:
+    """Take away bytes that are 0 at the end, if there is a whole line in front of them."""
+    text = contents.rstrip(b"\0 \t\r\n")
+    end = contents[len(text) :]
+    return text + b"\n" if b"\0" in end and end[0] in b"\r\n" else contents
 
 
 def _name_and_contents(source: Any) -> tuple[str, bytes]:
@@ -168,15 +205,45 @@ def _name_and_contents(source: Any) -> tuple[str, bytes]:
     return name if isinstance(name, str) else "OFF file", contents
 
 
+class _Columns(NamedTuple):
+    """What stands in the line of a vertex."""
+
+    counts: tuple[int, ...]
+    """How many numbers there may be."""
+    expected: str
+    """The same in words."""
+
+
+def _read_header(lines: _Lines) -> _Columns:
+    """Return what the header says of the vertices, and leave the counts to be read."""
+    words = lines.expect_words("before the header OFF")
+    header = HEADER.match(words[0])
+    if header is None:
+        raise lines.error(f"the header is {_shown(words)}, expected OFF")
+    keyword = header[0].decode()
+    if header["dimensions"]:
+        raise lines.error(f"{keyword}: points that have not three coordinates are not read")
+    if words[1:2] == [b"BINARY"]:
+        raise lines.error(f"{keyword} BINARY: numbers in binary are not read, only those in text")
+    counts = [words[0][header.end() :], *words[1:]]
+    lines.put_back(counts if counts[0] else counts[1:])
+    return _columns(keyword, header)
+
+
+def _columns(keyword: str, header: re.Match[bytes]) -> _Columns:
+    if keyword == "OFF":
+        return _Columns((3, *(3 + count for count in COLOUR_OF_VERTEX)), "three finite numbers")
+    least = 3 * bool(header["normal"]) + 2 * bool(header["texture"])
+    more = [least + count for count in (COLOUR_OF_VERTEX if header["colour"] else (0,))]
+    told = " or ".join(map(str, more))
+    expected = f"three finite numbers and {told} more, as the header is {keyword}"
+    return _Columns(tuple(3 + count for count in more), expected)
+
+
 def _read_counts(lines: _Lines) -> tuple[int, int]:
     """Return how many vertices and faces the file says it has."""
-    header = lines.expect_words("before the header OFF")
-    counts = [header[0].removeprefix(b"OFF"), *header[1:]]
-    if not re.match(rb"OFF([+-]?\d|$)", header[0]):
-        raise lines.error(f"the header is {_shown(header)}, expected OFF")
-    if counts[0] == b"":
-        counts = counts[1:] or lines.expect_words("before the counts")
-    if len(counts) != 3 or not all(WHOLE.fullmatch(word) for word in counts):
+    counts = lines.expect_words("before the counts")
+    if len(counts) not in (2, 3) or not all(WHOLE.fullmatch(word) for word in counts):
         raise lines.error(
             f"the counts are {_shown(counts)}, "
             "expected three whole numbers from 0: vertices, faces, edges"
@@ -184,11 +251,23 @@ def _read_counts(lines: _Lines) -> tuple[int, int]:
     return int(counts[0]), int(counts[1])
 
 
-def _read_vertex(lines: _Lines, i: int, count: int) -> list[float]:
+def _read_vertices(lines: _Lines, columns: _Columns, count: int) -> list[list[float]]:
+    vertices: list[list[float]] = []
+    for i in range(count):
+        numbers = _read_vertex(lines, columns, i, count)
+        if i == 0:  # a line that is longer or shorter than the first is damaged
+            expected = f"{len(numbers)} finite numbers, as vertex 0 has"
+            columns = _Columns((len(numbers),), expected if len(numbers) > 3 else columns.expected)
+        vertices.append(numbers[:3])
+    return vertices
+
+
+def _read_vertex(lines: _Lines, columns: _Columns, i: int, count: int) -> list[float]:
     words = lines.expect_words(f"after {i} of {count} vertices")
     numbers = [float(word) for word in words if REAL.fullmatch(word)]
-    if len(words) != 3 or len(numbers) != 3 or not all(map(math.isfinite, numbers)):
-        raise lines.error(f"vertex {i} is {_shown(words)}, expected three finite numbers")
+    are_numbers = len(numbers) == len(words) and all(map(math.isfinite, numbers))
+    if not are_numbers or len(words) not in columns.counts:
+        raise lines.error(f"vertex {i} is {_shown(words)}, expected {columns.expected}")
     return numbers
 
 

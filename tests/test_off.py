@@ -1,5 +1,6 @@
 """OFF files are read, or refused in words that name the cause."""
 
+import gzip
 import io
 import re
 
@@ -89,6 +90,10 @@ def test_faces_with_more_corners_become_fans():
         {1: "# made by hand\n\n  OFF  # header"},
         {2: "+4 4 0"},
         {2: "4 4 6 # counts"},
+        {2: "4 4"},
+        {1: "OFF4 4", 2: None},
+        {1: "\xef\xbb\xbfOFF"},
+        {1: "\xef\xbb\xbfOFF4 4 6", 2: None},
         {2: "\n4 4 6\n \t\n# vertices, in \xe9l\xe9ments"},
         {3: "0 0 0# the origin", 4: "  1.0\t0e5 -.0  ", 5: "0. +2E0 0", 6: "0 0 30e-1"},
         {7: "3 0 2 1 255 0 0", 8: "3 0 1 3 0.5 0.25 1 1.", 9: "3 1 2 3 7", 10: "3  0 3 2 # last"},
@@ -102,6 +107,103 @@ def test_other_ways_to_write_it_are_read_as_well(lines):
         mesh = read(way)
         assert np.array_equal(mesh.vertices, expected.vertices)
         assert np.array_equal(mesh.triangles, expected.triangles)
+
+
+NORMAL, COLOUR, OPAQUE, TEXTURE = "0 -.6 .8", "255 0 17", "1 0.5 0 1", "0.25 1"
+
+
+def with_columns(header, more):
+    """Return the tetrahedron with more numbers behind each vertex."""
+    lines = TETRAHEDRON.splitlines()
+    vertices = {i: f"{lines[i - 1]} {more}" for i in range(3, 7)}
+    return changed(TETRAHEDRON, {1: header, **vertices})
+
+
+@pytest.mark.parametrize(
+    ("header", "more"),
+    [
+        ("OFF", COLOUR),
+        ("OFF", OPAQUE),
+        ("COFF", COLOUR),
+        ("COFF", OPAQUE),
+        ("NOFF", NORMAL),
+        ("STOFF", TEXTURE),
+        ("CNOFF", f"{NORMAL} {COLOUR}"),
+        ("STCNOFF", f"{NORMAL} {OPAQUE} {TEXTURE}"),
+    ],
+)
+def test_what_stands_behind_the_vertices_is_left_out(header, more):
+    expected = read(TETRAHEDRON)
+    text = with_columns(header, more)
+    for way in (text, text.replace("OFF\n", "OFF", 1)):
+        mesh = read(way)
+        assert np.array_equal(mesh.vertices, expected.vertices)
+        assert np.array_equal(mesh.triangles, expected.triangles)
+
+
+@pytest.mark.parametrize(
+    ("header", "more", "expected"),
+    [
+        ("OFF", TEXTURE, "three finite numbers"),
+        ("OFF", "255 0 red", "three finite numbers"),
+        ("COFF", "", "three finite numbers and 3 or 4 more, as the header is COFF"),
+        ("COFF", "7", "three finite numbers and 3 or 4 more, as the header is COFF"),
+        ("NOFF", OPAQUE, "three finite numbers and 3 more, as the header is NOFF"),
+        ("NOFF", "0 nan 1", "three finite numbers and 3 more, as the header is NOFF"),
+        ("STOFF", NORMAL, "three finite numbers and 2 more, as the header is STOFF"),
+        ("CNOFF", NORMAL, "three finite numbers and 6 or 7 more, as the header is CNOFF"),
+    ],
+)
+def test_what_does_not_fit_the_header_is_told(header, more, expected):
+    with pytest.raises(OffError) as raised:
+        read(with_columns(header, more))
+    shown = repr(f"0 0 0 {more}".strip())
+    assert str(raised.value) == f"OFF file, line 3: vertex 0 is {shown}, expected {expected}"
+
+
+def test_all_vertices_have_as_many_numbers_as_the_first():
+    text = with_columns("COFF", OPAQUE).replace("1 0 0 1 0.5 0 1", "1 0 0 1 0.5 0")
+    with pytest.raises(OffError) as raised:
+        read(text)
+    expected = "vertex 1 is '1 0 0 1 0.5 0', expected 7 finite numbers, as vertex 0 has"
+    assert str(raised.value) == f"OFF file, line 4: {expected}"
+    text = changed(TETRAHEDRON, {4: f"1 0 0 {COLOUR}"})
+    with pytest.raises(OffError, match="line 4: vertex 1 is '1 0 0 255 0 17', expected three"):
+        read(text)
+
+
+@pytest.mark.parametrize("padding", ["\0", "\0\0\n", " \0 \r\n\0" * 2000])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_zeros_behind_the_last_line_are_left_out(padding, end):
+    mesh = read(TETRAHEDRON.replace("\n", end) + padding)
+    assert np.array_equal(mesh.triangles, read(TETRAHEDRON).triangles)
+
+
+def test_zeros_behind_half_a_line_are_refused():
+    """The place of what was not written is often filled with zeros: 12 may have been 123."""
+    with pytest.raises(OffError, match="line 10: a byte that is 0, expected text"):
+        read(TETRAHEDRON.rstrip() + "\0\0\n")
+    with pytest.raises(OffError, match="line 9: the file ends after 3 of 4 faces"):
+        read(changed(TETRAHEDRON, {10: None}) + "\0" * 8)
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (gzip.compress(TETRAHEDRON.encode()), "it is compressed by gzip: unpack it"),
+        (b"PK\x03\x04" + bytes(20), "it is a zip file: unpack it"),
+        (TETRAHEDRON.encode("utf-16"), "the text is in UTF-16, expected ASCII or UTF-8"),
+        (b"\xfe\xff\0O\0F\0F", "the text is in UTF-16, expected ASCII or UTF-8"),
+        (b"OFF BINARY\n\0\0\0\4", "OFF BINARY: numbers in binary are not read, only those in text"),
+        (b"4OFF\n1 0 0\n0 0 0 1\n", "4OFF: points that have not three coordinates are not read"),
+        (b"nOFF 2\n1 0 0\n0 0\n", "nOFF: points that have not three coordinates are not read"),
+        (b"C4nOFF 2\n1 0 0\n", "C4nOFF: points that have not three coordinates are not read"),
+    ],
+)
+def test_variants_that_are_not_read_are_told(contents, message):
+    with pytest.raises(OffError) as raised:
+        read_off(io.BytesIO(contents))
+    assert str(raised.value) == f"OFF file, line 1: {message}"
 
 
 def test_the_example_in_the_documentation_is_an_off_file():
@@ -132,7 +234,7 @@ def refusal(path, lines):
     ("lines", "place", "counts"),
     [
         ({2: None, 3: "0 0 .5"}, 2, "'0 0 .5'"),
-        ({2: "4 4"}, 2, "'4 4'"),
+        ({2: "4"}, 2, "4"),
         ({2: "4 4 6 0"}, 2, "'4 4 6 0'"),
         ({2: "4 -4 6"}, 2, "'4 -4 6'"),
         ({2: "4 4 -6"}, 2, "'4 4 -6'"),
@@ -201,7 +303,8 @@ def test_a_wrong_face_is_told(line, message, tmp_path):
     ("lines", "message"),
     [
         ({1: "ply"}, "line 1: the header is 'ply', expected OFF"),
-        ({1: "COFF"}, "line 1: the header is 'COFF', expected OFF"),
+        ({1: "off"}, "line 1: the header is 'off', expected OFF"),
+        ({1: "NCOFF"}, "line 1: the header is 'NCOFF', expected OFF"),
         ({1: "OFFICE"}, "line 1: the header is 'OFFICE', expected OFF"),
         ({1: "\n# none\n4 4 6"}, "line 3: the header is '4 4 6', expected OFF"),
         ({1: "\x89PNG\x1a"}, r"line 1: the header is '\x89PNG\x1a', expected OFF"),
