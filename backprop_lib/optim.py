@@ -5,6 +5,7 @@ Used in the chapter "Training".
 
 from collections.abc import Callable, Mapping
 from math import cos, pi, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,8 @@ class Adam:
     Parameters
     ----------
     parameters : dict of arrays
-        θ, by name. `step` changes these arrays in place.
+        θ, by name: float32, float64 or longdouble, of any shape, () included. `step` changes
+        these arrays in place.
     rate : float, or function
         The learning rate η, or a schedule: η for the number of steps that were taken.
     betas : tuple of float
@@ -40,7 +42,11 @@ class Adam:
     Raises
     ------
     ValueError
-        If a setting is out of its range.
+        If a setting is out of its range, ε is 0 in the precision of a parameter, or a parameter
+        is read-only.
+    TypeError
+        If a parameter cannot be changed in place, such as NumPy's scalars, or is not of these
+        precisions. In float16, squares of small gradients are 0.
 
     References
     ----------
@@ -62,13 +68,14 @@ class Adam:
     ):
         if not callable(rate) and not 0 <= rate < np.inf:
             raise ValueError(f"rate is {rate}, expected a number of at least 0, or a function")
-        for beta in betas:
-            if not 0 <= beta < 1:
-                raise ValueError(f"betas are {betas}, expected two numbers from 0 to below 1")
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas are {betas}, expected two numbers from 0 to below 1")
         if not 0 < eps < np.inf:
             raise ValueError(f"eps is {eps}, expected a number above 0")
         if not 0 <= weight_decay < np.inf:
             raise ValueError(f"weight_decay is {weight_decay}, expected a number of at least 0")
+        for name, theta in parameters.items():
+            _check_parameter(name, theta, eps)
         self.parameters = parameters
         self.rate = rate
         self.betas = betas
@@ -91,15 +98,17 @@ class Adam:
         Raises
         ------
         ValueError
-            If the gradient of a parameter is missing, has another shape, or is not finite;
-            then nothing was changed.
+            If the gradient of a parameter is missing, has another shape, or is not finite, or
+            the schedule's rate is no number of at least 0; then nothing was changed.
         """
         for name, theta in self.parameters.items():
             _check(name, gradients.get(name), theta)
         rate = float(self.rate(self.steps)) if callable(self.rate) else self.rate
+        if not 0 <= rate < np.inf:
+            raise ValueError(f"rate({self.steps}) is {rate}, expected a number of at least 0")
         self.steps += 1
         for name, theta in self.parameters.items():
-            self._move(name, theta, gradients[name], rate)
+            self._move(name, theta, np.asarray(gradients[name]), rate)
         return rate
 
     def _move(self, name: str, theta: np.ndarray, g: np.ndarray, rate: float) -> None:
@@ -115,7 +124,7 @@ class Adam:
         v += (1 - beta2) * (g * g)
         if self.largest_v:
             v = np.maximum(self.largest_v[name], v, out=self.largest_v[name])
-        root = np.sqrt(v)
+        root = np.sqrt(v, out=np.empty_like(v))
         root /= sqrt(1 - beta2**self.steps)
         root += self.eps
         np.divide(m, root, out=root)
@@ -152,15 +161,31 @@ class Adam:
         self.steps = int(state["steps"])
         for kind, values in (("m", self.m), ("v", self.v), ("largest_v", self.largest_v)):
             for name in values:
-                values[name] = state[f"{kind}.{name}"].copy()
+                values[name] = np.array(state[f"{kind}.{name}"])
+
+
+def _check_parameter(name: str, theta: Any, eps: float) -> None:
+    if not isinstance(theta, np.ndarray):
+        raise TypeError(
+            f"the parameter {name} is of type {type(theta).__name__}, which cannot be changed in "
+            f"place: expected an array, such as np.array(0.5) of shape ()"
+        )
+    if theta.dtype.kind != "f" or theta.dtype.itemsize < 4:
+        raise TypeError(
+            f"the parameter {name} holds {theta.dtype}, expected float32, float64 or longdouble"
+        )
+    if not theta.flags.writeable:
+        raise ValueError(f"the parameter {name} is read-only, and a step changes it in place")
+    if theta.dtype.type(eps) == 0:
+        raise ValueError(f"eps is {eps}, which is 0 in {theta.dtype}, the precision of {name}")
 
 
 def _check(name: str, gradient: np.ndarray | None, theta: np.ndarray) -> None:
     if gradient is None:
         raise ValueError(f"gradients has none of {name}")
-    if gradient.shape != theta.shape:
+    if np.shape(gradient) != theta.shape:
         raise ValueError(
-            f"the gradient of {name} has shape {gradient.shape}, expected {theta.shape}"
+            f"the gradient of {name} has shape {np.shape(gradient)}, expected {theta.shape}"
         )
     if not np.isfinite(gradient).all():
         raise ValueError(f"the gradient of {name} is not finite")

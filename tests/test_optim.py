@@ -52,7 +52,7 @@ def test_each_entry_follows_the_equations(settings):
     theta = np.ones((2, 3))
     adam = Adam({"theta": theta}, **{"rate": 0.1, **settings})
     for g in gradients:
-        adam.step({"theta": g, "points": np.ones(5)})
+        adam.step({"theta": g.tolist(), "points": np.ones(5)})
     expected = [[one_number(gradients[:, i, j], **settings) for j in range(3)] for i in range(2)]
     np.testing.assert_allclose(theta, expected, rtol=1e-12)
 
@@ -64,6 +64,60 @@ def test_agrees_with_pytorch(settings, expected):
     for g in GRADIENTS:
         adam.step({"theta": np.array([g])})
     np.testing.assert_allclose(theta, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "-".join(settings) or "plain")
+@pytest.mark.parametrize("kind", [np.array, np.float64, float])
+def test_a_parameter_of_shape_0_is_stepped_in_place(settings, kind):
+    theta = np.array(1.0)
+    adam = Adam({"theta": theta}, **{"rate": 0.1, **settings})
+    for g in GRADIENTS[:2]:
+        adam.step({"theta": kind(g)})
+    again = Adam({"theta": theta}, **{"rate": 0.1, **settings})
+    again.restore({name: value[()] for name, value in adam.state().items()})  # NumPy's scalars
+    for g in GRADIENTS[2:]:
+        again.step({"theta": kind(g)})
+    assert (theta.shape, theta.dtype) == ((), np.float64)
+    np.testing.assert_allclose(theta, one_number(GRADIENTS, **settings), rtol=1e-12)
+
+
+READ_ONLY = np.ones(2)
+READ_ONLY.flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    ("theta", "error", "message"),
+    [
+        (np.float64(1), TypeError, r"float64, which cannot be changed in place: expected an array"),
+        (1.0, TypeError, r"float, which cannot be .*such as np.array\(0.5\) of shape \(\)"),
+        ([1.0, 2.0], TypeError, "list, which cannot be changed in place"),
+        (np.ones(2, int), TypeError, "holds int64, expected float32, float64 or longdouble"),
+        (np.ones(2, complex), TypeError, "holds complex128, expected"),
+        (np.ones(2, np.float16), TypeError, "holds float16, expected"),
+        (np.ones(2, object), TypeError, "holds object, expected"),
+        (READ_ONLY, ValueError, "is read-only, and a step changes it in place"),
+    ],
+)
+def test_a_parameter_that_cannot_be_stepped_is_told_before_a_step(theta, error, message):
+    with pytest.raises(error, match=f"the parameter W .*{message}"):
+        Adam({"b": np.ones(1), "W": theta})
+
+
+def test_an_eps_that_a_precision_does_not_hold_is_told():
+    with pytest.raises(ValueError, match="eps is 1e-50, which is 0 in float32, the precision of W"):
+        Adam({"W": np.ones(2, np.float32)}, eps=1e-50)
+    Adam({"W": np.ones(2)}, eps=1e-50)
+
+
+def test_a_schedule_whose_rate_is_no_number_is_told_and_nothing_is_changed():
+    theta = np.ones(2)
+    adam = Adam({"W": theta}, lambda steps: [0.1, np.nan][steps])
+    adam.step({"W": np.ones(2)})
+    before = theta.copy()
+    with pytest.raises(ValueError, match=r"rate\(1\) is nan, expected a number of at least 0"):
+        adam.step({"W": np.ones(2)})
+    assert np.array_equal(theta, before)
+    assert adam.steps == 1
 
 
 def test_the_precision_is_kept_and_the_gradient_not_changed():
@@ -143,6 +197,7 @@ def test_gradients_that_do_not_fit_are_told_and_nothing_is_changed(gradients, me
         ({"rate": float("nan")}, "rate is nan"),
         ({"betas": (0.9, 1.0)}, r"betas are \(0.9, 1.0\), expected"),
         ({"betas": (-0.1, 0.9)}, "betas are"),
+        ({"betas": (0.9,)}, r"betas are \(0.9,\), expected two numbers"),
         ({"eps": 0}, "eps is 0, expected a number above 0"),
         ({"weight_decay": -0.1}, "weight_decay is -0.1"),
     ],
