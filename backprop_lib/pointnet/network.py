@@ -86,6 +86,16 @@ def _check_sizes(name: str, sizes: Sequence[Any]) -> None:
             raise ValueError(f"{name} has {size!r}, expected whole numbers of at least 1")
 
 
+def _checked_names(names: Sequence[str], classes: int) -> tuple[str, ...]:
+    names = tuple(names)
+    are_different = len(names) == len(set(names)) == classes
+    if names and not (are_different and all(isinstance(name, str) for name in names)):
+        raise ValueError(
+            f"class_names is {names}, expected {classes} different names, one for each class"
+        )
+    return names
+
+
 @dataclass
 class _Pass:
     """One run through the network: what it uses, and what it leaves behind."""
@@ -299,6 +309,8 @@ class PointNet:
         Of parameters and points: float32 or float64.
     seed : int
         The parameters drawn at first are a function of the seed.
+    class_names : sequence of str
+        What the classes are called, in the order of the labels; empty if nobody has said.
 
     Attributes
     ----------
@@ -314,6 +326,11 @@ class PointNet:
         In derived form, where the large arrays of a pass are written. The next pass writes there
         again, so what a pass returned is to be used before. With None each pass makes new ones.
 
+    Raises
+    ------
+    ValueError
+        If dtype is another one, or class_names has not one name for each class.
+
     References
     ----------
     C. R. Qi et al., PointNet, CVPR 2017.
@@ -326,8 +343,10 @@ class PointNet:
         derived: bool = False,
         dtype: Any = np.float32,
         seed: int = 0,
+        class_names: Sequence[str] = (),
     ):
         self.settings = Settings() if settings is None else settings
+        self.class_names = _checked_names(class_names, self.settings.classes)
         self.derived = derived
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):

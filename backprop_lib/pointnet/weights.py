@@ -5,8 +5,10 @@ it is pickled, so reading a file runs nothing.
 """
 
 import errno
+import io
 import json
 import os
+import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -23,6 +25,7 @@ FORMAT = "backprop_lib.pointnet"
 VERSION = 1
 HEADER = "header"
 Arrays = dict[str, np.ndarray]
+Buffer = bytes | memoryview
 
 
 class WeightsError(ValueError):
@@ -30,9 +33,10 @@ class WeightsError(ValueError):
 
 
 def save(path: str | Path, network: PointNet) -> None:
-    """Write a network's settings, parameters and running statistics.
+    """Write a network's settings, names of classes, parameters and running statistics.
 
-    The file is there whole, or the one that was there before stays.
+    The file is there whole, or the one that was there before stays. A symbolic link stays as
+    well: the file is written where it leads to.
 
     Parameters
     ----------
@@ -43,7 +47,7 @@ def save(path: str | Path, network: PointNet) -> None:
     Raises
     ------
     OSError
-        If the file cannot be written.
+        If the file cannot be written, or what is there is no file, such as a device.
     """
     write(path, "network", described(network), arrays_of(network))
 
@@ -73,7 +77,11 @@ def load(path: str | Path, *, derived: bool = False) -> PointNet:
 
 def described(network: PointNet) -> dict[str, Any]:
     """Return what a network is, but for its numbers."""
-    return {"settings": asdict(network.settings), "dtype": network.dtype.name}
+    return {
+        "settings": asdict(network.settings),
+        "class_names": list(network.class_names),
+        "dtype": network.dtype.name,
+    }
 
 
 def arrays_of(network: PointNet) -> Arrays:
@@ -88,8 +96,9 @@ def made(path: str | Path, told: Mapping[str, Any], derived: bool) -> PointNet:
     """Return a network of the size that a file describes."""
     try:
         settings = Settings(**told["settings"])
-        return PointNet(settings, dtype=told["dtype"], derived=derived)
-    except (KeyError, TypeError, ValueError) as why:
+        names = told.get("class_names", ())  # files from before they were saved have none
+        return PointNet(settings, class_names=names, dtype=told["dtype"], derived=derived)
+    except (KeyError, TypeError, ValueError, MemoryError) as why:
         raise WeightsError(f"{path}: its settings describe no PointNet: {why}") from None
 
 
@@ -122,24 +131,81 @@ def fill(path: str | Path, network: PointNet, arrays: Mapping[str, np.ndarray]) 
 def write(path: str | Path, kind: str, told: Mapping[str, Any], arrays: Arrays) -> None:
     """Write a file beside its place, and move it there when it is whole."""
     header = json.dumps({"format": FORMAT, "version": VERSION, "kind": kind, **told})
-    target = Path(path)
-    with tempfile.NamedTemporaryFile(
-        dir=target.parent, prefix=f".{target.name}.", suffix=".part", delete=False
-    ) as part:
-        try:
-            np.savez(part, allow_pickle=False, **{HEADER: np.array(header)}, **arrays)
-            part.flush()
-            os.fsync(part.fileno())
-        except BaseException:
-            part.close()
-            Path(part.name).unlink()
-            raise
+    contents = io.BytesIO()  # to a full disk, zipfile would try to write again when it is closed
+    with _told_of(path):
+        np.savez(contents, allow_pickle=False, **{HEADER: np.array(header)}, **arrays)
+        _replace(_place(path), contents.getbuffer())
+
+
+def check_place(path: str | Path, size: int = 0) -> None:
+    """Find out whether a file of so many bytes could be written, and leave all as it is.
+
+    Raises
+    ------
+    OSError
+        If it could not: there is no such folder, the disk is full, what is there may not be
+        replaced, ...
+    """
+    with _told_of(path), _part(_place(path), bytes(size)):
+        pass
+
+
+@contextmanager
+def _told_of(path: str | Path) -> Iterator[None]:
+    """Let errors of the system name the file that the user has named, and no other."""
     try:
-        Path(part.name).chmod(0o600 | 0o666 & ~_umask())  # the browser's mask forbids all
-        Path(part.name).replace(target)
-    except OSError:
-        Path(part.name).unlink()
-        raise
+        yield
+    except OSError as why:
+        raise OSError(why.errno, why.strerror or str(why), str(path)) from None
+
+
+def _place(path: str | Path) -> Path:
+    """Return where a file is to be written: behind symbolic links, so that they stay.
+
+    Raises
+    ------
+    OSError
+        If something is there that must not be replaced.
+    """
+    place = Path(os.path.realpath(path))
+    try:
+        mode = place.stat().st_mode
+    except FileNotFoundError:
+        return place
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, expected the name of a file")
+    if not stat.S_ISREG(mode):
+        raise FileExistsError(errno.EEXIST, "it is a device or a pipe, which is never replaced")
+    if not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, "the file is write-protected")
+    return place
+
+
+def _replace(place: Path, contents: Buffer) -> None:
+    """Put a file in its place, with the mode of the one that was there."""
+    try:
+        mode = stat.S_IMODE(place.stat().st_mode)
+    except FileNotFoundError:
+        mode = 0o600 | 0o666 & ~_umask()  # the browser's mask forbids all
+    with _part(place, contents) as part:
+        part.chmod(mode)
+        part.replace(place)
+
+
+@contextmanager
+def _part(place: Path, contents: Buffer) -> Iterator[Path]:
+    """Write a file beside its place; at the end it is gone, unless it was moved there."""
+    descriptor, name = tempfile.mkstemp(".part", f".{place.name[:20]}.", place.parent)
+    part = Path(name)
+    try:
+        with open(descriptor, "wb", buffering=0) as stream:
+            rest = memoryview(contents)
+            while rest:
+                rest = rest[stream.write(rest) :]
+            os.fsync(stream.fileno())
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _umask() -> int:
@@ -159,6 +225,7 @@ def read(path: str | Path, kind: str = "network") -> tuple[dict[str, Any], Array
     OSError
         If it cannot be read.
     """
+    _check_is_file(path)
     with Path(path).open("rb") as stream, _damage_is_told(path):
         file = np.load(stream, allow_pickle=False)
         if isinstance(file, np.ndarray):
@@ -181,6 +248,14 @@ def read(path: str | Path, kind: str = "network") -> tuple[dict[str, Any], Array
     if told_kind != kind and not (kind == "network" and told_kind == "training"):
         raise WeightsError(f"{path}: it holds a {told_kind}, expected a {kind}")
     return told, arrays
+
+
+def _check_is_file(path: str | Path) -> None:
+    """Refuse a folder, and what might be waited for without an end, such as a pipe."""
+    if stat.S_ISDIR(mode := Path(path).stat().st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, expected a file", str(path))
+    if not stat.S_ISREG(mode):
+        raise WeightsError(f"{path}: it is a device or a pipe, expected a file")
 
 
 @contextmanager

@@ -343,6 +343,14 @@ def test_settings_out_of_range_are_told(settings, message):
         Settings(**settings)
 
 
+@pytest.mark.parametrize(
+    "names", [("a", "b", "c"), ("a", "b", "c", "c"), (1, 2, 3, 4), tuple("abcde")]
+)
+def test_names_that_are_not_one_for_each_class_are_told(names):
+    with pytest.raises(ValueError, match="expected 4 different names, one for each class"):
+        PointNet(TINY, class_names=names)
+
+
 def test_other_precisions_are_refused():
     with pytest.raises(ValueError, match="dtype is float16, expected float32 or float64"):
         PointNet(TINY, dtype=np.float16)

@@ -1,7 +1,12 @@
 """Files of networks: what was written is read, and whatever else is there is told in words."""
 
+import errno
 import io
 import json
+import os
+import socket
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -18,7 +23,8 @@ SMALL = Settings(
 
 @pytest.fixture
 def net():
-    network = PointNet(SMALL, dtype=np.float64, seed=2)
+    names = ["chair", "lamp", "sofa"]
+    network = PointNet(SMALL, dtype=np.float64, seed=2, class_names=names)
     rng = np.random.default_rng(0)
     for values in (*network.parameters.values(), *network.running.values()):
         values += rng.uniform(0.1, 1, values.shape)
@@ -49,6 +55,7 @@ def test_a_network_is_read_as_it_was_written(net, file):
     read = weights.load(file)
     assert read.settings == net.settings
     assert read.dtype == np.float64
+    assert read.class_names == ("chair", "lamp", "sofa") == net.class_names
     for name, value in {**net.parameters, **net.running}.items():
         assert np.array_equal({**read.parameters, **read.running}[name], value)
     points = np.random.default_rng(1).standard_normal((2, 3, 4))
@@ -56,6 +63,13 @@ def test_a_network_is_read_as_it_was_written(net, file):
         read.forward(points, training=False).scores, net.forward(points, training=False).scores
     )
     assert weights.load(file, derived=True).derived
+
+
+def test_a_file_from_before_names_were_saved_is_read(net, file):
+    rewritten(file, header={"class_names": None})
+    read = weights.load(file)
+    assert read.class_names == ()
+    assert np.array_equal(read.parameters["head.out.W"], net.parameters["head.out.W"])
 
 
 def test_nothing_in_a_file_is_pickled(file):
@@ -140,6 +154,8 @@ W = "parameters/local.conv1.W"
         ({"header": {"settings": {"channels": 0}}}, "its settings describe no PointNet: channels"),
         ({"header": {"settings": {"wings": 2}}}, "its settings describe no PointNet"),
         ({"header": {"settings": None}}, "its settings describe no PointNet: 'settings'"),
+        ({"header": {"class_names": ["a", "b"]}}, r"no PointNet: class_names is \('a', 'b'\), exp"),
+        ({"header": {"class_names": 3}}, "its settings describe no PointNet"),
         ({"header": {"dtype": "int32"}}, "describe no PointNet: dtype is int32"),
         ({W: None}, "parameters/local.conv1.W is missing for the network"),
         ({"parameters/more.W": np.ones(2)}, "parameters/more.W is too much for the network"),
@@ -158,17 +174,181 @@ def test_what_does_not_fit_is_told(file, changes, message):
         weights.load(file)
 
 
-def test_a_failed_write_leaves_the_file_that_was_there(net, file, monkeypatch):
+def is_alone(file):
+    """Say whether nothing else is in a file's folder, such as a half-written file."""
+    return [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/some/where/.net.npz.x.part")
+
+
+@pytest.mark.parametrize(
+    ("module", "function"), [(np, "savez"), (weights.tempfile, "mkstemp"), (os, "fsync")]
+)
+def test_a_failed_write_leaves_the_file_that_was_there(net, file, monkeypatch, module, function):
     before = file.read_bytes()
 
     def full(*_, **__):
-        raise OSError("the disk is full")
+        raise FULL
 
-    monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(OSError, match="the disk is full"):
+    monkeypatch.setattr(module, function, full)
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        weights.save(file, net)
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, str(file))
+    assert file.read_bytes() == before
+    assert is_alone(file)
+
+
+def test_an_interrupted_write_leaves_the_file_that_was_there(net, file, monkeypatch):
+    before = file.read_bytes()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         weights.save(file, net)
     assert file.read_bytes() == before
-    assert [path.name for path in file.parent.iterdir()] == ["net.npz"]
+    assert is_alone(file)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of a process are those of Unix")
+def test_a_disk_that_is_full_after_some_bytes_is_told_in_one_line(tmp_path):
+    """A limit for the sizes of files plays the full disk: the system writes a part, then fails."""
+    file = tmp_path / "net.npz"
+    file.write_bytes(b"before")
+    code = f"""
+import resource
+from backprop_lib.pointnet import weights
+from backprop_lib.pointnet.network import PointNet, Settings
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+try:
+    weights.save({str(file)!r}, PointNet(Settings(local=(4,), features=(8,), head=(6,))))
+except OSError as why:
+    print(why.filename, why.strerror, why.__context__.__context__, sep="; ")
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (run.stdout, run.stderr) == (f"{file}; {os.strerror(errno.EFBIG)}; None\n", "")
+    assert file.read_bytes() == b"before"
+    assert is_alone(file)
+
+
+def test_a_short_write_is_continued(net, file, monkeypatch):
+    """A system may take fewer bytes than it is given, and say so."""
+    whole, right = file.read_bytes(), open
+
+    class Short:
+        def __init__(self, stream):
+            self.stream = stream
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.stream.close()
+
+        def fileno(self):
+            return self.stream.fileno()
+
+        def write(self, data):
+            return self.stream.write(data[:1000])
+
+    monkeypatch.setattr(weights, "open", lambda *a, **k: Short(right(*a, **k)), raising=False)
+    weights.save(file, net)
+    assert len(file.read_bytes()) == len(whole)
+    assert weights.load(file).settings == net.settings
+
+
+def test_a_symbolic_link_stays_and_leads_to_the_new_file(net, tmp_path):
+    for target in (tmp_path / "disk" / "old.npz", tmp_path / "disk" / "new.npz"):
+        target.parent.mkdir(exist_ok=True)
+        link = tmp_path / f"link-{target.name}"
+        link.symlink_to(os.path.join("disk", target.name))
+        if target.stem == "old":
+            target.write_bytes(b"before")
+        weights.save(link, net)
+        assert link.is_symlink()
+        assert not target.is_symlink()
+        assert weights.load(target).class_names == net.class_names
+    assert {path.name for path in (tmp_path / "disk").iterdir()} == {"old.npz", "new.npz"}
+
+
+def pipe(path):
+    os.mkfifo(path)
+    return path
+
+
+def link_to_a_pipe(path):
+    os.mkfifo(path.with_name("pipe"))
+    path.symlink_to("pipe")
+    return path
+
+
+def socket_at(path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(path))  # a long name is refused
+    return path
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes have names on Unix")
+@pytest.mark.parametrize("make", [pipe, link_to_a_pipe, socket_at])
+def test_what_is_no_file_is_never_replaced_nor_waited_for(net, tmp_path, monkeypatch, make):
+    """A pipe plays the device: a test must not come near one, and the code asks for files only."""
+    monkeypatch.chdir(tmp_path)
+    path = make(tmp_path / "net.npz")
+    before = path.stat()
+    for call in (weights.check_place, lambda path: weights.save(path, net)):
+        with pytest.raises(FileExistsError, match="a device or a pipe, which is never replaced"):
+            call(path)
+    with pytest.raises(WeightsError, match=r"net\.npz: it is a device or a pipe, expected a file"):
+        weights.load(path)
+    after = path.stat()
+    assert (after.st_mode, after.st_ino) == (before.st_mode, before.st_ino)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_folder_is_told_and_left_alone(net, tmp_path):
+    for call in (weights.check_place, lambda path: weights.save(path, net), weights.load):
+        with pytest.raises(IsADirectoryError, match="it is a folder, expected") as raised:
+            call(tmp_path)
+        assert raised.value.filename == str(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_protected_file_is_told_and_left_alone(net, file, monkeypatch):
+    before = file.read_bytes()
+    file.chmod(0o444)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # as root, all may
+    for call in (weights.check_place, lambda path: weights.save(path, net)):
+        with pytest.raises(PermissionError, match="the file is write-protected") as raised:
+            call(file)
+        assert raised.value.filename == str(file)
+    assert file.read_bytes() == before
+
+
+def test_a_place_is_tried_without_a_trace(file, monkeypatch):
+    new = file.with_name("new.npz")
+    before = file.read_bytes()
+    for path in (file, new):
+        weights.check_place(path, 10_000)
+    assert file.read_bytes() == before
+    assert is_alone(file)
+
+    def full(*_):
+        raise FULL
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        weights.check_place(new, 10_000)
+    assert raised.value.filename == str(new)
+    assert is_alone(file)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are those of Unix")
+def test_the_mode_of_the_file_that_was_there_stays(net, file):
+    file.chmod(0o640)
+    weights.save(file, net)
+    assert file.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_file_can_be_read_by_those_whom_the_system_lets(file, tmp_path):
@@ -178,7 +358,9 @@ def test_a_file_can_be_read_by_those_whom_the_system_lets(file, tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_told(net, tmp_path):
-    with pytest.raises(FileNotFoundError):
-        weights.save(tmp_path / "nowhere" / "net.npz", net)
+    for call in (weights.check_place, lambda path: weights.save(path, net)):
+        with pytest.raises(FileNotFoundError) as raised:
+            call(tmp_path / "nowhere" / "net.npz")
+        assert raised.value.filename == str(tmp_path / "nowhere" / "net.npz")
     with pytest.raises(FileNotFoundError):
         weights.load(tmp_path / "nowhere.npz")
