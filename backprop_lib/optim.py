@@ -14,6 +14,10 @@ Schedule = Callable[[int], float]
 """From the number of steps that were taken to the learning rate of the next one."""
 
 
+class NotFiniteError(ValueError):
+    """Numbers that have become infinite, or none: a training that has diverged."""
+
+
 class Adam:
     """Adam: steps along a running mean of the gradients, each entry scaled by its running size.
 
@@ -99,7 +103,8 @@ class Adam:
         ------
         ValueError
             If the gradient of a parameter is missing, has another shape, or is not finite, or
-            the schedule's rate is no number of at least 0; then nothing was changed.
+            the schedule's rate is no number of at least 0; then nothing was changed. The error
+            is a NotFiniteError if a gradient is not finite.
         """
         for name, theta in self.parameters.items():
             _check(name, gradients.get(name), theta)
@@ -188,7 +193,7 @@ def _check(name: str, gradient: np.ndarray | None, theta: np.ndarray) -> None:
             f"the gradient of {name} has shape {np.shape(gradient)}, expected {theta.shape}"
         )
     if not np.isfinite(gradient).all():
-        raise ValueError(f"the gradient of {name} is not finite")
+        raise NotFiniteError(f"the gradient of {name} is not finite")
 
 
 def step_decay(rate: float, every: int, factor: float = 0.5) -> Schedule:

@@ -5,12 +5,13 @@ Derived in the chapter "Training".
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from backprop_lib.optim import Adam, Schedule, cosine, step_decay
+from backprop_lib.optim import Adam, NotFiniteError, Schedule, cosine, step_decay
 from backprop_lib.pointnet import weights
 from backprop_lib.pointnet.network import PointNet
 
@@ -166,23 +167,40 @@ class Training:
 
         Raises
         ------
-        ValueError
-            If a gradient is no longer finite; the parameters are then those before this step.
+        NotFiniteError
+            If a gradient is no longer finite, and the parameters are those before this step; or
+            if they or the running statistics are not finite after it. Epoch and step are named.
         """
         plan, progress = self.plan, self.progress
         chosen = self._order(progress.epoch)[progress.batch * plan.batch :][: plan.batch]
         rng = np.random.default_rng([plan.seed, progress.epoch, progress.batch, 1])
-        points = changed(self.points[chosen], plan, rng)
-        loss, gradients = self.network.loss_and_gradients(
-            points, self.labels[chosen], regulariser=plan.regulariser, rng=rng
-        )
-        rate = self.adam.step(gradients)
+        with self._divergence_told():
+            points = changed(self.points[chosen], plan, rng)
+            loss, gradients = self.network.loss_and_gradients(
+                points, self.labels[chosen], regulariser=plan.regulariser, rng=rng
+            )
+            rate = self.adam.step(gradients)
         progress.losses.append(loss)
         step = Step(progress.epoch + 1, progress.batch + 1, self.batches, loss, rate)
         progress.batch += 1
         if progress.batch == self.batches:
             progress.epoch, progress.batch = progress.epoch + 1, 0
         return step
+
+    @contextmanager
+    def _divergence_told(self) -> Iterator[None]:
+        """Tell once, and where, that numbers are not finite, and not at each operation."""
+        try:
+            with np.errstate(all="ignore"):
+                yield
+            for name, array in weights.arrays_of(self.network).items():
+                if not np.isfinite(array).all():
+                    raise NotFiniteError(f"{name} is not finite after the step")
+        except NotFiniteError as why:
+            raise NotFiniteError(
+                f"epoch {self.progress.epoch + 1}, step {self.progress.batch + 1}: {why}; the rate "
+                f"is {self.plan.rate:g}, and a smaller one may help"
+            ) from None
 
     def _order(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self.plan.seed, epoch, 0]).permutation(len(self.points))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from backprop_lib import data
+from backprop_lib.optim import NotFiniteError
 from backprop_lib.pointnet import __main__ as command
 from backprop_lib.pointnet import weights
 from backprop_lib.pointnet.network import PointNet, Settings
@@ -210,10 +211,37 @@ def test_a_gradient_that_is_not_finite_stops_before_it_spoils_the_parameters():
     training.points = training.points.copy()
     training.points[:] = np.nan
     before = {name: value.copy() for name, value in training.network.parameters.items()}
-    with pytest.raises(ValueError, match="is not finite"):
+    told = r"epoch 1, step 1: the gradient of .* is not finite; the rate is 0.01, and a smaller"
+    with pytest.raises(NotFiniteError, match=told):
         training.step()
     assert all(np.array_equal(before[n], v) for n, v in training.network.parameters.items())
     assert training.progress.losses == []
+
+
+@pytest.mark.parametrize("derived", [False, True], ids=["readable", "derived"])
+@pytest.mark.parametrize(
+    ("rate", "place"),
+    [
+        (1e20, "step 2: the gradient of .* is not finite"),
+        (1e37, "step 2: the gradient of .* is not finite"),
+        (1e38, "step 1: parameters/.* is not finite after the step"),
+        (1e300, "step 1: parameters/.* is not finite after the step"),
+    ],
+)
+def test_a_training_that_diverges_says_where_and_without_warnings(rate, place, derived):
+    """In the tests warnings are errors."""
+    training = begun(dataclasses.replace(PLAN, rate=rate, schedule="constant"), derived)
+    with pytest.raises(NotFiniteError, match=f"epoch 1, {place}.*the rate is 1e"):
+        list(training.steps())
+
+
+def test_running_statistics_that_are_not_finite_are_told():
+    training = begun()
+    list(zip(training.steps(), range(6), strict=False))
+    training.network.running["local.conv1.var"][2] = np.inf
+    told = r"epoch 2, step 3: running/local\.conv1\.var is not finite after the step"
+    with pytest.raises(NotFiniteError, match=told):
+        training.step()
 
 
 QUICK = ["--epochs", "1", "--batch", "64"]
