@@ -12,6 +12,8 @@ Shapes, from a folder in ModelNet's layout::
 """
 
 import os
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from io import BytesIO
@@ -29,6 +31,7 @@ __all__ = [
     "Shapes",
     "as_points",
     "digits",
+    "find_shapes",
     "normalise",
     "read_shapes",
     "sample",
@@ -37,6 +40,7 @@ __all__ = [
 
 SIDE = 8
 BRIGHTEST = 16
+COMPRESSED = re.compile(r"(.*\.off)\.(gz|bz2|xz|zst|z|zip|7z)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,17 +305,101 @@ class Shapes(NamedTuple):
     """The names of the classes, sorted."""
 
 
+def find_shapes(
+    folder: str | os.PathLike[str], part: Literal["train", "test"] = "train"
+) -> dict[str, list[Path]]:
+    """Return the OFF files of one part of a data set, by class.
+
+    The folder has ModelNet's layout, ``CLASS/train/*.off`` and ``CLASS/test/*.off``. Names that
+    begin with a dot are left out, and so is ``__MACOSX``, which a Mac adds to zip files. A
+    compressed file is refused if the same file is not there unpacked.
+
+    Parameters
+    ----------
+    folder : path
+        The folder that has one folder per class.
+    part : "train" or "test"
+        Which part.
+
+    Returns
+    -------
+    dict of lists
+        From the names of the classes to paths, both sorted.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder, it has no classes or another layout, or a class has no OFF
+        file in this part.
+    OffError
+        If a file is compressed.
+    ValueError
+        If part is another one.
+
+    References
+    ----------
+    Z. Wu et al., 3D ShapeNets, CVPR 2015: ModelNet.
+    """
+    if part not in ("train", "test"):
+        raise ValueError(f"data.find_shapes: part is {part!r}, expected 'train' or 'test'")
+    class_folders = [path for path in _visible(Path(folder)) if path.is_dir()]
+    if not class_folders:
+        raise FileNotFoundError(f"data.find_shapes: {folder} has no folder, expected one per class")
+    for path in class_folders:
+        _check_layout(Path(folder), path, part)
+    return {path.name: _off_files(path / part) for path in class_folders}
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Return what is in a folder, by name, without what a system has put there for itself."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and path.name != "__MACOSX"
+    )
+
+
+def _check_layout(folder: Path, class_folder: Path, part: str) -> None:
+    """Say what a folder looks like that has not the files of this part where they belong."""
+    if class_folder.name in ("train", "test"):
+        has_classes = any(path.is_dir() for path in _visible(class_folder))
+        found = f"{class_folder.name}/CLASS" if has_classes else "one class only"
+        raise FileNotFoundError(
+            f"data.find_shapes: {folder} has {found}, expected folders CLASS/train and CLASS/test"
+        )
+    if (class_folder / part).exists():
+        return
+    told = f"data.find_shapes: there is no folder {class_folder / part}"
+    if any((path / part).is_dir() for path in _visible(class_folder)):
+        raise FileNotFoundError(f"{told}; the classes seem to be in {class_folder}: name that one")
+    raise FileNotFoundError(f"{told}, expected {folder}/CLASS/{part}/*.off")
+
+
+def _off_files(folder: Path) -> list[Path]:
+    files = _visible(folder)
+    off_files = [file for file in files if file.suffix.lower() == ".off"]
+    unpacked = {file.name for file in off_files}
+    packed = [(file, COMPRESSED.fullmatch(file.name)) for file in files]
+    compressed = [file for file, match in packed if match and match[1] not in unpacked]
+    for file in compressed[:1]:
+        more = f", and so are {len(compressed) - 1} more" if compressed[1:] else ""
+        raise OffError(f"{file}: it is compressed{more}; unpack it, else it would be left out")
+    if not off_files:
+        raise FileNotFoundError(f"data.find_shapes: {folder} has no OFF file")
+    return off_files
+
+
 def read_shapes(
     folder: str | os.PathLike[str],
     count: int,
     rng: np.random.Generator,
     part: Literal["train", "test"] = "train",
+    progress: Callable[[int, int], object] | None = None,
 ) -> Shapes:
     """Read all shapes of one part of a data set, as sets of points.
 
-    The folder has ModelNet's layout, ``CLASS/train/*.off`` and ``CLASS/test/*.off``. Each file
-    is read by `off.read_off`, its surface is sampled by `sample`, and the points are brought into
-    the unit sphere by `normalise`. Names that begin with a dot are left out.
+    The files are those of `find_shapes`. Each is read by `off.read_off`, its surface is sampled
+    by `sample`, and the points are brought into the unit sphere by `normalise`.
 
     Parameters
     ----------
@@ -324,6 +412,8 @@ def read_shapes(
         names, so equal generators give equal points.
     part : "train" or "test"
         Which part.
+    progress : function, optional
+        Called after each file with the numbers of files that are read, and of all.
 
     Returns
     -------
@@ -333,7 +423,7 @@ def read_shapes(
     Raises
     ------
     FileNotFoundError, NotADirectoryError
-        If there is no such folder, it has no classes, or a class has no OFF file in this part.
+        As `find_shapes`.
     OffError
         If a file is not an OFF file, or its surface has no area.
     ValueError, TypeError
@@ -345,25 +435,15 @@ def read_shapes(
     """
     check_integer("data.read_shapes", "count", count, at_least=2)
     check_generator("data.read_shapes", rng)
-    if part not in ("train", "test"):
-        raise ValueError(f"data.read_shapes: part is {part!r}, expected 'train' or 'test'")
-    class_folders = [path for path in _visible(Path(folder)) if path.is_dir()]
-    if not class_folders:
-        raise FileNotFoundError(f"data.read_shapes: {folder} has no folder, expected one per class")
-    points, labels = [], []
-    for label, path in enumerate(class_folders):
-        off_files = [file for file in _visible(path / part) if file.suffix.lower() == ".off"]
-        if not off_files:
-            raise FileNotFoundError(f"data.read_shapes: {path / part} has no OFF file")
-        points += [_read_points(file, count, rng) for file in off_files]
-        labels += [label] * len(off_files)
-    classes = [path.name for path in class_folders]
-    return Shapes(np.stack(points), np.array(labels, dtype=np.int64), classes)
-
-
-def _visible(folder: Path) -> list[Path]:
-    """Return what is in a folder, by name, without what begins with a dot."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    found = find_shapes(folder, part)
+    off_files = [file for files in found.values() for file in files]
+    labels = np.repeat(np.arange(len(found), dtype=np.int64), [*map(len, found.values())])
+    points = []
+    for file in off_files:
+        points.append(_read_points(file, count, rng))
+        if progress is not None:
+            progress(len(points), len(off_files))
+    return Shapes(np.stack(points), labels, list(found))
 
 
 def _read_points(file: Path, count: int, rng: np.random.Generator) -> np.ndarray:

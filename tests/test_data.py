@@ -20,6 +20,7 @@ from backprop_lib.data import (
     Digits,
     as_points,
     digits,
+    find_shapes,
     normalise,
     read_shapes,
     sample,
@@ -649,15 +650,96 @@ def test_what_is_not_there_is_named(folder):
     with pytest.raises(FileNotFoundError) as raised:
         read_shapes(folder / "flat" / "test", 5, rng)
     test = folder / "flat" / "test"
-    assert str(raised.value) == f"data.read_shapes: {test} has no folder, expected one per class"
+    assert str(raised.value) == f"data.find_shapes: {test} has no folder, expected one per class"
     (test / "e.off").unlink()
     with pytest.raises(FileNotFoundError) as raised:
         read_shapes(folder, 5, rng, "test")
-    assert str(raised.value) == f"data.read_shapes: {test} has no OFF file"
+    assert str(raised.value) == f"data.find_shapes: {test} has no OFF file"
     test.rmdir()
     with pytest.raises(FileNotFoundError) as raised:
         read_shapes(folder, 5, rng, "test")
-    assert str(test) in str(raised.value)
+    assert str(raised.value) == (
+        f"data.find_shapes: there is no folder {test}, expected {folder}/CLASS/test/*.off"
+    )
+
+
+FLAT = "OFF 3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"
+
+
+def laid_out(root, *names):
+    """Make a folder of surfaces with these names."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(FLAT)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ["train/lamp/a.off", "test/lamp/b.off"],
+            "{root} has test/CLASS, expected folders CLASS/train and CLASS/test",
+        ),
+        (
+            ["train/a.off", "test/b.off"],
+            "{root} has one class only, expected folders CLASS/train and CLASS/test",
+        ),
+        (
+            ["Net/lamp/train/a.off", "Net/lamp/test/a.off", "__MACOSX/Net/lamp/train/._a.off"],
+            "there is no folder {root}/Net/train; the classes seem to be in {root}/Net: "
+            "name that one",
+        ),
+        (
+            ["lamp/a.off", "sofa/b.off"],
+            "there is no folder {root}/lamp/train, expected {root}/CLASS/train/*.off",
+        ),
+        (
+            ["lamp/train/a.off", "sofa/test/a.off"],
+            "there is no folder {root}/sofa/train, expected {root}/CLASS/train/*.off",
+        ),
+        (["__MACOSX/lamp/train/a.off"], "{root} has no folder, expected one per class"),
+    ],
+)
+def test_another_layout_is_told(tmp_path, names, message):
+    root = laid_out(tmp_path / "root", *names)
+    with pytest.raises(FileNotFoundError) as raised:
+        find_shapes(root)
+    assert str(raised.value) == "data.find_shapes: " + message.format(root=root)
+
+
+def test_what_a_mac_adds_is_no_class(folder):
+    laid_out(folder, "__MACOSX/flat/train/._d.off", "__MACOSX/flat/test/._e.off")
+    assert read_shapes(folder, 4, np.random.default_rng(0)).classes == ["flat", "solid"]
+
+
+@pytest.mark.parametrize("ending", ["gz", "GZ", "zip", "xz"])
+def test_compressed_files_are_never_left_out(folder, ending):
+    train = folder / "solid" / "train"
+    laid_out(train, f"b.off.{ending}", "notes.off.txt")  # b.off is there as well
+    assert find_shapes(folder)["solid"] == [train / "a.OFF", train / "b.off"]
+    laid_out(train, f"c.off.{ending}")
+    told = "it is compressed; unpack it, else it would be left out"
+    with pytest.raises(OffError) as raised:
+        find_shapes(folder)
+    assert str(raised.value) == f"{train / 'c.off'}.{ending}: {told}"
+    assert len(find_shapes(folder, "test")["solid"]) == 1
+    laid_out(train, f"d.OFF.{ending}", f"e.off.{ending}")
+    with pytest.raises(OffError, match=r"c\.off.*: it is compressed, and so are 2 more; unpack it"):
+        read_shapes(folder, 4, np.random.default_rng(0))
+
+
+def test_another_part_is_refused(folder):
+    with pytest.raises(
+        ValueError, match="find_shapes: part is 'valid', expected 'train' or 'test'"
+    ):
+        read_shapes(folder, 4, np.random.default_rng(0), "valid")
+
+
+def test_progress_is_told_after_each_file(folder):
+    seen = []
+    read_shapes(folder, 4, np.random.default_rng(0), progress=lambda *n: seen.append(n))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 @pytest.mark.parametrize(
@@ -665,7 +747,6 @@ def test_what_is_not_there_is_named(folder):
     [
         ({"count": 1}, ValueError, "count is 1, expected at least 2"),
         ({"count": "9"}, TypeError, "count is '9', expected an integer"),
-        ({"part": "valid"}, ValueError, "part is 'valid', expected 'train' or 'test'"),
         ({"rng": None}, TypeError, "rng is of type NoneType, " + A_GENERATOR),
     ],
 )
