@@ -4,14 +4,16 @@ Ctrl-C ends after the step that is under way, and saves; --resume goes on from t
 """
 
 import argparse
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import fields, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import FrameType
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,7 +22,10 @@ from backprop_lib.pointnet import weights
 from backprop_lib.pointnet.network import PointNet, Settings
 from backprop_lib.pointnet.training import Plan, Training, accuracy
 
-INTERRUPTED = 130
+BY_SIGNAL = 128
+"""What shells add to the number of the signal that ended a command: 130 is Ctrl-C's status."""
+CLOSED_PIPE = 141
+POINTS = 1024
 EPILOG = """\
 Examples:
 
@@ -29,8 +34,9 @@ Examples:
   python -m backprop_lib.pointnet test digits.npz
   python -m backprop_lib.pointnet train --data ModelNet10 --size paper --batch 24 --out shapes.npz
 
-Ctrl-C saves and ends with the status 130; a second Ctrl-C ends at once. The file is also written
-after every epoch. The exit status is 0 if all went well, and 2 if something did not fit.
+Ctrl-C saves and ends with the status 130; a second Ctrl-C ends at once. So do SIGTERM, with the
+status 143, and SIGHUP, with 129. The file is also written after every epoch; a symbolic link is
+followed. The exit status is 0 if all went well, and 2 if something did not fit.
 """
 SIZES = {
     "small": Settings(
@@ -49,15 +55,25 @@ FOR_DIGITS = {"batch": 24, "turn": 0.25, "stretch": 0.15, "shift": 0.12, "jitter
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status."""
-    parser = _parser()
-    given = parser.parse_args(arguments)
+    given = _parser().parse_args(arguments)
     try:
-        if given.command == "test":
-            return _test(given)
-        return _train(given)
-    except (OSError, ValueError, TypeError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
+        return _test(given) if given.command == "test" else _train(given)
+    except KeyboardInterrupt:
+        _show("")
+        print("interrupted", file=sys.stderr)
+        return BY_SIGNAL + signal.SIGINT
+    except (OSError, ValueError, TypeError, OverflowError, MemoryError) as problem:
+        _show("")
+        print(f"error: {_in_words(problem)}", file=sys.stderr)
         return 2
+
+
+def _in_words(problem: Exception) -> str:
+    if isinstance(problem, OSError) and problem.filename:
+        return f"{problem.filename}: {problem.strerror}"
+    if isinstance(problem, MemoryError):
+        return f"the memory is not enough: {problem}"
+    return str(problem)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
             help="the book's digits (default), or FOLDER/CLASS/train/*.off and .../test/*.off",
         )
         command.add_argument(
-            "--points", type=int, default=1024, help="points on each 3-D shape (default 1024)"
+            "--points", type=int, help=f"points on each 3-D shape (default {POINTS})"
         )
         command.add_argument(
             "--readable",
@@ -108,114 +124,229 @@ def _default(name: str, plan: Plan) -> str:
 
 
 def _train(given: argparse.Namespace) -> int:
-    out = given.out or given.resume
+    out = _place(given)
+    begin = _resumed(given) if given.resume else _begun(given)
+    source = _source(given, "train", "test")
+    training = begin(source)
+    test = source.read("test")
+    weights.check_place(out, size=3 * sum(a.nbytes for a in training.network.parameters.values()))
+    return _run(training, test, out)
+
+
+def _place(given: argparse.Namespace) -> Path:
+    """Return where to save, after a look whether that can be done."""
+    out: Path | None = given.out or given.resume
     if out is None:
         raise ValueError("--out is missing: where is the network to be saved?")
     if not out.parent.is_dir():
         raise ValueError(f"--out is {out}, but there is no folder {out.parent}")
-    (points, labels), test, classes = _data(given)
-    chosen = {
-        field.name: getattr(given, field.name)
-        for field in fields(Plan)
-        if getattr(given, field.name) is not None
-    }
-    if given.resume:
-        if chosen or given.size:
-            told = ", ".join(sorted(chosen) + (["size"] if given.size else []))
-            raise ValueError(f"--resume goes on as it was begun: leave out {told}")
-        training = Training.resume(given.resume, points, labels, derived=not given.readable)
-    else:
-        plan = Plan(**({**FOR_DIGITS, **chosen} if given.data == "digits" else chosen))
+    weights.check_place(out)
+    return out
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where samples come from."""
+
+    name: str
+    classes: tuple[str, ...]
+    read: Callable[[Literal["train", "test"]], tuple[np.ndarray, np.ndarray]]
+    """From a part to its points and labels."""
+
+
+def _chosen(given: argparse.Namespace) -> dict[str, Any]:
+    """Return what was asked for of the plan."""
+    names = [field.name for field in fields(Plan)]
+    return {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+
+
+def _begun(given: argparse.Namespace) -> Callable[[_Source], Training]:
+    """Return what begins a training with the samples of a source."""
+    chosen = _chosen(given)
+    plan = Plan(**({**FOR_DIGITS, **chosen} if given.data == "digits" else chosen))
+
+    def begin(source: _Source) -> Training:
+        points, labels = source.read("train")
         size = SIZES[given.size or "small"]
-        settings = replace(size, channels=points.shape[1], classes=classes)
-        network = PointNet(settings, derived=not given.readable, seed=plan.seed)
-        training = Training(network, plan, points, labels)
-    return _run(training, test, out)
+        settings = replace(size, channels=points.shape[1], classes=len(source.classes))
+        network = PointNet(
+            settings, derived=not given.readable, seed=plan.seed, class_names=source.classes
+        )
+        return Training(network, plan, points, labels)
+
+    return begin
+
+
+def _resumed(given: argparse.Namespace) -> Callable[[_Source], Training]:
+    """Return what goes on with the training of a file, which is looked at first."""
+    told = sorted(_chosen(given)) + (["size"] if given.size else [])
+    if told:
+        raise ValueError(f"--resume goes on as it was begun: leave out {', '.join(told)}")
+    header, _ = weights.read(given.resume, "training")
+    network = weights.made(given.resume, header, derived=True)
+
+    def begin(source: _Source) -> Training:
+        _check_classes(given.resume, network, source)
+        training = Training.resume(given.resume, *source.read("train"), derived=not given.readable)
+        training.network.class_names = source.classes  # those that an older file has not
+        return training
+
+    return begin
 
 
 def _run(training: Training, test: tuple[np.ndarray, np.ndarray], out: Path) -> int:
     count = sum(value.size for value in training.network.parameters.values())
-    print(
+    _say(
         f"{count} parameters, {len(training.labels)} samples to learn from, {len(test[1])} to test"
     )
     began, losses = time.monotonic(), []
-    with _asked_to_stop() as is_asked:
+    with _asked_to_stop() as asked:
         for step in training.steps():
             losses.append(step.loss)
-            _show(f"epoch {step.epoch}, step {step.batch} of {step.batches}, loss {step.loss:.3f}")
             if step.batch == step.batches:
                 training.save(out)
                 share = accuracy(training.network, *test)
-                _show("")
-                print(
+                _say(
                     f"epoch {step.epoch} of {training.plan.epochs}: loss {np.mean(losses):.4f}, "
-                    f"test {share:.2%}, {time.monotonic() - began:.0f} s",
-                    flush=True,
+                    f"test {share:.2%}, {time.monotonic() - began:.0f} s"
                 )
                 losses.clear()
-            if is_asked() and not training.done:
+            if asked() and not training.done:
                 training.save(out)
                 _show("")
                 print(f"saved in {out}; to go on: --resume {out}", file=sys.stderr)
-                return INTERRUPTED
+                return BY_SIGNAL + asked()
+            _show(f"epoch {step.epoch}, step {step.batch} of {step.batches}, loss {step.loss:.3f}")
     training.save(out)
-    print(f"saved in {out}")
+    _say(f"saved in {out}")
     return 0
 
 
 def _test(given: argparse.Namespace) -> int:
     network = weights.load(given.weights, derived=not given.readable)
-    _, (points, labels), classes = _data(given)
-    if classes != network.settings.classes:
-        raise ValueError(
-            f"{given.weights} tells {network.settings.classes} classes apart, and "
-            f"{given.data} has {classes}"
+    source = _source(given, "test")
+    _check_classes(given.weights, network, source)
+    if not network.class_names:
+        print(
+            f"note: {given.weights} does not name its classes, so nobody knows whether they are "
+            f"those of {source.name}",
+            file=sys.stderr,
         )
+    points, labels = source.read("test")
     share = accuracy(network, points.astype(network.dtype), labels)
-    print(f"{round(share * len(labels))} of {len(labels)} recognised, {share:.2%}")
+    _say(f"{round(share * len(labels))} of {len(labels)} recognised, {share:.2%}")
     return 0
 
 
-Samples = tuple[np.ndarray, np.ndarray]
+def _check_classes(file: Path, network: PointNet, source: _Source) -> None:
+    """Refuse data of other classes than those that a network tells apart."""
+    own, found = network.class_names, source.classes
+    if len(found) != network.settings.classes:
+        raise ValueError(
+            f"{file} tells {network.settings.classes} classes apart"
+            f"{_those_not_in(own, found)}, and {source.name} has {len(found)}"
+            f"{_those_not_in(found, own)}"
+        )
+    if own and own != found:
+        raise ValueError(
+            f"{file} tells other classes apart{_those_not_in(own, found)} than {source.name} has"
+            f"{_those_not_in(found, own)}"
+        )
 
 
-def _data(given: argparse.Namespace) -> tuple[Samples, Samples, int]:
-    """Return the points and labels to learn from, those to test with, and the number of classes."""
+def _those_not_in(names: Sequence[str], others: Sequence[str], most: int = 5) -> str:
+    only = [name for name in names if name not in others] or names
+    return f" ({', '.join(only[:most])}{', ...' if len(only) > most else ''})" if only else ""
+
+
+def _source(given: argparse.Namespace, *parts: Literal["train", "test"]) -> _Source:
+    """Return where the samples come from, after a look whether these parts are there."""
     if given.data == "digits":
-        digits = data.digits()
-        points = digits.as_points(np.float32)
-        learn, test = data.split(digits.labels)
-        return (points[learn], digits.labels[learn]), (points[test], digits.labels[test]), 10
-    rng = np.random.default_rng(0)
-    parts = [
-        data.read_shapes(given.data, given.points, rng, "train"),
-        data.read_shapes(given.data, given.points, rng, "test"),
-    ]
-    first, second = [(part.points.astype(np.float32), part.labels) for part in parts]
-    return first, second, len(parts[0].classes)
+        if given.points is not None:
+            raise ValueError("--points is for 3-D shapes: leave it out, or name them with --data")
+        return _Source("digits", tuple("0123456789"), _read_digits)
+    count = POINTS if given.points is None else given.points
+    if count < 2:
+        raise ValueError(f"--points is {count}, expected at least 2")
+    *_, classes = (tuple(data.find_shapes(given.data, part)) for part in parts)
+    if (Path(given.data) / "__MACOSX").exists():
+        print(
+            f"note: {given.data}/__MACOSX is left out: a Mac has added it, and it is no class",
+            file=sys.stderr,
+        )
+    return _Source(given.data, classes, lambda part: _read_shapes(given.data, count, part))
+
+
+def _read_digits(part: Literal["train", "test"]) -> tuple[np.ndarray, np.ndarray]:
+    digits = data.digits()
+    chosen = data.split(digits.labels)[part == "test"]
+    return digits.as_points(np.float32)[chosen], digits.labels[chosen]
+
+
+def _read_shapes(
+    folder: str, count: int, part: Literal["train", "test"]
+) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(int(part == "test"))  # the same points if one part alone is read
+    shapes = data.read_shapes(
+        folder,
+        count,
+        rng,
+        part,
+        lambda done, of: _show(f"{folder}: {done} of {of} files of the {part} part are read"),
+    )
+    _show("")
+    return shapes.points.astype(np.float32), shapes.labels
+
+
+def _say(text: str) -> None:
+    """Print a line; what cannot be printed is told now, and not by a traceback at the end."""
+    _show("")
+    try:
+        print(text, flush=True)
+    except OSError as why:
+        with suppress(OSError):  # else Python fails again, when it flushes at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(why, BrokenPipeError):
+            raise SystemExit(CLOSED_PIPE) from None
+        raise OSError(why.errno, why.strerror, "standard output") from None
 
 
 def _show(text: str) -> None:
     """Overwrite the line on a terminal that says how far it is."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    if sys.stderr and sys.stderr.isatty():
+        with suppress(OSError):  # the terminal may have been closed
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C be answered between two steps; the second one ends at once."""
-    asked = False
+def _asked_to_stop() -> Iterator[Callable[[], int]]:
+    """Let the first Ctrl-C, or the system's, be answered between two steps; a second ends at once.
+
+    What is yielded returns the number of the signal, and 0 as long as there was none.
+    """
+    asked = 0
 
     def ask(number: int, frame: FrameType | None) -> None:
         nonlocal asked
-        asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if asked:
+            _show("")
+            raise SystemExit(BY_SIGNAL + number)
+        asked = number
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = {number: signal.signal(number, ask) for number in _signals()}
     try:
         yield lambda: asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+def _signals() -> list[int]:
+    """Return the signals that ask a command to end, without one that nohup has taken away."""
+    named = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        named.append(signal.SIGHUP)
+    return [int(number) for number in named]
 
 
 if __name__ == "__main__":

@@ -1,18 +1,11 @@
 """Training: it learns, it is repeatable to the last bit, and it goes on where it was stopped."""
 
 import dataclasses
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 
-from backprop_lib import data
 from backprop_lib.optim import NotFiniteError
-from backprop_lib.pointnet import __main__ as command
 from backprop_lib.pointnet import weights
 from backprop_lib.pointnet.network import PointNet, Settings
 from backprop_lib.pointnet.training import Plan, Training, accuracy, changed, predictions
@@ -242,67 +235,3 @@ def test_running_statistics_that_are_not_finite_are_told():
     told = r"epoch 2, step 3: running/local\.conv1\.var is not finite after the step"
     with pytest.raises(NotFiniteError, match=told):
         training.step()
-
-
-QUICK = ["--epochs", "1", "--batch", "64"]
-
-
-@pytest.fixture
-def few(monkeypatch):
-    """Let the command see the first 300 digits only."""
-    digits = data.digits()
-    images, labels = digits.images[:300], digits.labels[:300]
-    monkeypatch.setattr(data, "digits", lambda: data.Digits(images, labels))
-
-
-def test_the_command_trains_tests_and_resumes(few, tmp_path, capsys):
-    out = str(tmp_path / "run.npz")
-    assert command.main(["train", "--out", out, *QUICK]) == 0
-    told = capsys.readouterr().out
-    assert "epoch 1 of 1: loss" in told
-    assert f"saved in {out}" in told
-    assert command.main(["test", out]) == 0
-    assert "of 60 recognised" in capsys.readouterr().out
-    assert command.main(["train", "--resume", out]) == 0  # nothing is left to be done
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["train"], "--out is missing"),
-        (["train", "--out", "nowhere/run.npz"], "but there is no folder nowhere"),
-        (["train", "--out", "x.npz", "--epochs", "0"], "epochs is 0"),
-        (["train", "--resume", "no.npz"], "no.npz"),
-        (["train", "--resume", "no.npz", "--rate", "1"], "leave out rate"),
-        (["train", "--out", "x.npz", "--data", "nowhere"], "nowhere"),
-        (["test", "no.npz"], "no.npz"),
-    ],
-)
-def test_the_command_tells_mistakes(few, tmp_path, monkeypatch, capsys, arguments, message):
-    monkeypatch.chdir(tmp_path)
-    assert command.main(arguments) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert message in told
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals are sent as on Unix")
-def test_ctrl_c_saves_and_resuming_ends_as_if_nothing_had_happened(tmp_path):
-    whole, run = tmp_path / "whole.npz", tmp_path / "run.npz"
-    train = [sys.executable, "-m", "backprop_lib.pointnet", "train"]
-    plan = ["--epochs", "2", "--batch", "128", "--seed", "3"]
-    subprocess.run([*train, *plan, "--out", whole], check=True, capture_output=True)
-    process = subprocess.Popen(
-        [*train, *plan, "--out", run], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert "samples to learn from" in process.stdout.readline()
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=120)
-    assert process.returncode == command.INTERRUPTED, told
-    assert "to go on: --resume" in told
-    subprocess.run([*train, "--resume", run], check=True, capture_output=True)
-    with np.load(whole) as a, np.load(run) as b:
-        assert a.files == b.files
-        assert all(np.array_equal(a[name], b[name]) for name in a.files)
