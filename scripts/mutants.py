@@ -274,20 +274,25 @@ def _is_numpy(node: ast.AST) -> bool:
 
 
 def proofs(module: ModuleType) -> Iterator["Report"]:
-    """Prove every forward and backward of a module, as far as that goes.
+    """Prove every forward and backward of a module, as far as that goes."""
+    for variant in variants(vars(module)):
+        yield from proofs_of(module, variant)
+
+
+def proofs_of(module: ModuleType, variant: str) -> Iterator["Report"]:
+    """Prove one forward and its backward.
 
     For all sizes, and for all settings that change what is computed; where sizes must be known, at
     several small ones.
     """
     from backprop_lib.proof import prove, prove_at
 
-    stem = module.__name__.rpartition(".")[2]
-    for variant in variants(vars(module)):
-        pair = (getattr(module, f"forward{variant}"), getattr(module, f"backward{variant}"))
-        at_sizes = AT_SIZES.get(stem + variant, [])
-        yield from (prove_at(*pair, **settings) for settings in at_sizes)
-        if not at_sizes:
-            yield from (prove(*pair, **settings) for settings in SETTINGS.get(stem + variant, [{}]))
+    name = module.__name__.rpartition(".")[2] + variant
+    pair = (getattr(module, f"forward{variant}"), getattr(module, f"backward{variant}"))
+    at_sizes = AT_SIZES.get(name, [])
+    yield from (prove_at(*pair, **settings) for settings in at_sizes)
+    if not at_sizes:
+        yield from (prove(*pair, **settings) for settings in SETTINGS.get(name, [{}]))
 
 
 def is_proven(mutant: Mutant, name: str) -> bool:
@@ -369,17 +374,23 @@ def _killers(path: Path, mutant: Mutant | None, library: Path) -> set[str]:
     place = path.relative_to(ROOT / "backprop_lib").with_suffix("")
     changed = library / "backprop_lib" / place.with_suffix(".py")
     good = path.read_text(encoding="utf8")
-    test = library / "tests" / place.parent / f"test_{place.name}.py"
     name = ".".join(("backprop_lib", *place.parts))
     commands = {
         "prover": [str(library / "scripts" / "mutants.py"), "--prove", name],
-        "unit tests": ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", str(test)],
+        "unit tests": ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *_unit_tests(place)],
         "chapter": ["-c", code_of(ROOT / "chapters" / place.with_suffix(".ipynb"))],
     }
     changed.write_text(mutant.source if mutant else good, encoding="utf8")
     killers = {guard for guard, command in commands.items() if not passes(command, library)}
     changed.write_text(good, encoding="utf8")
     return killers
+
+
+def _unit_tests(place: Path) -> list[str]:
+    """Return what pytest is to run: a module's own tests, and the promises that it makes."""
+    package, name = place.parts
+    own = f"tests/{package}/test_{name}.py"
+    return [own, "tests/test_promises.py", "-k", f"test_{name} or {package}.{name}.forward"]
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from backprop_lib.layers import batchnorm1d_relu, conv1d
 from backprop_lib.ops import max as largest
 from backprop_lib.proof.dual import Met, duals, exact_array, value_of
 from backprop_lib.proof.object_arrays import filled
+from backprop_lib.recorded import Case
 from backprop_lib.shapes import unchecked
 
 SHAPES = [
@@ -119,6 +120,21 @@ def results(functions, inputs, const, dy, **options):
     """Return y and all gradients."""
     y, cache = functions.forward(*inputs.values(), **const, **options)
     return y, *functions.backward(dy, *cache, **options)
+
+
+def cases(forward):
+    """Return cases as those of PyTorch, for a forward here that PyTorch was not asked for."""
+    layer = next(layer for layer in ALL.values() if layer.fast.forward is forward)
+    return [
+        _case(layer, shape, dtype) for shape in SHAPES[:4] for dtype in (np.float64, np.float32)
+    ]
+
+
+def _case(layer, shape, dtype):
+    inputs, const, dy = draw(shape, layer, dtype=dtype)
+    wide = [{k: v.astype(float) for k, v in group.items()} for group in (inputs, const)]
+    y, *gradients = (r.astype(dtype) for r in results(layer.twin, *wide, dy.astype(float)))
+    return Case(inputs, const, dy, y, dict(zip(inputs, gradients, strict=True)), {})
 
 
 def worst_error(ours, theirs):

@@ -1,0 +1,440 @@
+"""What every layer promises, asked of each forward and backward that there is.
+
+A module that is put into ``layers`` or ``ops`` is asked without being named here. The inputs are
+the recorded cases of PyTorch; what ``fast`` puts together is compared with the layers one after
+the other instead.
+"""
+
+import inspect
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
+
+import layer_by_layer as by_layer
+import numpy as np
+import pytest
+from mutants import proofs_of, variants
+
+from backprop_lib import fast, layers, ops
+from backprop_lib.gradcheck import gradcheck
+from backprop_lib.layer import Layer
+from backprop_lib.proof import prove_at
+from backprop_lib.recorded import load
+from backprop_lib.shapes import Labels, ShapeError, shape_table, unchecked, written
+
+READABLE = (layers, ops)
+OF_BATCHNORM = {"x": "N C", "W": "C", "b": "C"}
+OF_BATCHNORM_WITH_PLACES = {**OF_BATCHNORM, "x": "N C L"}
+FOLDED = [{"N": 1, "C_in": 1, "C_out": 1, "L": 2}, {"N": 2, "C_in": 1, "C_out": 2, "L": 1}]
+FAST_AT_SIZES = {
+    "conv1d": [{"sizes": {"N": 2, "C_in": 2, "C_out": 3, "L": 1}}],
+    "bmm": [{"sizes": {"N": 2, "L": 1, "C": 2, "D": 3}}],
+    "max": [{"sizes": {"N": 2, "C": 1, "L": 3}}],
+    "batchnorm1d": [
+        {"sizes": {"N": 3, "C": 2}, **OF_BATCHNORM},
+        {"sizes": {"N": 1, "C": 2, "L": 2}, **OF_BATCHNORM_WITH_PLACES},
+    ],
+    "batchnorm1d_relu": [
+        {"sizes": {"N": 2, "C": 2}, **OF_BATCHNORM},
+        {"sizes": {"N": 1, "C": 1, "L": 2}, **OF_BATCHNORM_WITH_PLACES},
+    ],
+    "conv1d_batchnorm1d_relu": [{"sizes": sizes} for sizes in FOLDED],
+    "conv1d_batchnorm1d_relu_max": [{"sizes": sizes} for sizes in FOLDED],
+}
+"""At which sizes the prover follows the loops over samples; it follows whole arrays for all."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A forward and its backward: those of a module whose names end alike."""
+
+    module: ModuleType
+    ending: str
+
+    def __str__(self):
+        return f"{self.module.__name__.removeprefix('backprop_lib.')}.{self.forward.__name__}"
+
+    @property
+    def forward(self):
+        return getattr(self.module, f"forward{self.ending}")
+
+    @property
+    def backward(self):
+        return getattr(self.module, f"backward{self.ending}")
+
+    @cached_property
+    def cases(self):
+        if any(self.forward is layer.fast.forward for layer in by_layer.ALL.values()):
+            return by_layer.cases(self.forward)
+        cases = [self._without_axis(case) for case in load(stem(self.module) + self.ending)]
+        return [case for case in cases if set(case.const) <= set(parameters(self.forward))]
+
+    def _without_axis(self, case):
+        """Return a case of the maximum along the last of three axes as the fast one takes it."""
+        if "axis" in parameters(self.forward) or case.const.get("axis") not in (-1, 2):
+            return case
+        return replace(case, const={}) if case.dy.ndim == 2 else case
+
+    @property
+    def in_double(self):
+        return [case for case in self.cases if case.dy.dtype == np.float64]
+
+    def run(self, inputs, const, dy=None):
+        """Return y and the gradients, and the cache; complain if what was given is changed."""
+        layer = Layer.of(self.forward, self.backward)
+        y, cache = layer.run_forward({**inputs, **const})
+        dy = np.ones(y.shape, y.dtype) if dy is None else dy
+        return (y, *layer.run_backward(dy, cache, list(inputs)).values()), cache
+
+
+def stem(module):
+    return module.__name__.rpartition(".")[2]
+
+
+def parameters(function):
+    return inspect.signature(function).parameters
+
+
+def modules(package):
+    return [import_module(f"{package.__name__}.{m.name}") for m in iter_modules(package.__path__)]
+
+
+VARIANTS = [
+    Variant(module, ending)
+    for package in (*READABLE, fast)
+    for module in modules(package)
+    for ending in variants(vars(module))
+]
+EACH = pytest.mark.parametrize("variant", VARIANTS, ids=str)
+
+
+@pytest.mark.parametrize("package", READABLE, ids=lambda package: package.__name__)
+def test_every_module_of_a_package_is_asked(package):
+    files = {path.stem for path in Path(package.__path__[0]).glob("[!_]*.py")}
+    assert files == {stem(v.module) for v in VARIANTS if v.module.__package__ == package.__name__}
+
+
+@pytest.mark.parametrize("package", [*READABLE, fast], ids=lambda package: package.__name__)
+def test_every_forward_has_its_backward(package):
+    for module in modules(package):
+        forwards = [name for name in vars(module) if name.startswith("forward")]
+        backwards = [name for name in vars(module) if name.startswith("backward")]
+        assert [name.replace("forward", "backward") for name in forwards] == backwards, module
+
+
+@EACH
+def test_agrees_with_pytorch(variant):
+    assert {case.dy.dtype.name for case in variant.cases} == {"float64", "float32"}
+    for case in variant.cases:
+        assert case.error_of(variant.forward, variant.backward) < case.limit, case
+
+
+@EACH
+def test_agrees_with_measured_slopes(variant):
+    pair = variant.forward, variant.backward
+    for case in variant.in_double:
+        for method in ("entries", "direction"):
+            assert gradcheck(*pair, **case.inputs, const=case.const, method=method), case
+
+
+@EACH
+def test_is_proven(variant):
+    at_sizes = FAST_AT_SIZES.get(stem(variant.module), [])
+    if variant.module.__package__ == fast.__name__ and at_sizes:
+        reports = [prove_at(variant.forward, variant.backward, **given) for given in at_sizes]
+    else:
+        reports = list(proofs_of(variant.module, variant.ending))
+    gradients = [f"d{name}" for name in variant.cases[0].inputs]
+    for report in reports:
+        assert report
+        assert [verdict.gradient for verdict in report] == gradients
+
+
+LAYOUTS = {
+    "Fortran order": np.asfortranarray,
+    "every other entry": lambda array: np.repeat(array, 2, axis=-1)[..., ::2],
+    "every other sample": lambda array: np.repeat(array, 2, axis=0)[::2],
+    "from the end to the start": lambda array: np.flip(np.flip(array).copy()),
+}
+
+
+def laid_out(value, layout):
+    """Return a read-only array that holds the same; what is no array of axes, as it is."""
+    if np.ndim(value) == 0:
+        return value
+    array = LAYOUTS[layout](value)
+    array.flags.writeable = False
+    return array
+
+
+@EACH
+def test_any_memory_layout_gives_the_same(variant):
+    for case in variant.in_double:
+        expected, _ = variant.run(case.inputs, case.const, case.dy)
+        for layout in LAYOUTS:
+            inputs, const = (
+                {name: laid_out(value, layout) for name, value in given.items()}
+                for given in (case.inputs, case.const)
+            )
+            dy = laid_out(case.dy, layout)
+            ours, cache = variant.run(inputs, const, dy)
+            again = variant.backward(dy, *(laid_out(value, layout) for value in cache))
+            ours += again if isinstance(again, tuple) else (again,)
+            assert by_layer.worst_error(ours, (*expected, *expected[1:])) < 1e-12, (layout, case)
+
+
+@EACH
+def test_a_broadcast_upstream_gradient_is_taken(variant):
+    for case in variant.in_double:
+        dy = np.broadcast_to(case.dy[:1] if case.dy.ndim else case.dy, case.dy.shape)
+        expected, _ = variant.run(case.inputs, case.const, dy.copy())
+        ours, _ = variant.run(case.inputs, case.const, dy)
+        assert by_layer.worst_error(ours, expected) < 1e-12, case
+
+
+@EACH
+def test_results_are_new_and_backward_gives_them_again(variant):
+    for case in variant.cases:
+        (y, *first), cache = variant.run(case.inputs, case.const, case.dy)
+        before = [gradient.copy() for gradient in first]
+        second = Layer.of(variant.forward, variant.backward).run_backward(
+            case.dy, cache, list(case.inputs)
+        )
+        given = [*case.inputs.values(), *case.const.values(), case.dy]
+        assert not shared(y, given), case
+        for name, old, gradient, new in zip(
+            case.inputs, before, first, second.values(), strict=True
+        ):
+            others = [other for other in first if other is not gradient]
+            assert not shared(gradient, [*given, y, *cache, *others, new]), (name, case)
+            assert old.tobytes() == gradient.tobytes() == new.tobytes(), (name, case)
+
+
+def shared(result, others):
+    arrays = [other for other in others if isinstance(other, np.ndarray)]
+    return any(np.shares_memory(result, array) for array in arrays)
+
+
+@EACH
+def test_keeps_the_precision(variant):
+    has_wider_statistics = variant.module.__package__ == fast.__name__
+    for case in variant.in_double:
+        for dtype in (np.float16, np.float32, np.float64, np.longdouble):
+            inputs, const = (as_floats(given, dtype) for given in (case.inputs, case.const))
+            results, cache = variant.run(inputs, const, case.dy.astype(dtype))
+            if not has_wider_statistics:
+                results += tuple(part for part in cache if is_of_floats(part))
+            assert {result.dtype for result in results} == {np.dtype(dtype)}, case
+
+
+def is_of_floats(value):
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+def as_floats(given, dtype):
+    return {k: v.astype(dtype) if is_of_floats(v) else v for k, v in given.items()}
+
+
+# What may be given
+
+
+def spelled(axes, ndim):
+    """Return the name of each axis of an array: ``N *L`` of three axes is N, L.0, L.1."""
+    names = axes.split()
+    for i, name in enumerate(names):
+        if name.startswith("*"):
+            names[i : i + 1] = [f"{name[1:]}.{k}" for k in range(ndim - len(names) + 1)]
+            break
+    return names
+
+
+def array_axes(function):
+    """Return the axes of each array that a function takes, without what else is said of it."""
+    table = shape_table(function).items()
+    return {k: axes.removeprefix("const ").partition(" < ")[0] for k, axes in table}
+
+
+def resized(array, axis, size):
+    """Return an array with another size along one axis: its entries, again and again."""
+    return np.take(array, np.arange(size) % array.shape[axis], axis=axis)
+
+
+def with_size(arguments, function, axis, size):
+    """Return the arguments with another size along the axis of that name, wherever it occurs."""
+    changed = dict(arguments)
+    for name, axes in array_axes(function).items():
+        for place, other in enumerate(spelled(axes, changed[name].ndim)):
+            if other == axis:
+                changed[name] = resized(changed[name], place, size)
+    return changed
+
+
+@EACH
+def test_an_empty_batch_is_taken_where_its_result_is_defined(variant):
+    for case in variant.cases[:2]:
+        given = with_size({**case.inputs, **case.const}, variant.forward, "N", 0)
+        inputs = {name: given.pop(name) for name in case.inputs}
+        with unchecked():
+            is_defined = error_of(variant.run, inputs, given) is None
+        if not is_defined:
+            error = error_of(variant.run, inputs, given)
+            assert isinstance(error, ShapeError), case
+            assert re.search(r"forward\w*: x has shape \(0,.* with N at least 1", str(error))
+            continue
+        (y, *gradients), _ = variant.run(inputs, given)
+        assert y.dtype == case.dy.dtype, case
+        for name, gradient in zip(inputs, gradients, strict=True):
+            assert gradient.shape == inputs[name].shape, (name, case)
+            assert gradient.dtype == case.dy.dtype, (name, case)
+            assert not gradient.any(), (name, case)
+
+
+def error_of(function, *arguments, **given):
+    try:
+        function(*arguments, **given)
+    except Exception as error:
+        return error
+    return None
+
+
+# What may not be given
+
+
+def wrong_kinds(function, arguments):
+    """Yield the name of each array, and what it might be but for an array of the right dtype."""
+    for name in array_axes(function):
+        value = np.asarray(arguments[name])
+        is_label = parameters(function)[name].annotation.array_type is Labels
+        yield name, value.tolist(), type(value.tolist()).__name__
+        for dtype in ("float64", "bool", "complex128") if is_label else ("int64", "complex128"):
+            yield name, value.astype(dtype), dtype
+
+
+def wrong_numbers_of_axes(function, arguments):
+    """Yield the name of each array, and the array with an axis more and an axis less."""
+    for name, axes in array_axes(function).items():
+        value, least = (
+            np.asarray(arguments[name]),
+            len([a for a in axes.split() if not a.startswith("*")]),
+        )
+        if "*" not in axes:
+            yield name, value[None]
+        if least:
+            yield name, np.asarray(value[(0,) * (value.ndim - least + 1)])
+
+
+def sizes(function, arguments):
+    """Yield the name of each array, a place and its size, and how often that axis is named."""
+    places = {k: spelled(axes, arguments[k].ndim) for k, axes in array_axes(function).items()}
+    count = Counter(axis for axes in places.values() for axis in axes)
+    for name, axes in places.items():
+        for place, axis in enumerate(axes):
+            is_number = axis.isdecimal()
+            yield name, place, arguments[name].shape[place], count[axis] + is_number
+
+
+def wrong_labels(function, arguments):
+    """Yield the name of each array of labels, and one with a label that names no place."""
+    for name, entry in shape_table(function).items():
+        if " < " in entry and arguments[name].size:
+            for label in (-1, 1000):
+                value = arguments[name].copy()
+                value.flat[-1] = label
+                yield name, value, label
+
+
+def calls(variant):
+    """Return forward and backward, each with arguments that are right."""
+    case = variant.in_double[0]
+    given = {**case.inputs, **case.const}
+    _, cache = variant.forward(**given)
+    return [
+        (variant.forward, given),
+        (
+            variant.backward,
+            dict(zip(parameters(variant.backward), (case.dy, *cache), strict=False)),
+        ),
+    ]
+
+
+def told(function, arguments, kind):
+    """Return what the function says of wrong arguments, which must begin with its own name."""
+    error = error_of(function, **arguments)
+    assert type(error) is kind, f"{function.__name__}: {error!r}"
+    name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}: "
+    assert str(error).startswith(name)
+    assert "\n" not in str(error)
+    return str(error).removeprefix(name)
+
+
+@EACH
+def test_refuses_by_name_what_is_no_array_of_that_kind(variant):
+    for function, arguments in calls(variant):
+        for name, value, kind in wrong_kinds(function, arguments):
+            message = told(function, {**arguments, name: value}, TypeError)
+            expected = written(array_axes(function)[name].split())
+            assert re.match(rf"expected {name} to be \w+ of shape {re.escape(expected)}: ", message)
+            assert kind in message
+
+
+@EACH
+def test_refuses_by_name_another_number_of_axes(variant):
+    for function, arguments in calls(variant):
+        for name, value in wrong_numbers_of_axes(function, arguments):
+            message = told(function, {**arguments, name: value}, ShapeError)
+            expected = written(array_axes(function)[name].split())
+            assert message.startswith(f"{name} has shape {value.shape}, expected {expected}")
+
+
+@EACH
+def test_refuses_by_name_a_size_that_is_not_that_of_another_array(variant):
+    for function, arguments in calls(variant):
+        for name, place, size, count in sizes(function, arguments):
+            for wrong in {1, size + 1} - {size} if count > 1 else ():
+                given = {**arguments, name: resized(arguments[name], place, wrong)}
+                message = told(function, given, ShapeError)
+                subject = message.split()[0]
+                expected = written(array_axes(function)[subject].split())
+                start = f"{subject} has shape {given[subject].shape}, expected {expected}: axis "
+                assert message.startswith(start)
+                assert subject == name or f"but {name} has " in message
+                assert re.search(rf"\b{wrong}\b", message)
+
+
+@EACH
+def test_a_size_that_stands_once_may_be_any_or_is_refused_in_the_layers_own_words(variant):
+    case = variant.in_double[0]
+    for function, arguments in calls(variant):
+        for name, place, size, count in sizes(function, arguments):
+            if count > 1:
+                continue
+            given = {**arguments, name: resized(arguments[name], place, size + 1)}
+            if function is variant.forward:
+                error = error_of(gradients_fit, variant, case, given)
+            else:
+                error = error_of(function, **given)
+            if error is not None:
+                assert isinstance(error, ShapeError), (function, name, error)
+                assert str(error).startswith(stem(variant.module)), (function, name)
+                assert ": returned " not in str(error), (function, name)
+
+
+def gradients_fit(variant, case, given):
+    inputs = {name: given[name] for name in case.inputs}
+    const = {name: given[name] for name in case.const}
+    (_, *gradients), _ = variant.run(inputs, const)
+    for name, gradient in zip(inputs, gradients, strict=True):
+        assert gradient.shape == inputs[name].shape, name
+
+
+@EACH
+def test_refuses_by_name_a_label_that_names_no_place(variant):
+    for function, arguments in calls(variant):
+        for name, value, label in wrong_labels(function, arguments):
+            message = told(function, {**arguments, name: value}, ValueError)
+            assert re.match(rf"{name}\[.*\] is {label}, expected a label from 0 to \d+: ", message)
