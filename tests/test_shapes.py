@@ -8,6 +8,7 @@ import pytest
 import sympy as sp
 
 from backprop_lib.layers import linear
+from backprop_lib.ops import dropout, log_softmax_nll, orthogonality
 from backprop_lib.shapes import (
     Array,
     Constant,
@@ -255,6 +256,103 @@ def test_what_is_out_of_range_is_named(arguments, error, message):
     with pytest.raises(error) as raised:
         labelled(*arguments)
     assert str(raised.value).endswith(message)
+
+
+LINEAR = {"x": np.ones((2, 3)), "W": np.ones((4, 3)), "b": np.ones(4)}
+TO_LINEAR_X = "linear.forward: expected x to be floats of shape (N, C_in): "
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        (
+            linear.forward,
+            LINEAR | {"W": np.ones((3, 4))},
+            "linear.forward: W has shape (3, 4), expected (C_out, C_in): "
+            "axis 1 is 4, but x has C_in = 3",
+        ),
+        (
+            linear.backward,
+            {"dy": np.ones((5, 4)), "x": LINEAR["x"], "W": LINEAR["W"]},
+            "linear.backward: x has shape (2, 3), expected (N, C_in): "
+            "axis 0 is 2, but dy has N = 5",
+        ),
+        (
+            linear.forward,
+            LINEAR | {"x": np.ones(3)},
+            "linear.forward: x has shape (3,), expected (N, C_in): the number of axes is 1, not 2",
+        ),
+        (
+            linear.forward,
+            LINEAR | {"b": np.ones((4, 1))},
+            "linear.forward: b has shape (4, 1), expected (C_out,): the number of axes is 2, not 1",
+        ),
+        (
+            dropout.forward,
+            {"x": np.ones(()), "mask": np.ones(())},
+            "dropout.forward: x has shape (), expected (N, *C): the number of axes is 0, not 1",
+        ),
+        (
+            dropout.forward,
+            {"x": np.ones((2, 3)), "mask": np.ones((2, 4))},
+            "dropout.forward: mask has shape (2, 4), expected (N, *C): "
+            "axis 1 is 4, but x has C.0 = 3",
+        ),
+        (
+            orthogonality.forward,
+            {"A": np.ones((2, 3, 4))},
+            "orthogonality.forward: A has shape (2, 3, 4), expected (N, C, C): "
+            "axis 2 is 4, but A has C = 3",
+        ),
+        (
+            linear.forward,
+            LINEAR | {"b": 1.0},
+            "linear.forward: expected b to be floats of shape (C_out,): "
+            "it is a float, not a NumPy array",
+        ),
+        (
+            log_softmax_nll.backward,
+            {"dy": 1.0, "log_p": np.zeros((2, 3)), "t": np.array([0, 2]), "reduction": "sum"},
+            "log_softmax_nll.backward: expected dy to be floats of shape (): "
+            "it is a float, not a NumPy array",
+        ),
+        (
+            linear.forward,
+            LINEAR | {"x": [[1.0, 2.0, 3.0]]},
+            TO_LINEAR_X + "it is a list, not a NumPy array",
+        ),
+        (
+            linear.forward,
+            LINEAR | {"x": np.ones((2, 3), dtype=int)},
+            TO_LINEAR_X + "it holds int64; x.astype(float) makes floats of it",
+        ),
+        (
+            linear.forward,
+            LINEAR | {"x": np.ones((2, 3), dtype=bool)},
+            TO_LINEAR_X + "it holds bool; x.astype(float) makes floats of it",
+        ),
+        (
+            linear.forward,
+            LINEAR | {"x": np.ones((2, 3), dtype=complex)},
+            TO_LINEAR_X + "it holds complex128",
+        ),
+        (
+            linear.forward,
+            LINEAR | {"x": np.array([[1, 2, "3"], [4, 5, 6]], dtype=object)},
+            TO_LINEAR_X + "it holds objects, and x[0, 2] is '3'",
+        ),
+        (
+            log_softmax_nll.forward,
+            {"x": np.zeros((2, 3)), "t": np.array([True, False])},
+            "log_softmax_nll.forward: expected t to be integers of shape (N,): it holds bool",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(function, arguments, message):
+    error = ShapeError if " has shape " in message else TypeError
+    with pytest.raises(error) as raised:
+        function(**arguments)
+    assert str(raised.value) == message
 
 
 def test_a_missing_argument_is_pythons_own_error():

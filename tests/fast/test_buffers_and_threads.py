@@ -192,6 +192,13 @@ def test_a_maximum_that_was_interrupted_leaves_nothing_behind(monkeypatch):
         assert np.array_equal(dx, largest.backward(dy, *cache))
 
 
+@EACH_KERNEL
+def test_what_is_no_buffers_is_refused(layer):
+    inputs, const, _ = by_layer.draw((2, 3, 4, 5), layer)
+    with pytest.raises(TypeError, match=r"(?s)buffers"):
+        layer.fast.forward(*inputs.values(), **const, buffers={})
+
+
 def test_the_buffers_of_each_layer_are_its_own():
     network = Buffers()
     assert network["conv1"] is network["conv1"]

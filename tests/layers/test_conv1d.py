@@ -1,28 +1,16 @@
-"""The convolution, with kernel 1 and any kernel: PyTorch's values, exact sums, bad input."""
+"""The convolution, with kernel 1 and any kernel: exact sums, windows, settings that do not fit."""
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from backprop_lib.gradcheck import gradcheck
 from backprop_lib.layers import conv1d, linear
-from backprop_lib.proof import prove, prove_at
-from backprop_lib.recorded import load
+from backprop_lib.proof import prove_at
 from backprop_lib.shapes import ShapeError
 
 SHAPES = [(4, 3, 2, 5), (1, 3, 2, 4), (3, 1, 4, 2), (2, 4, 1, 3), (3, 2, 4, 1), (2, 2, 2, 2)]
 GENERAL = conv1d.forward_general, conv1d.backward_general
-SETTINGS = [
-    (5, 3, {}),
-    (6, 2, {"stride": 2}),
-    (3, 3, {"padding": 2}),
-    (6, 3, {"dilation": 2}),
-    (7, 2, {"stride": 3}),
-    (5, 3, {"stride": 2, "padding": 1, "dilation": 2}),
-    (2, 1, {"stride": 3, "padding": 4}),
-]
-"""Length, kernel and settings; the fifth leaves places unseen between and behind the windows."""
 
 
 def draw(n, c_in, c_out, length, seed=0):
@@ -65,37 +53,15 @@ def integers(rng, *shapes):
     return [rng.integers(-9, 10, shape).astype(float) for shape in shapes]
 
 
-@pytest.mark.parametrize("case", load("conv1d"), ids=repr)
-def test_agrees_with_pytorch(case):
-    assert case.error_of(conv1d) < case.limit
-
-
-@pytest.mark.parametrize("case", load("conv1d_general"), ids=repr)
-def test_the_general_one_agrees_with_pytorch(case):
-    assert case.error_of(*GENERAL) < case.limit
-
-
-@pytest.mark.parametrize("method", ["entries", "direction"])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_gradients_agree_with_measured_slopes(shape, method):
-    arrays = draw(*shape)
-    arrays.pop("dy")
-    assert gradcheck(conv1d, **arrays, method=method)
-
-
-@pytest.mark.parametrize("method", ["entries", "direction"])
-@pytest.mark.parametrize(("length", "kernel", "settings"), SETTINGS)
-def test_general_gradients_agree_with_measured_slopes(length, kernel, settings, method):
-    inputs, _ = draw_general(length, kernel, **settings)
-    assert gradcheck(*GENERAL, const=settings, **inputs, method=method)
-
-
-def test_is_proven_for_all_sizes():
-    assert prove(conv1d)
-
-
-@pytest.mark.parametrize(("length", "kernel", "settings"), SETTINGS)
-def test_the_general_one_is_proven_at_small_sizes(length, kernel, settings):
+@pytest.mark.parametrize(
+    ("length", "kernel", "settings"),
+    [
+        (7, 2, {"stride": 3}),
+        (2, 1, {"stride": 3, "padding": 4}),
+        (5, 3, {"stride": 2, "padding": 1, "dilation": 2}),
+    ],
+)
+def test_is_proven_where_places_stay_unseen_or_windows_see_zeros_only(length, kernel, settings):
     sizes = {"N": 2, "C_in": 1, "C_out": 3, "L": length, "K": kernel}
     assert prove_at(*GENERAL, sizes=sizes, const=settings)
 
@@ -173,28 +139,6 @@ def test_a_place_that_no_window_sees_has_gradient_zero():
     assert (dx[:, :, [0, 1, 3, 4]] != 0).all()
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-def test_keeps_the_precision(dtype):
-    arrays = {name: array.astype(dtype) for name, array in draw(3, 2, 4, 5).items()}
-    dy = arrays.pop("dy")
-    y, cache = conv1d.forward(**arrays)
-    assert {array.dtype for array in (y, *conv1d.backward(dy, *cache))} == {np.dtype(dtype)}
-
-    inputs, dy = draw_general(5, 2, padding=1)
-    inputs = {name: array.astype(dtype) for name, array in inputs.items()}
-    y, cache = conv1d.forward_general(**inputs, padding=1)
-    results = (y, *conv1d.backward_general(dy.astype(dtype), *cache))
-    assert {array.dtype for array in results} == {np.dtype(dtype)}
-
-
-def test_an_empty_batch_gives_zero_gradients():
-    y, cache = conv1d.forward(np.ones((0, 3, 5)), np.ones((4, 3)), np.ones(4))
-    dx, dW, db = conv1d.backward(y, *cache)
-    assert (y.shape, dx.shape) == ((0, 4, 5), (0, 3, 5))
-    assert np.array_equal(dW, np.zeros((4, 3)))
-    assert np.array_equal(db, np.zeros(4))
-
-
 def test_no_places_give_zero_gradients_and_padding_alone_gives_the_bias():
     y, cache = conv1d.forward(np.ones((2, 3, 0)), np.ones((4, 3)), np.ones(4))
     dx, dW, db = conv1d.backward(y, *cache)
@@ -238,127 +182,9 @@ def test_nan_reaches_the_windows_that_see_it():
     assert np.isnan(db).tolist() == [False, True, False, False]
 
 
-def unwritable(array, strided):
-    if strided:
-        array = np.repeat(array, 2, axis=0)[::2]
-    array.flags.writeable = False
-    return array
-
-
-@pytest.mark.parametrize("strided", [False, True])
-def test_any_memory_layout_gives_the_same(strided):
-    arrays = draw(3, 2, 4, 5)
-    dy = arrays.pop("dy")
-    expected = conv1d.backward(dy, *conv1d.forward(**arrays)[1])
-    changed = {name: unwritable(array, strided) for name, array in arrays.items()}
-    dy = unwritable(np.asfortranarray(dy), strided)
-    results = conv1d.backward(dy, *conv1d.forward(**changed)[1])
-    for ours, theirs in zip(results, expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
-
-
-@pytest.mark.parametrize("strided", [False, True])
-@pytest.mark.parametrize("padding", [0, 1])
-def test_any_memory_layout_gives_the_same_with_any_kernel(strided, padding):
-    inputs, dy = draw_general(5, 3, padding=padding)
-    expected = conv1d.backward_general(dy, *conv1d.forward_general(**inputs, padding=padding)[1])
-    changed = {name: unwritable(array, strided) for name, array in inputs.items()}
-    dy = unwritable(np.asfortranarray(dy), strided)
-    _, cache = conv1d.forward_general(**changed, padding=padding)
-    for ours, theirs in zip(conv1d.backward_general(dy, *cache), expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
-
-
-def test_results_are_new_and_the_upstream_gradient_is_left_alone():
-    arrays = draw(3, 2, 4, 5)
-    dy = arrays.pop("dy")
-    inputs, dy_general = draw_general(5, 3)
-    for forward, backward, given_arrays, upstream in [
-        (conv1d.forward, conv1d.backward, arrays, dy),
-        (*GENERAL, inputs, dy_general),
-    ]:
-        everything = [*given_arrays.values(), upstream]
-        before = [array.copy() for array in everything]
-        y, cache = forward(**given_arrays)
-        for result in (y, *backward(upstream, *cache)):
-            assert not any(np.shares_memory(result, array) for array in everything)
-        assert all(map(np.array_equal, everything, before))
-
-
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (
-            {"W": np.ones((3, 4))},
-            ShapeError,
-            "conv1d.forward: W has shape (3, 4), expected (C_out, C_in): "
-            "axis 1 is 4, but x has C_in = 3",
-        ),
-        (
-            {"x": np.ones((2, 5, 3))},
-            ShapeError,
-            "conv1d.forward: W has shape (4, 3), expected (C_out, C_in): "
-            "axis 1 is 3, but x has C_in = 5",
-        ),
-        (
-            {"x": np.ones((3, 5))},
-            ShapeError,
-            "conv1d.forward: x has shape (3, 5), expected (N, C_in, L): "
-            "the number of axes is 2, not 3",
-        ),
-        (
-            {"W": np.ones((4, 3, 1))},
-            ShapeError,
-            "conv1d.forward: W has shape (4, 3, 1), expected (C_out, C_in): "
-            "the number of axes is 3, not 2",
-        ),
-        (
-            {"b": np.ones((4, 1))},
-            ShapeError,
-            "conv1d.forward: b has shape (4, 1), expected (C_out,): the number of axes is 2, not 1",
-        ),
-        (
-            {"b": 1.0},
-            TypeError,
-            "conv1d.forward: expected b to be floats of shape (C_out,): "
-            "it is a float, not a NumPy array",
-        ),
-        (
-            {"x": np.ones((2, 3, 5), dtype=int)},
-            TypeError,
-            "conv1d.forward: expected x to be floats of shape (N, C_in, L): "
-            "it holds int64; x.astype(float) makes floats of it",
-        ),
-    ],
-)
-def test_forward_names_the_wrong_argument(change, error, message):
-    arrays = {"x": np.ones((2, 3, 5)), "W": np.ones((4, 3)), "b": np.ones(4)} | change
-    with pytest.raises(error) as raised:
-        conv1d.forward(**arrays)
-    assert str(raised.value) == message
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        (
-            {"W": np.ones((4, 3))},
-            ShapeError,
-            "conv1d.forward_general: W has shape (4, 3), expected (C_out, C_in, K): "
-            "the number of axes is 2, not 3",
-        ),
-        (
-            {"W": np.ones((4, 3, 0))},
-            ShapeError,
-            "conv1d.forward_general: W has shape (4, 3, 0), expected (C_out, C_in, K) "
-            "with K at least 1",
-        ),
-        (
-            {"b": np.ones(5)},
-            ShapeError,
-            "conv1d.forward_general: b has shape (5,), expected (C_out,): "
-            "axis 0 is 5, but W has C_out = 4",
-        ),
         (
             {"W": np.ones((4, 3, 6))},
             ShapeError,
@@ -376,7 +202,7 @@ def test_forward_names_the_wrong_argument(change, error, message):
         ({"dilation": 0}, ValueError, "conv1d: dilation is 0, expected at least 1"),
     ],
 )
-def test_the_general_forward_names_the_wrong_argument(change, error, message):
+def test_a_setting_that_does_not_fit_is_named(change, error, message):
     arrays = {"x": np.ones((2, 3, 5)), "W": np.ones((4, 3, 3)), "b": np.ones(4)} | change
     with pytest.raises(error) as raised:
         conv1d.forward_general(**arrays)
@@ -386,28 +212,6 @@ def test_the_general_forward_names_the_wrong_argument(change, error, message):
 def test_a_window_may_be_as_long_as_the_input():
     y, _ = conv1d.forward_general(np.ones((2, 3, 5)), np.ones((4, 3, 3)), np.ones(4), dilation=2)
     assert y.tolist() == np.full((2, 4, 1), 10.0).tolist()
-
-
-@pytest.mark.parametrize(
-    ("shape", "message"),
-    [
-        (
-            (2, 4, 6),
-            "conv1d.backward: x has shape (2, 3, 5), expected (N, C_in, L): "
-            "axis 2 is 5, but dy has L = 6",
-        ),
-        (
-            (3, 4, 5),
-            "conv1d.backward: x has shape (2, 3, 5), expected (N, C_in, L): "
-            "axis 0 is 2, but dy has N = 3",
-        ),
-    ],
-)
-def test_backward_names_the_wrong_argument(shape, message):
-    _, cache = conv1d.forward(np.ones((2, 3, 5)), np.ones((4, 3)), np.ones(4))
-    with pytest.raises(ShapeError) as raised:
-        conv1d.backward(np.ones(shape), *cache)
-    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize("places", [1, 3])

@@ -1,40 +1,17 @@
-"""Dropout: PyTorch's values, exact products, the mask's statistics, edge cases and bad input."""
+"""Dropout: exact products, the mask's statistics, and what is no probability."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backprop_lib.gradcheck import gradcheck
 from backprop_lib.ops import dropout
-from backprop_lib.proof import prove
-from backprop_lib.recorded import load
-from backprop_lib.shapes import ShapeError
-
-SHAPES = [(7,), (1, 3), (5, 1), (4, 3), (2, 3, 5)]
 
 
 def draw(shape, p=0.3, seed=0):
     rng = np.random.default_rng(seed)
     x, dy = rng.standard_normal((2, *shape))
     return x, dropout.draw_mask(shape, p, rng), dy
-
-
-@pytest.mark.parametrize("case", load("dropout"), ids=repr)
-def test_agrees_with_pytorch(case):
-    assert case.error_of(dropout) < case.limit
-
-
-@pytest.mark.parametrize("method", ["entries", "direction"])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_gradients_agree_with_measured_slopes(shape, method):
-    x, mask, _ = draw(shape)
-    assert gradcheck(dropout, x=x, const={"mask": mask}, method=method)
-
-
-def test_is_proven_for_all_sizes_and_the_mask_has_no_gradient():
-    report = prove(dropout)
-    assert [(v.gradient, v.status) for v in report] == [("dx", "proven")]
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=3), st.integers(0, 2**32 - 1))
@@ -93,20 +70,6 @@ def test_what_is_no_probability_is_refused(p):
     assert str(raised.value) == f"dropout.draw_mask: p is {p}, expected at least 0 and below 1"
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-def test_keeps_the_precision(dtype):
-    x, mask, dy = (array.astype(dtype) for array in draw((3, 4)))
-    y, cache = dropout.forward(x, mask)
-    assert {y.dtype, dropout.backward(dy, *cache).dtype} == {np.dtype(dtype)}
-
-
-@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 4)])
-def test_an_empty_array_stays_one(shape):
-    x, mask, dy = draw(shape)
-    y, cache = dropout.forward(x, mask)
-    assert y.shape == dropout.backward(dy, *cache).shape == shape
-
-
 def test_nan_and_infinity_stay_in_their_entry():
     x, mask, dy = np.ones((3, 2, 3))
     mask[0], mask[1] = [2, 0, 2], [2, 2, 0]
@@ -118,86 +81,8 @@ def test_nan_and_infinity_stay_in_their_entry():
     np.testing.assert_array_equal(dx, [[2, 0, 2], [2, -np.inf, np.nan]])
 
 
-def test_any_memory_layout_gives_the_same():
-    x, mask, dy = draw((3, 4))
-    expected = x * mask, dy * mask
-    x, mask = (np.repeat(array, 2, axis=0)[::2] for array in (x, mask))
-    dy = np.asfortranarray(dy)
-    for array in (x, mask, dy):
-        array.flags.writeable = False
+def test_results_are_new_where_nothing_is_dropped_too():
+    x, mask, dy = draw((3, 4), p=0)
     y, cache = dropout.forward(x, mask)
-    assert np.array_equal(y, expected[0])
-    assert np.array_equal(dropout.backward(dy, *cache), expected[1])
-
-
-@pytest.mark.parametrize("p", [0.0, 0.5])
-def test_results_are_new_and_nothing_given_is_changed(p):
-    arrays = draw((3, 4), p)
-    before = [array.copy() for array in arrays]
-    x, mask, dy = arrays
-    y, cache = dropout.forward(x, mask)
-    dx = dropout.backward(dy, *cache)
-    for array, old in zip(arrays, before, strict=True):
-        assert np.array_equal(array, old)
-    for result in (y, dx):
-        assert not any(np.shares_memory(result, array) for array in arrays)
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        (
-            {"mask": np.ones((2, 4))},
-            ShapeError,
-            "dropout.forward: mask has shape (2, 4), expected (N, *C): "
-            "axis 1 is 4, but x has C.0 = 3",
-        ),
-        (
-            {"mask": np.ones((5, 3))},
-            ShapeError,
-            "dropout.forward: mask has shape (5, 3), expected (N, *C): "
-            "axis 0 is 5, but x has N = 2",
-        ),
-        (
-            {"x": np.ones(())},
-            ShapeError,
-            "dropout.forward: x has shape (), expected (N, *C): the number of axes is 0, not 1",
-        ),
-        (
-            {"mask": np.ones((2, 3), dtype=bool)},
-            TypeError,
-            "dropout.forward: expected mask to be floats of shape (N, *C): "
-            "it holds bool; mask.astype(float) makes floats of it",
-        ),
-        (
-            {"mask": 0.3},
-            TypeError,
-            "dropout.forward: expected mask to be floats of shape (N, *C): "
-            "it is a float, not a NumPy array",
-        ),
-        (
-            {"x": [[1.0, 2.0, 3.0]]},
-            TypeError,
-            "dropout.forward: expected x to be floats of shape (N, *C): "
-            "it is a list, not a NumPy array",
-        ),
-        (
-            {"x": np.ones((2, 3), dtype=complex)},
-            TypeError,
-            "dropout.forward: expected x to be floats of shape (N, *C): it holds complex128",
-        ),
-    ],
-)
-def test_forward_names_the_wrong_argument(change, error, message):
-    with pytest.raises(error) as raised:
-        dropout.forward(**({"x": np.ones((2, 3)), "mask": np.ones((2, 3))} | change))
-    assert str(raised.value) == message
-
-
-def test_backward_names_the_wrong_argument():
-    _, cache = dropout.forward(np.ones((2, 3)), np.ones((2, 3)))
-    with pytest.raises(ShapeError) as raised:
-        dropout.backward(np.ones((5, 3)), *cache)
-    assert str(raised.value) == (
-        "dropout.backward: mask has shape (2, 3), expected (N, *C): axis 0 is 2, but dy has N = 5"
-    )
+    for result in (y, dropout.backward(dy, *cache)):
+        assert not any(np.shares_memory(result, array) for array in (x, mask, dy))
