@@ -1,7 +1,33 @@
-"""What every check here takes as a layer: a forward and a backward that fit together.
+"""What a layer is: a forward and a backward that fit together, and what both promise.
 
-``forward(*inputs)`` returns ``(y, cache)``; ``backward(dy, *cache)`` returns one gradient for
-each input, in forward's order, and changes nothing that it was given.
+::
+
+    y, cache = forward(x, W, b)
+    dx, dW, db = backward(dy, *cache)
+
+``backward`` takes the upstream gradient dy = ∂L/∂y, which has the shape of y, and what ``forward``
+kept in the cache. It returns one gradient for each array that ``forward`` takes, of the same shape
+and in the same order; a single gradient is returned by itself, not in a tuple. Constants have no
+gradient: masks and running statistics (`Constant`), labels (`Labels`), and numbers such as eps. A
+variant is a pair, too: ``backward_evaluation`` belongs to ``forward_evaluation``.
+
+This is all that the checks of this library ask of a layer. The layers, ops and faster forms of the
+library itself promise more, all of them the same, so their docstrings do not repeat it:
+
+- The shapes are in the signature, and every call is checked against them (see
+  `backprop_lib.shapes`). A size that occurs twice must be the same size twice, and an axis with a
+  star stands for any number of axes.
+- No argument is changed, and results are new arrays. The cache holds the arrays of the call, and
+  perhaps y, without copies: changing one of them in place before ``backward`` changes the gradients.
+- Results have the dtype of the inputs: float32 stays float32.
+- Arrays may have any layout in memory: slices, transposes and read-only arrays will do.
+- An empty batch (N = 0) has an empty y, and zeros as gradients of the weights. A layer that
+  averages over the batch refuses it.
+- NaN and infinity propagate as the formulas say.
+- Wrong arguments are refused in one line that names the argument: with `ShapeError` if the number
+  of axes or a size is not that of the signature; with TypeError if an argument is not an array of
+  floats, or of integers if it holds labels, or is of another type than the signature says; with
+  ValueError if a number is out of bounds. A docstring lists what a layer refuses beyond that.
 """
 
 import inspect

@@ -10,25 +10,30 @@ Here the same table is the function's annotations::
         b: Shaped[Array, "C_out"],
     ): ...
 
-A size that occurs twice must be the same size twice. jaxtyping and beartype do the checking;
-this module adds what an array of *real numbers* and what one of *labels* is, which axes may not
-be empty, and says in one line what was wrong.
+A size that occurs twice must be the same size twice. A number has its bounds beside its type,
+``eps: Annotated[float, ">= 0"]``. jaxtyping and beartype do the checking; this module adds what an
+array of *real numbers* and what one of *labels* is, which axes may not be empty and which numbers
+are meant, and says in one line what was wrong.
 """
 
 import functools
 import inspect
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass
 from numbers import Rational
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, overload
 
 import numpy as np
 from beartype import BeartypeConf, beartype
+from beartype.door import is_bearable
 from jaxtyping import Shaped, TypeCheckError, jaxtyped
 
 __all__ = [
     "Array",
+    "Cache",
     "Constant",
     "Labels",
     "ShapeError",
@@ -39,8 +44,25 @@ __all__ = [
     "written",
 ]
 
+Cache = tuple[Any, ...]
+"""What forward returns beside y: all that backward takes after dy (see `backprop_lib.layer`)."""
+
 PLAIN_AXIS = re.compile(r"\*?[A-Za-z]\w*|\d+")
-TYPES = beartype(conf=BeartypeConf(is_pep484_tower=True))  # a float may be a whole number
+CONF = BeartypeConf(is_pep484_tower=True)  # a float may be a whole number
+TYPES = beartype(conf=CONF)
+BOUNDS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
+    ">": (operator.gt, "above"),
+    ">=": (operator.ge, "of at least"),
+    "<": (operator.lt, "below"),
+    "<=": (operator.le, "at most"),
+}
+"""What may be said of a number beside its type, and how it is read aloud."""
+NEVER_ROUNDED_TO_0 = 1e-7
+"""No kind of float is so coarse that it has nothing between 0 and this."""
+NUMBERS: dict[Any, tuple[tuple[type, ...], str]] = {
+    int: ((int, np.integer), "a whole number"),
+    float: ((int, float, np.integer, np.floating), "a number"),
+}
 _LABELS = "_axes_of_labels"
 _is_checked = ContextVar("_is_checked", default=True)
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -100,7 +122,9 @@ def shaped(
     function : callable
         Its array parameters, and if it likes its results, are annotated
         ``Shaped[Array, "N C_in"]``: one name or number for each axis, ``*L`` for any number of
-        axes. Parameters with other annotations are checked against those.
+        axes. Parameters with other annotations are checked against those. A number may be one
+        of NumPy's, and reaches the function as one of Python's, which leaves float32 what it is;
+        ``Annotated[float, ">= 0", "<= 1"]`` bounds it.
     nonempty : names of axes, optional
         Axes that may not have the size 0, such as one along which a mean is taken. Each must
         be an axis of some parameter.
@@ -120,23 +144,31 @@ def shaped(
         By the call, if an array has the wrong number of axes, or a size differs from the one
         that an earlier argument gave to the same name, or an axis is empty that may not be.
     ValueError
-        By the call, if a label names no place.
+        By the call, if a label names no place, or a number is out of its bounds.
     TypeError
-        By the call, if an argument is not an array of real numbers (see `Array`), or of labels.
+        By the call, if an argument is not an array of real numbers (see `Array`), or of labels,
+        or is not of its annotated type.
     """
     if function is None:
         return functools.partial(shaped, nonempty=nonempty, labels=labels)
     checked = jaxtyped(typechecker=TYPES)(function)
-    signature = inspect.signature(function)
+    signature, axes = inspect.signature(function), _axes(function)
+    numbers = [
+        (place, name, number)
+        for place, (name, parameter) in enumerate(signature.parameters.items())
+        if (number := _Number.of(parameter.annotation)) is not None
+    ]
     ranges, filled = dict(labels or {}), tuple(nonempty)
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if not _is_checked.get():
             return function(*args, **kwargs)
+        if numbers:
+            args, kwargs = _with_pythons_numbers(function, numbers, args, kwargs)
         if ranges or filled:
             bound = signature.bind(*args, **kwargs)
-            error = _why_out_of_range(function, bound.arguments, filled, ranges)
+            error = _why_out_of_range(function, axes, bound.arguments, filled, ranges)
             if error is not None:
                 raise error
         try:
@@ -218,8 +250,12 @@ def _explained(
         if (why := _why_not_shaped(value.shape, axes, argument, given)) is not None:
             shape = written(value.shape)
             return ShapeError(f"{name}: {argument} has shape {shape}, expected {expected}: {why}")
+    for argument, parameter in inspect.signature(function).parameters.items():
+        hint, value = parameter.annotation, arguments[argument]
+        if argument not in table and not is_bearable(value, hint, conf=CONF):
+            return TypeError(f"{name}: {argument} is {_shown(value)}, expected {_expected(hint)}")
     returned = re.search(r"return value.*\nActual value: (.*)\nExpected type: (.*)\.\n", str(error))
-    if returned is None:  # an argument that is no array: jaxtyping's own words
+    if returned is None:
         return error
     sizes = ", ".join(f"{axis} = {size}" for axis, (size, _) in given.items())
     return ShapeError(f"{name}: returned {returned[1]}, expected {returned[2]} with {sizes}")
@@ -230,8 +266,105 @@ def _name(function: Callable[..., Any]) -> str:
     return function.__qualname__ if module == "__main__" else f"{module}.{function.__qualname__}"
 
 
+@dataclass(frozen=True)
+class _Number:
+    """What a parameter may be that is a number."""
+
+    kind: type
+    bounds: tuple[tuple[str, float], ...]
+
+    @classmethod
+    def of(cls, hint: Any) -> "_Number | None":
+        """Read an annotation; None if it is not one of a number."""
+        kind, bounds = _parts(hint)
+        if kind not in NUMBERS:
+            return None
+        return cls(kind, tuple((sign, float(limit)) for sign, limit in map(str.split, bounds)))
+
+    def __str__(self) -> str:
+        bounds = " and ".join(f"{BOUNDS[sign][1]} {limit:g}" for sign, limit in self.bounds)
+        return f"{NUMBERS[self.kind][1]} {bounds}".rstrip()
+
+    def pythons(self, value: Any) -> Any:
+        """Make one of Python's numbers of one of NumPy's.
+
+        Raises
+        ------
+        TypeError
+            If it is no number of this kind.
+        """
+        if type(value) is self.kind:
+            return value
+        if isinstance(value, bool) or not isinstance(value, NUMBERS[self.kind][0]):
+            raise TypeError(f"is {_shown(value)}, expected {self}")
+        return self.kind(value) if isinstance(value, np.generic) else value
+
+    def check_bounds(self, value: Any, others: Iterable[Any]) -> None:
+        """Check that a number is within its bounds, and is not lost beside the other arguments.
+
+        Raises
+        ------
+        ValueError
+            If not.
+        """
+        if not all(BOUNDS[sign][0](value, limit) for sign, limit in self.bounds):
+            raise ValueError(f"is {value!r}, expected {self}")
+        if self.bounds and 0 < value < NEVER_ROUNDED_TO_0:
+            for dtype in {one.dtype for one in others if isinstance(one, np.ndarray)}:
+                if dtype.kind == "f" and value < (least := np.finfo(dtype).smallest_subnormal):
+                    expected = f"expected 0, or at least {least:.0e}"
+                    raise ValueError(f"is {value!r}, which may become 0 in {dtype}; {expected}")
+
+
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return a type, and what is annotated beside it."""
+    metadata = getattr(hint, "__metadata__", None)
+    return (hint, ()) if metadata is None else (hint.__origin__, metadata)
+
+
+def _expected(hint: Any) -> str:
+    """Say in words what an annotation asks for."""
+    kind, beside = _parts(hint)
+    for choice in (kind, *beside):
+        if get_origin(choice) is Literal:
+            return " or ".join(map(repr, get_args(choice)))
+    return kind.__name__ if isinstance(kind, type) else re.sub(r"\b(\w+\.)+", "", str(kind))
+
+
+def _shown(value: Any) -> str:
+    """Write a value in one line, whatever it is."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {written(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= 60 and "\n" not in text else f"a {type(value).__name__}"
+
+
+def _with_pythons_numbers(
+    function: Callable[..., Any],
+    numbers: Iterable[tuple[int, str, _Number]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call, with Python's numbers in place of NumPy's."""
+    for place, name, number in numbers:
+        if place >= len(args) and name not in kwargs:
+            continue
+        given = args[place] if place < len(args) else kwargs[name]
+        try:
+            value = number.pythons(given)
+            number.check_bounds(value, (*args, *kwargs.values()))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{_name(function)}: {name} {error}") from None
+        if place < len(args):
+            args = (*args[:place], value, *args[place + 1 :])
+        else:
+            kwargs = {**kwargs, name: value}
+    return args, kwargs
+
+
 def _why_out_of_range(
     function: Callable[..., Any],
+    table: Mapping[str, str],
     arguments: Mapping[str, Any],
     nonempty: Iterable[str],
     labels: Mapping[str, str],
@@ -241,7 +374,7 @@ def _why_out_of_range(
     Of arguments that have not the shape they should have, nothing is said here.
     """
     given: dict[str, tuple[int, str]] = {}
-    for argument, axes in _axes(function).items():
+    for argument, axes in table.items():
         value = arguments.get(argument)
         shape = getattr(value, "shape", None)
         if shape is None or _why_not_shaped(shape, axes, argument, given) is not None:
@@ -274,13 +407,28 @@ def _sizes_of(axis: str, given: Mapping[str, tuple[int, str]]) -> list[int]:
     return [size for name, (size, _) in given.items() if name.startswith(f"{axis[1:]}.")]
 
 
+def _why_another_kind(name: str, value: Any) -> str | None:
+    """Say of an array that is not NumPy's plain one what to pass in its place."""
+    if type(value).__module__.partition(".")[0] == "torch":
+        return f"it is a torch tensor: pass {name}.numpy()"
+    if isinstance(value, np.matrix):
+        return f"it is a np.matrix: pass np.asarray({name})"
+    if isinstance(value, np.ma.MaskedArray):
+        return f"it is a masked array: pass {name}.filled(0), or another number for what is masked"
+    return None
+
+
 def _why_no_labels(name: str, value: Any) -> str | None:
+    if type(value) is not np.ndarray and (why := _why_another_kind(name, value)) is not None:
+        return why
     if not isinstance(value, np.ndarray):
         return f"it is a {type(value).__name__}, not a NumPy array"
     return None if value.dtype.kind in "iu" else f"it holds {value.dtype}"
 
 
 def _why_not_real(name: str, value: Any) -> str | None:
+    if type(value) is not np.ndarray and (why := _why_another_kind(name, value)) is not None:
+        return why
     if not (hasattr(value, "shape") and hasattr(value, "dtype")):
         return f"it is a {type(value).__name__}, not a NumPy array"
     if not isinstance(value, np.ndarray | np.generic):  # of another library

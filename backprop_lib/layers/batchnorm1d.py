@@ -3,11 +3,11 @@
 Derived in the chapter "BatchNorm1d".
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from backprop_lib.shapes import Array, Constant, Shaped, shaped
+from backprop_lib.shapes import Array, Cache, Constant, Shaped, shaped
 
 
 def _all_but_channels(x: Any) -> tuple[int, ...]:
@@ -24,11 +24,8 @@ def forward(
     x: Shaped[Array, "N C *L"],
     W: Shaped[Array, "C"],
     b: Shaped[Array, "C"],
-    eps: float = 1e-5,
-) -> tuple[
-    Shaped[Array, "N C *L"],
-    tuple[Shaped[Array, "N C *L"], Shaped[Array, "C"], Shaped[Array, "C"]],
-]:
+    eps: Annotated[float, ">= 0"] = 1e-5,
+) -> tuple[Shaped[Array, "N C *L"], Cache]:
     """Shift and scale each channel of a batch to mean 0 and variance near 1, then to W and b.
 
     With the mean μ and the variance σ² over the M = N·L entries of a channel,
@@ -36,26 +33,24 @@ def forward(
 
     Parameters
     ----------
-    x : array, shape (N, C) or (N, C, L)
+    x
         Input; any number of axes may follow the channels.
-    W, b : arrays, shape (C,)
+    W, b
         Scale and shift of each channel, also called γ and β.
-    eps : float
+    eps
         Keeps the root away from 0.
 
     Returns
     -------
-    y : array, of the shape of x
-        Output, of the inputs' dtype. With one entry in a channel (M = 1), y is b.
-    cache : tuple (x_hat, r, W)
-        What `backward` takes after dy: x̂, of the shape of x, and r, of shape (C,).
+    y
+        Output. With one entry in a channel (M = 1), y is b.
+    cache
+        x̂, r and W.
 
     Raises
     ------
     ShapeError
-        If the number of axes or a size is not as above, or there is no entry to average.
-    TypeError
-        If an argument is not an array of floats.
+        If there is no entry to average.
 
     References
     ----------
@@ -82,26 +77,7 @@ def backward(
     db = Σ dy over all entries of a channel            (batchnorm1d-db);
     dx = W r / M · (M dy − db − x̂ dW)                  (batchnorm1d-dx).
 
-    Parameters
-    ----------
-    dy : array, shape (N, C) or (N, C, L)
-        Upstream gradient. It is not changed.
-    x_hat, r, W : arrays, shapes (N, C) or (N, C, L), (C,) and (C,)
-        The cache of `forward`.
-
-    Returns
-    -------
-    dx, dW, db : arrays, of the shapes of x, (C,) and (C,)
-        New arrays. With one entry in a channel (M = 1), dx is 0.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward`.
-
-    References
-    ----------
-    As for `forward`.
+    With one entry in a channel (M = 1), dx is 0.
     """
     axes = _all_but_channels(dy)
     M = dy.size / dy.shape[1]
@@ -119,39 +95,25 @@ def forward_evaluation(
     b: Shaped[Array, "C"],
     mean: Shaped[Constant, "C"],
     var: Shaped[Constant, "C"],
-    eps: float = 1e-5,
-) -> tuple[
-    Shaped[Array, "N C *L"],
-    tuple[Shaped[Array, "N C *L"], Shaped[Array, "C"], Shaped[Array, "C"]],
-]:
+    eps: Annotated[float, ">= 0"] = 1e-5,
+) -> tuple[Shaped[Array, "N C *L"], Cache]:
     """Normalise with a mean and a variance that are given, as a trained network does.
 
     x̂ = (x − mean) r, r = 1/√(var + ε), y = x̂ W + b              (batchnorm1d-evaluation).
 
     Parameters
     ----------
-    x : array, shape (N, C) or (N, C, L)
-        Input; N = 0 is an empty batch.
-    W, b : arrays, shape (C,)
-        Scale and shift of each channel.
-    mean, var : arrays, shape (C,)
-        Running mean and variance, see `running_statistics`. They have no gradient.
-    eps : float
-        Keeps the root away from 0.
+    x, W, b, eps
+        As for `forward`; the batch may be empty.
+    mean, var
+        Running mean and variance, see `running_statistics`.
 
     Returns
     -------
-    y : array, of the shape of x
+    y
         Output.
-    cache : tuple (x_hat, r, W)
-        What `backward_evaluation` takes after dy.
-
-    Raises
-    ------
-    ShapeError
-        If the number of axes or a size is not as above.
-    TypeError
-        If an argument is not an array of floats.
+    cache
+        x̂, r and W.
 
     References
     ----------
@@ -174,27 +136,6 @@ def backward_evaluation(
 
     dx = dy W r                                        (batchnorm1d-evaluation-dx);
     dW and db are those of training, (batchnorm1d-dw) and (batchnorm1d-db).
-
-    Parameters
-    ----------
-    dy : array, shape (N, C) or (N, C, L)
-        Upstream gradient. It is not changed.
-    x_hat, r, W : arrays, shapes (N, C) or (N, C, L), (C,) and (C,)
-        The cache of `forward_evaluation`.
-
-    Returns
-    -------
-    dx, dW, db : arrays, of the shapes of x, (C,) and (C,)
-        New arrays.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward_evaluation`.
-
-    References
-    ----------
-    As for `forward_evaluation`.
     """
     axes = _all_but_channels(dy)
     dx = dy * _for_each_channel(W * r, dy)
@@ -206,7 +147,7 @@ def running_statistics(
     mean: Shaped[Constant, "C"],
     var: Shaped[Constant, "C"],
     x: Shaped[Array, "N C *L"],
-    momentum: float = 0.1,
+    momentum: Annotated[float, ">= 0", "<= 1"] = 0.1,
 ) -> tuple[Shaped[Array, "C"], Shaped[Array, "C"]]:
     """Move a running mean and variance towards those of one more batch.
 
@@ -217,24 +158,22 @@ def running_statistics(
 
     Parameters
     ----------
-    mean, var : arrays, shape (C,)
-        The running statistics so far; 0 and 1 before the first batch. They are not changed.
-    x : array, shape (N, C) or (N, C, L)
+    mean, var
+        The running statistics so far; 0 and 1 before the first batch.
+    x
         The batch.
-    momentum : float
+    momentum
         The weight m of this batch.
 
     Returns
     -------
-    mean, var : arrays, shape (C,)
+    mean, var
         The new running statistics.
 
     Raises
     ------
     ValueError
         If a channel has fewer than two entries, from which no variance is estimated.
-    ShapeError, TypeError
-        As `forward`.
 
     References
     ----------

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backprop_lib.shapes import Array, Shaped, ShapeError, shaped
+from backprop_lib.shapes import Array, Cache, Shaped, ShapeError, shaped
 
 
 @shaped
@@ -15,36 +15,26 @@ def forward(
     x: Shaped[Array, "N C_in L"],
     W: Shaped[Array, "C_out C_in"],
     b: Shaped[Array, "C_out"],
-) -> tuple[
-    Shaped[Array, "N C_out L"],
-    tuple[Shaped[Array, "N C_in L"], Shaped[Array, "C_out C_in"]],
-]:
+) -> tuple[Shaped[Array, "N C_out L"], Cache]:
     """Apply one linear layer at every place: a convolution with kernel 1.
 
     y[n, o, l] = Σ_i W[o, i] x[n, i, l] + b[o], for each sample y = W x + b   (conv1d-forward).
 
     Parameters
     ----------
-    x : array, shape (N, C_in, L)
-        Input, C_in channels at L places. N = 0 is an empty batch.
-    W : array, shape (C_out, C_in)
-        Weights.
-    b : array, shape (C_out,)
+    x
+        Input, C_in channels at L places.
+    W
+        Weights, one row per output.
+    b
         Bias.
 
     Returns
     -------
-    y : array, shape (N, C_out, L)
-        Output, of the inputs' dtype.
-    cache : tuple (x, W)
-        What `backward` takes after dy.
-
-    Raises
-    ------
-    ShapeError
-        If the number of axes or a size is not as above.
-    TypeError
-        If an argument is not an array of floats.
+    y
+        Output, C_out channels at the same places.
+    cache
+        x and W.
 
     References
     ----------
@@ -65,27 +55,6 @@ def backward(
     dx[n, i, l] = Σ_o W[o, i] dy[n, o, l], for each sample dx = Wᵀ dy            (conv1d-dx);
     dW[o, i] = Σ_n Σ_l dy[n, o, l] x[n, i, l], the sum over samples of dy xᵀ     (conv1d-dw);
     db[o] = Σ_n Σ_l dy[n, o, l]                                                  (conv1d-db).
-
-    Parameters
-    ----------
-    dy : array, shape (N, C_out, L)
-        Upstream gradient. It is not changed.
-    x, W : arrays, shapes (N, C_in, L) and (C_out, C_in)
-        The cache of `forward`.
-
-    Returns
-    -------
-    dx, dW, db : arrays, shapes (N, C_in, L), (C_out, C_in) and (C_out,)
-        New arrays.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward`.
-
-    References
-    ----------
-    As for `forward`.
     """
     dx = W.T @ dy
     dW = (dy @ x.swapaxes(1, 2)).sum(axis=0)
@@ -101,10 +70,7 @@ def forward_general(
     stride: int = 1,
     padding: int = 0,
     dilation: int = 1,
-) -> tuple[
-    Shaped[Array, "N C_out P"],
-    tuple[Shaped[Array, "N C_in L"], Shaped[Array, "C_out C_in K"], int, int, int],
-]:
+) -> tuple[Shaped[Array, "N C_out P"], Cache]:
     """Apply a kernel of K weights to every window of x: K convolutions with kernel 1, added.
 
     y[n, o, p] = Σ_k Σ_i W[o, i, k] x̄[n, i, s p + g k] + b[o], with stride s, dilation g and
@@ -112,30 +78,28 @@ def forward_general(
 
     Parameters
     ----------
-    x : array, shape (N, C_in, L)
+    x
         Input.
-    W : array, shape (C_out, C_in, K)
+    W
         Weights, K of them for each pair of channels.
-    b : array, shape (C_out,)
+    b
         Bias.
-    stride, padding, dilation : int
+    stride, padding, dilation
         From one window to the next; zeros at either end; from one weight to the next.
 
     Returns
     -------
-    y : array, shape (N, C_out, P)
-        Output, P = ⌊(L + 2 padding − dilation (K − 1) − 1) / stride⌋ + 1.
-    cache : tuple (x, W, stride, padding, dilation)
-        What `backward_general` takes after dy.
+    y
+        Output at P = ⌊(L + 2 padding − dilation (K − 1) − 1) / stride⌋ + 1 places.
+    cache
+        x, W, stride, padding and dilation.
 
     Raises
     ------
     ShapeError
-        If the number of axes or a size is not as above, or no window fits into x.
+        If no window fits into x.
     ValueError
         If stride or dilation is below 1, or padding below 0.
-    TypeError
-        If an argument is not an array of floats.
 
     References
     ----------
@@ -160,29 +124,6 @@ def backward_general(
     dx[n, i, l] = Σ_k Σ_o W[o, i, k] dy[n, o, p], over the p with s p + g k = l + padding
     (conv1d-general-dx); dW[o, i, k] = Σ_n Σ_p dy[n, o, p] x̄[n, i, s p + g k]
     (conv1d-general-dw); db[o] = Σ_n Σ_p dy[n, o, p]   (conv1d-general-db).
-
-    Parameters
-    ----------
-    dy : array, shape (N, C_out, P)
-        Upstream gradient. It is not changed.
-    x, W : arrays, shapes (N, C_in, L) and (C_out, C_in, K)
-        With stride, padding and dilation the cache of `forward_general`.
-    stride, padding, dilation : int
-        As in `forward_general`.
-
-    Returns
-    -------
-    dx, dW, db : arrays, shapes (N, C_in, L), (C_out, C_in, K) and (C_out,)
-        New arrays.
-
-    Raises
-    ------
-    ShapeError, ValueError, TypeError
-        As `forward_general`.
-
-    References
-    ----------
-    As for `forward_general`.
     """
     padded, taps = _seen_by_each_weight(x, W, stride, padding, dilation)
     _check_length(dy, x, stride, taps)

@@ -3,37 +3,30 @@
 Derived in the chapter "Bmm".
 """
 
-from backprop_lib.shapes import Array, Shaped, shaped
+from backprop_lib.shapes import Array, Cache, Shaped, shaped
 
 
 @shaped
 def forward(
     x: Shaped[Array, "N L C"], t: Shaped[Array, "N C D"]
-) -> tuple[Shaped[Array, "N L D"], tuple[Shaped[Array, "N L C"], Shaped[Array, "N C D"]]]:
+) -> tuple[Shaped[Array, "N L D"], Cache]:
     """Multiply the matrix of each sample by another one of the same sample.
 
     y[n, l, d] = Σ_c x[n, l, c] t[n, c, d], for each sample y = x t    (bmm-forward).
 
     Parameters
     ----------
-    x : array, shape (N, L, C)
+    x
         Input, L points of C coordinates for each sample.
-    t : array, shape (N, C, D)
+    t
         A matrix for each sample; PointNet's are square.
 
     Returns
     -------
-    y : array, shape (N, L, D)
-        Output, of the inputs' dtype.
-    cache : tuple (x, t)
-        What `backward` takes after dy.
-
-    Raises
-    ------
-    ShapeError
-        If the number of axes or a size is not as above.
-    TypeError
-        If an argument is not an array of floats.
+    y
+        Output, L points of D coordinates for each sample.
+    cache
+        x and t.
 
     References
     ----------
@@ -51,27 +44,6 @@ def backward(
 
     dx[n, l, c] = Σ_d dy[n, l, d] t[n, c, d], for each sample dx = dy tᵀ    (bmm-dx);
     dt[n, c, d] = Σ_l x[n, l, c] dy[n, l, d], for each sample dt = xᵀ dy    (bmm-dt).
-
-    Parameters
-    ----------
-    dy : array, shape (N, L, D)
-        Upstream gradient. It is not changed.
-    x, t : arrays, shapes (N, L, C) and (N, C, D)
-        The cache of `forward`.
-
-    Returns
-    -------
-    dx, dt : arrays, shapes (N, L, C) and (N, C, D)
-        New arrays.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward`.
-
-    References
-    ----------
-    As for `forward`.
     """
     dx = dy @ t.swapaxes(1, 2)
     dt = x.swapaxes(1, 2) @ dy

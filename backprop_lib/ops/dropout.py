@@ -5,7 +5,7 @@ Derived in the chapter "Dropout and plumbing".
 
 import numpy as np
 
-from backprop_lib.shapes import Array, Constant, Shaped, shaped
+from backprop_lib.shapes import Array, Cache, Constant, Shaped, shaped
 
 
 def draw_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> np.ndarray:
@@ -15,9 +15,9 @@ def draw_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> np.
 
     Parameters
     ----------
-    shape : tuple of int
+    shape
         The shape of the mask, that of x.
-    p : float
+    p
         The probability to be dropped, from 0 to below 1.
     rng : numpy.random.Generator
         The source of random numbers.
@@ -44,35 +44,28 @@ def draw_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> np.
 @shaped
 def forward(
     x: Shaped[Array, "N *C"], mask: Shaped[Constant, "N *C"]
-) -> tuple[Shaped[Array, "N *C"], tuple[Shaped[Array, "N *C"]]]:
+) -> tuple[Shaped[Array, "N *C"], Cache]:
     """Multiply the input by a random mask, as in training.
 
     y[n, c] = x[n, c] mask[n, c]    (dropout-forward).
 
     Parameters
     ----------
-    x : array, of any shape
+    x
         Input.
-    mask : array, of the shape of x
-        Of `draw_mask`. It has no gradient.
+    mask
+        Of `draw_mask`.
 
     Returns
     -------
-    y : array, of the shape of x
+    y
         Output.
-    cache : tuple (mask,)
-        What `backward` takes after dy.
-
-    Raises
-    ------
-    ShapeError
-        If the shapes differ.
-    TypeError
-        If an argument is not an array of floats.
+    cache
+        The mask.
 
     References
     ----------
-    As for `draw_mask`.
+    N. Srivastava et al., Dropout, J. Machine Learning Research 15 (2014) 1929-1958, section 4.
     """
     return x * mask, (mask,)
 
@@ -82,26 +75,5 @@ def backward(dy: Shaped[Array, "N *C"], mask: Shaped[Array, "N *C"]) -> Shaped[A
     """Multiply the upstream gradient by the same mask.
 
     dx[n, c] = dy[n, c] mask[n, c]    (dropout-dx).
-
-    Parameters
-    ----------
-    dy : array, of the shape of y
-        Upstream gradient. It is not changed.
-    mask : array, of the shape of y
-        The cache of `forward`.
-
-    Returns
-    -------
-    dx : array, of the shape of x
-        A new array.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward`.
-
-    References
-    ----------
-    As for `draw_mask`.
     """
     return dy * mask

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from backprop_lib.shapes import Array, Labels, Shaped, shaped
+from backprop_lib.shapes import Array, Cache, Labels, Shaped, shaped
 
 
 @shaped(nonempty=("N", "C"), labels={"t": "C"})
@@ -15,7 +15,7 @@ def forward(
     x: Shaped[Array, "N C"],
     t: Shaped[Labels, "N"],
     reduction: Annotated[str, Literal["mean", "sum"]] = "mean",
-) -> tuple[Shaped[Array, ""], tuple[Shaped[Array, "N C"], Shaped[Labels, "N"], str]]:
+) -> tuple[Shaped[Array, ""], Cache]:
     """Return how surprised a softmax of the scores x is by the labels t.
 
     log p[n, c] = x[n, c] − log Σ_j exp(x[n, j]),
@@ -23,29 +23,27 @@ def forward(
 
     Parameters
     ----------
-    x : array, shape (N, C)
+    x
         Scores (logits), one row for each sample. They may be large: the largest of each row
         is subtracted first.
-    t : array of integers, shape (N,)
-        Labels from 0 to C - 1. They have no gradient.
+    t
+        Labels from 0 to C - 1.
     reduction : "mean" or "sum"
         What is done with the losses of the samples.
 
     Returns
     -------
-    y : array, shape ()
+    y
         The loss.
-    cache : tuple (log_p, t, reduction)
-        What `backward` takes after dy: log p, of shape (N, C).
+    cache
+        log p, t and reduction.
 
     Raises
     ------
     ShapeError
-        If the number of axes or a size is not as above, or there is no sample or no class.
+        If there is no sample or no class.
     ValueError
         If a label names no class, or reduction is neither of the two.
-    TypeError
-        If x is not an array of floats, or t none of integers.
 
     References
     ----------
@@ -71,28 +69,7 @@ def backward(
     dx[n, c] = (p[n, c] − 1 where c = t[n], p[n, c] elsewhere) dy,
     divided by N if the loss is a mean                            (log-softmax-nll-dx).
 
-    Parameters
-    ----------
-    dy : array, shape ()
-        Upstream gradient, such as ``np.float64(1)``.
-    log_p, t : arrays, shapes (N, C) and (N,)
-        With reduction, the cache of `forward`.
-    reduction : "mean" or "sum"
-        As in `forward`.
-
-    Returns
-    -------
-    dx : array, shape (N, C)
-        A new array. Each of its rows sums to 0.
-
-    Raises
-    ------
-    ShapeError, ValueError, TypeError
-        As `forward`.
-
-    References
-    ----------
-    As for `forward`.
+    Each row of dx sums to 0.
     """
     _check_reduction(reduction)
     one_hot = np.zeros_like(log_p)

@@ -7,38 +7,34 @@ from typing import Any
 
 import numpy as np
 
-from backprop_lib.shapes import Array, Labels, Shaped, ShapeError, shaped
+from backprop_lib.shapes import Array, Cache, Labels, Shaped, ShapeError, shaped
 
 
 @shaped
-def forward(
-    x: Shaped[Array, "N *L"], axis: int = -1
-) -> tuple[Shaped[Array, "*M"], tuple[Shaped[Array, "N *L"], Shaped[Labels, "*K"], int]]:
+def forward(x: Shaped[Array, "N *L"], axis: int = -1) -> tuple[Shaped[Array, "*M"], Cache]:
     """Take the largest entry along one axis, and remember where it was.
 
     y[n, c] = x[n, c, k[n, c]], with k the place of the largest entry    (max-forward).
 
     Parameters
     ----------
-    x : array, of any shape
+    x
         Input.
-    axis : int
+    axis
         The axis that is searched; -1 is the last one.
 
     Returns
     -------
-    y : array, of the shape of x without that axis
-        Output.
-    cache : tuple (x, k, axis)
-        What `backward` takes after dy. k has the shape of x with size 1 along the axis; of
-        equal largest entries it names the first.
+    y
+        Output, of the shape of x without that axis.
+    cache
+        x, k and axis. k has the shape of x with size 1 along the axis; of equal largest entries
+        it names the first.
 
     Raises
     ------
     ShapeError
         If x has no such axis, or is empty along it.
-    TypeError
-        If x is not an array of floats.
 
     References
     ----------
@@ -58,29 +54,8 @@ def backward(
 
     dx[n, c, l] = dy[n, c] if l = k[n, c], else 0    (max-dx).
 
-    Parameters
-    ----------
-    dy : array, of the shape of y
-        Upstream gradient. It is not changed.
-    x, k : arrays
-        With axis, the cache of `forward`. Of x only the shape is used.
-    axis : int
-        As in `forward`.
-
-    Returns
-    -------
-    dx : array, of the shape of x
-        A new array. Where several entries are largest there is no gradient, and the first of
-        them gets all of dy: a subgradient.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward`; also ShapeError if dy or k does not belong to x and axis.
-
-    References
-    ----------
-    As for `forward`.
+    Where several entries are largest there is no gradient, and the first of them gets all of dy:
+    a subgradient.
     """
     _check_shapes(dy, x, k, axis)
     dx = np.zeros_like(x)

@@ -5,35 +5,28 @@ Derived in the chapter "Orthogonality".
 
 import numpy as np
 
-from backprop_lib.shapes import Array, Shaped, shaped
+from backprop_lib.shapes import Array, Cache, Shaped, shaped
 
 
 @shaped
 def forward(
     A: Shaped[Array, "N C C"],
-) -> tuple[Shaped[Array, "N"], tuple[Shaped[Array, "N C C"], Shaped[Array, "N C C"]]]:
+) -> tuple[Shaped[Array, "N"], Cache]:
     """Return the squared Frobenius norm of A Aᵀ − I for each matrix.
 
     y[n] = Σ_i Σ_j E[n, i, j]², E = A Aᵀ − I        (orthogonality-forward).
 
     Parameters
     ----------
-    A : array, shape (N, C, C)
+    A
         A square matrix for each sample.
 
     Returns
     -------
-    y : array, shape (N,)
+    y
         The penalties. They are 0 for orthogonal matrices only.
-    cache : tuple (A, E)
-        What `backward` takes after dy.
-
-    Raises
-    ------
-    ShapeError
-        If A does not have three axes, or its last two differ.
-    TypeError
-        If A is not an array of floats.
+    cache
+        A and E.
 
     References
     ----------
@@ -53,26 +46,5 @@ def backward(
 
     dA[n, i, j] = 4 dy[n] Σ_k E[n, i, k] A[n, k, j], for each sample dA = 4 dy E A
     (orthogonality-da).
-
-    Parameters
-    ----------
-    dy : array, shape (N,)
-        Upstream gradient. It is not changed.
-    A, E : arrays, shape (N, C, C)
-        The cache of `forward`.
-
-    Returns
-    -------
-    dA : array, shape (N, C, C)
-        A new array.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward`.
-
-    References
-    ----------
-    As for `forward`.
     """
     return 4 * dy[:, None, None] * (E @ A)
