@@ -18,7 +18,7 @@ library itself promise more, all of them the same, so their docstrings do not re
   `backprop_lib.shapes`). A size that occurs twice must be the same size twice, and an axis with a
   star stands for any number of axes.
 - No argument is changed, and results are new arrays. The cache holds the arrays of the call, and
-  perhaps y, without copies: changing one of them in place before ``backward`` changes the gradients.
+  perhaps y, without copies: changing one in place before ``backward`` changes the gradients.
 - Results have the dtype of the inputs: float32 stays float32.
 - Arrays may have any layout in memory: slices, transposes and read-only arrays will do.
 - An empty batch (N = 0) has an empty y, and zeros as gradients of the weights. A layer that

@@ -7,5 +7,9 @@ one matrix product, and `layers.linear` is that already.
 
 BLAS brings threads of its own, which gain little on products as small as these. Set
 ``OPENBLAS_NUM_THREADS=1`` before NumPy is imported, and share out the samples of a batch with
-`parallel.threads`. `buffers.Buffers` lets a layer write into the same arrays at every call.
+`parallel.threads`.
+
+Arguments, errors and sources are those of the namesakes, and `backprop_lib.layer` says what all
+promise. With ``buffers``, a `buffers.Buffers`, a function writes its large results, y or dx (and
+dt), into the same arrays at every call. The next call with the same buffers overwrites them.
 """

@@ -6,9 +6,11 @@ Equal to `layers.batchnorm1d_relu`: `forward`, `backward`, `forward_evaluation` 
 Derived in the chapters "BatchNorm1d with ReLU" and "Speed".
 """
 
+from typing import Annotated
+
 from backprop_lib.fast import normalising
 from backprop_lib.fast.buffers import Buffers
-from backprop_lib.shapes import Array, Constant, Shaped, shaped
+from backprop_lib.shapes import Array, Cache, Constant, Shaped, shaped
 
 
 @shaped(nonempty=("N", "C", "*L"))
@@ -16,49 +18,17 @@ def forward(
     x: Shaped[Array, "N C *L"],
     W: Shaped[Array, "C"],
     b: Shaped[Array, "C"],
-    eps: float = 1e-5,
+    eps: Annotated[float, ">= 0"] = 1e-5,
     *,
     buffers: Buffers | None = None,
-) -> tuple[
-    Shaped[Array, "N C *L"],
-    tuple[
-        Shaped[Array, "N C *L"],
-        Shaped[Array, "N C *L"],
-        Shaped[Array, "C"],
-        Shaped[Array, "C"],
-        Shaped[Array, "C"],
-    ],
-]:
+) -> tuple[Shaped[Array, "N C *L"], Cache]:
     """Normalise a batch, then set what is negative to 0.
 
     With u = x − μ and α = W r, r = 1/√(σ² + ε), y = max(α u + b, 0)    (speed-batchnorm-forward),
     the mean μ and the variance σ² over the M = N·L entries of a channel.
 
-    Parameters
-    ----------
-    x, W, b, eps
-        As for `layers.batchnorm1d_relu.forward`.
-    buffers : Buffers, optional
-        Where y is kept; the next call with the same buffers overwrites it.
-
-    Returns
-    -------
-    y : array, of the shape of x
-        Output, of the inputs' dtype.
-    cache : tuple (y, x, mean, r, W)
-        What `backward` takes after dy. mean and r, of shape (C,), are in double precision, or the
-        inputs' own if that is better.
-
-    Raises
-    ------
-    ShapeError
-        If the number of axes or a size is not as above, or there is no entry to average.
-    TypeError
-        If an argument is not an array of floats.
-
-    References
-    ----------
-    As for `layers.batchnorm1d_relu.forward`.
+    The cache is y, x, mean, r and W. mean and r are in double precision, or in the inputs' own if
+    that is better.
     """
     y, mean, r = normalising.normalised(x, W, b, eps, is_cut=True, buffers=buffers)
     return y, (y, x, mean, r, W)
@@ -81,29 +51,8 @@ def backward(
     db = Σ g, dW = r Σ g u, dx = α (g − db / M + e u), with e = −r dW / M
     (speed-batchnorm-backward); see (batchnorm1d-relu-mask).
 
-    Parameters
-    ----------
-    dy : array, of the shape of x
-        Upstream gradient. It is not changed.
-    y, x, mean, r, W : arrays
-        The cache of `forward`.
-    buffers : Buffers, optional
-        Where dx is kept; the next call with the same buffers overwrites it.
-
-    Returns
-    -------
-    dx, dW, db : arrays, of the shapes of x, (C,) and (C,)
-        Of the inputs' dtype. Where dy is NaN or infinite at a place that is closed, the gradients
-        of its channel are NaN.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward`.
-
-    References
-    ----------
-    As for `layers.batchnorm1d_relu.forward`.
+    NaN before the ReLU counts as closed, as in the twin. Where dy is NaN or infinite at a closed
+    place, the gradients of its channel are NaN, which the twin's are not.
     """
     return normalising.differentiated(dy, y, x, mean, r, W, is_training=True, buffers=buffers)
 
@@ -115,47 +64,13 @@ def forward_evaluation(
     b: Shaped[Array, "C"],
     mean: Shaped[Constant, "C"],
     var: Shaped[Constant, "C"],
-    eps: float = 1e-5,
+    eps: Annotated[float, ">= 0"] = 1e-5,
     *,
     buffers: Buffers | None = None,
-) -> tuple[
-    Shaped[Array, "N C *L"],
-    tuple[
-        Shaped[Array, "N C *L"],
-        Shaped[Array, "N C *L"],
-        Shaped[Array, "C"],
-        Shaped[Array, "C"],
-        Shaped[Array, "C"],
-    ],
-]:
+) -> tuple[Shaped[Array, "N C *L"], Cache]:
     """Normalise with a mean and a variance that are given, then set what is negative to 0.
 
     y = max(α (x − mean) + b, 0), α = W r, r = 1/√(var + ε)    (speed-batchnorm-evaluation).
-
-    Parameters
-    ----------
-    x, W, b, mean, var, eps
-        As for `layers.batchnorm1d_relu.forward_evaluation`.
-    buffers : Buffers, optional
-        Where y is kept; the next call with the same buffers overwrites it.
-
-    Returns
-    -------
-    y : array, of the shape of x
-        Output.
-    cache : tuple (y, x, mean, r, W)
-        What `backward_evaluation` takes after dy.
-
-    Raises
-    ------
-    ShapeError
-        If the number of axes or a size is not as above.
-    TypeError
-        If an argument is not an array of floats.
-
-    References
-    ----------
-    As for `layers.batchnorm1d_relu.forward_evaluation`.
     """
     y, r = normalising.normalised_by(x, W, b, mean, var, eps, is_cut=True, buffers=buffers)
     return y, (y, x, mean, r, W)
@@ -174,30 +89,6 @@ def backward_evaluation(
 ) -> tuple[Shaped[Array, "N C *L"], Shaped[Array, "C"], Shaped[Array, "C"]]:
     """Turn dy into the gradients of x, W and b, where mean and variance are constant.
 
-    As `backward`, but dx = α g                             (speed-batchnorm-evaluation).
-
-    Parameters
-    ----------
-    dy : array, of the shape of x
-        Upstream gradient. It is not changed.
-    y, x, mean, r, W : arrays
-        The cache of `forward_evaluation`.
-    buffers : Buffers, optional
-        Where dx is kept; the next call with the same buffers overwrites it.
-
-    Returns
-    -------
-    dx, dW, db : arrays, of the shapes of x, (C,) and (C,)
-        Of the inputs' dtype. Where dy is NaN or infinite at a place that is closed, the gradients
-        of its channel are NaN.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward_evaluation`.
-
-    References
-    ----------
-    As for `layers.batchnorm1d_relu.forward`.
+    As `backward`, also with NaN, but dx = α g               (speed-batchnorm-evaluation).
     """
     return normalising.differentiated(dy, y, x, mean, r, W, is_training=False, buffers=buffers)

@@ -8,7 +8,7 @@ import numpy as np
 from backprop_lib.fast.buffers import Buffers, array_for, full
 from backprop_lib.fast.folding import Rows, with_column
 from backprop_lib.fast.parallel import in_blocks, summed
-from backprop_lib.shapes import Array, Shaped, shaped
+from backprop_lib.shapes import Array, Cache, Shaped, shaped
 
 
 @shaped
@@ -18,39 +18,11 @@ def forward(
     b: Shaped[Array, "C_out"],
     *,
     buffers: Buffers | None = None,
-) -> tuple[
-    Shaped[Array, "N C_out L"],
-    tuple[Shaped[Array, "N C_in L"], Shaped[Array, "C_out C_in"]],
-]:
+) -> tuple[Shaped[Array, "N C_out L"], Cache]:
     """Apply one linear layer at every place.
 
     For each sample y = [W b] [x; 1], x with a row of ones below it        (speed-row-of-ones);
     that is y = W x + b, (conv1d-forward), without a second pass over y.
-
-    Parameters
-    ----------
-    x, W, b : arrays, shapes (N, C_in, L), (C_out, C_in) and (C_out,)
-        As for `layers.conv1d.forward`.
-    buffers : Buffers, optional
-        Where y is kept; the next call with the same buffers overwrites it.
-
-    Returns
-    -------
-    y : array, shape (N, C_out, L)
-        Output, of the inputs' dtype.
-    cache : tuple (x, W)
-        What `backward` takes after dy.
-
-    Raises
-    ------
-    ShapeError
-        If the number of axes or a size is not as above.
-    TypeError
-        If an argument is not an array of floats.
-
-    References
-    ----------
-    As for `layers.conv1d.forward`.
     """
     N, C_in, L = x.shape
     dtype = np.result_type(x, W, b)
@@ -78,28 +50,6 @@ def backward(
 
     dx = Wᵀ dy, (conv1d-dx), dW = Σ_n dy xᵀ, (conv1d-dw), and db = Σ_n Σ_l dy, (conv1d-db),
     sample by sample.
-
-    Parameters
-    ----------
-    dy : array, shape (N, C_out, L)
-        Upstream gradient. It is not changed.
-    x, W : arrays, shapes (N, C_in, L) and (C_out, C_in)
-        The cache of `forward`.
-    buffers : Buffers, optional
-        Where dx is kept; the next call with the same buffers overwrites it.
-
-    Returns
-    -------
-    dx, dW, db : arrays, shapes (N, C_in, L), (C_out, C_in) and (C_out,)
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward`.
-
-    References
-    ----------
-    As for `layers.conv1d.forward`.
     """
     N, C_in, L = x.shape
     dtype = np.result_type(dy, x, W)

@@ -6,7 +6,7 @@ would be subtracted again with the mean: it changes no y, and its gradient is ex
 Derived in the chapter "Speed".
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from backprop_lib.fast.folding import (
     with_column,
 )
 from backprop_lib.fast.parallel import in_blocks, summed
-from backprop_lib.shapes import Array, Constant, Shaped, shaped
+from backprop_lib.shapes import Array, Cache, Constant, Shaped, shaped
 
 
 @shaped(nonempty=("N", "C_out", "L"))
@@ -33,22 +33,10 @@ def forward(
     W: Shaped[Array, "C_out C_in"],
     gamma: Shaped[Array, "C_out"],
     beta: Shaped[Array, "C_out"],
-    eps: float = 1e-5,
+    eps: Annotated[float, ">= 0"] = 1e-5,
     *,
     buffers: Buffers | None = None,
-) -> tuple[
-    Shaped[Array, "N C_out L"],
-    tuple[
-        Shaped[Array, "N C_out L"],
-        Shaped[Array, "N C_in L"],
-        Shaped[Array, "C_out C_in"],
-        Shaped[Array, "C_out"],
-        Shaped[Array, "C_in"],
-        Shaped[Array, "C_in C_in"],
-        Shaped[Array, "C_out"],
-        float,
-    ],
-]:
+) -> tuple[Shaped[Array, "N C_out L"], Cache]:
     """Apply relu(batchnorm(W x)) by weights into which the normalisation is folded.
 
     y = max(F u + β, 0), u = x − m, F = diag(γ r) W, r = 1/√(wᵀ S w + ε)       (speed-forward),
@@ -56,31 +44,29 @@ def forward(
 
     Parameters
     ----------
-    x : array, shape (N, C_in, L)
-        Input.
-    W : array, shape (C_out, C_in)
+    x
+        Input, C_in channels at L places.
+    W
         Weights of the convolution.
-    gamma, beta : arrays, shape (C_out,)
+    gamma, beta
         Scale and shift of the normalisation.
-    eps : float
+    eps
         Keeps the root away from 0.
     buffers : Buffers, optional
-        Where y is kept; the next call with the same buffers overwrites it.
+        Where y is kept (see `backprop_lib.fast`).
 
     Returns
     -------
-    y : array, shape (N, C_out, L)
-        Output, of the inputs' dtype.
-    cache : tuple (y, x, W, gamma, mean, cov, var, eps)
-        What `backward` takes after dy. mean and cov are m and S, var is the variance of W x; in
-        double precision, or the inputs' own if that is better.
+    y
+        Output, C_out channels at the same places.
+    cache
+        y, x, W, gamma, mean, cov, var and eps. mean and cov are m and S, var is the variance of
+        W x; in double precision, or the inputs' own if that is better.
 
     Raises
     ------
     ShapeError
-        If the number of axes or a size is not as above, or there is no entry to average.
-    TypeError
-        If an argument is not an array of floats.
+        If there is no entry to average.
 
     Notes
     -----
@@ -128,30 +114,9 @@ def backward(
     dW = diag(γ r) (G − diag(dγ r) W S)                            (speed-dw);
     dx = Fᵀ g + A u + c, with A = −Fᵀ diag(dγ r) W / M and c = −Fᵀ q / M    (speed-dx).
 
-    Parameters
-    ----------
-    dy : array, shape (N, C_out, L)
-        Upstream gradient. It is not changed.
-    y, x, W, gamma, mean, cov, var, eps
-        The cache of `forward`.
-    buffers : Buffers, optional
-        Where dx is kept; the next call with the same buffers overwrites it.
-
-    Returns
-    -------
-    dx, dW, dgamma, dbeta : arrays, shapes (N, C_in, L), (C_out, C_in), (C_out,) and (C_out,)
-        Of the inputs' dtype. Where an entry before the ReLU is exactly 0, the slope to its left,
-        0, is taken. Where dy is NaN or infinite at a place that is closed, dx is NaN, and so are
-        the other gradients of its channel.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward`.
-
-    References
-    ----------
-    As for `forward`.
+    Where an entry before the ReLU is exactly 0, the slope to its left, 0, is taken. NaN before the
+    ReLU counts as closed. Where dy is NaN or infinite at a closed place, dx is NaN, and so are the
+    other gradients of its channel.
     """
     dtype = np.result_type(dy, y, x, W, gamma)
     M = x.shape[0] * x.shape[2]
@@ -204,53 +169,31 @@ def forward_evaluation(
     beta: Shaped[Array, "C_out"],
     mean: Shaped[Constant, "C_out"],
     var: Shaped[Constant, "C_out"],
-    eps: float = 1e-5,
+    eps: Annotated[float, ">= 0"] = 1e-5,
     *,
     buffers: Buffers | None = None,
-) -> tuple[
-    Shaped[Array, "N C_out L"],
-    tuple[
-        Shaped[Array, "N C_out L"],
-        Shaped[Array, "N C_in L"],
-        Shaped[Array, "C_out C_in"],
-        Shaped[Array, "C_out"],
-        Shaped[Array, "C_out"],
-        Shaped[Array, "C_out"],
-        float,
-    ],
-]:
+) -> tuple[Shaped[Array, "N C_out L"], Cache]:
     """Apply relu(batchnorm(W x)) with a mean and a variance of W x that are given.
 
     y = max(F x + b, 0), F = diag(γ r) W, b = β − γ r μ, r = 1/√(σ² + ε)    (speed-evaluation).
 
     Parameters
     ----------
-    x, W, gamma, beta : arrays
-        As for `forward`; N = 0 is an empty batch.
-    mean, var : arrays, shape (C_out,)
-        Running mean μ and variance σ² of z = W x. They have no gradient.
-    eps : float
-        Keeps the root away from 0.
-    buffers : Buffers, optional
-        Where y is kept; the next call with the same buffers overwrites it.
+    x, W, gamma, beta, eps, buffers
+        As for `forward`; the batch may be empty.
+    mean, var
+        Running mean μ and variance σ² of z = W x.
 
     Returns
     -------
-    y : array, shape (N, C_out, L)
-        Output.
-    cache : tuple (y, x, W, gamma, mean, var, eps)
-        What `backward_evaluation` takes after dy.
-
-    Raises
-    ------
-    ShapeError
-        If the number of axes or a size is not as above.
-    TypeError
-        If an argument is not an array of floats.
+    y
+        Output, C_out channels at the same places.
+    cache
+        y, x, W, gamma, mean, var and eps.
 
     References
     ----------
-    As for `forward`.
+    S. Ioffe, C. Szegedy, Batch Normalization, ICML 2015, section 3.1.
     """
     dtype = np.result_type(x, W, gamma, beta, mean, var)
     W_wide, gamma_wide, beta_wide, mean_wide, var_wide = widened(W, gamma, beta, mean, var)
@@ -282,29 +225,6 @@ def backward_evaluation(
 
     With g = dy where y > 0, else 0, G = Σ g xᵀ and q = Σ g: dβ = q, dW = diag(γ r) G,
     dγ = r ∘ (rowsum(W ∘ G) − μ ∘ q), dx = Fᵀ g                    (speed-evaluation-backward).
-
-    Parameters
-    ----------
-    dy : array, shape (N, C_out, L)
-        Upstream gradient. It is not changed.
-    y, x, W, gamma, mean, var, eps
-        The cache of `forward_evaluation`.
-    buffers : Buffers, optional
-        Where dx is kept; the next call with the same buffers overwrites it.
-
-    Returns
-    -------
-    dx, dW, dgamma, dbeta : arrays, shapes (N, C_in, L), (C_out, C_in), (C_out,) and (C_out,)
-        As from `backward`.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward_evaluation`.
-
-    References
-    ----------
-    As for `forward`.
     """
     dtype = np.result_type(dy, y, x, W, gamma, mean, var)
     W_wide, gamma_wide, mean_wide, var_wide = widened(W, gamma, mean, var)

@@ -6,7 +6,7 @@ The array of N·C_out·L entries, of which the maximum keeps one in L, is never 
 Derived in the chapter "Speed".
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from backprop_lib.fast.folding import (
     write_to_each,
 )
 from backprop_lib.fast.parallel import in_blocks, summed
-from backprop_lib.shapes import Array, Constant, Labels, Shaped, shaped
+from backprop_lib.shapes import Array, Cache, Constant, Labels, Shaped, shaped
 
 TILE = 512
 """So many channels are computed before they are searched, while they are in the cache."""
@@ -37,23 +37,10 @@ def forward(
     W: Shaped[Array, "C_out C_in"],
     gamma: Shaped[Array, "C_out"],
     beta: Shaped[Array, "C_out"],
-    eps: float = 1e-5,
+    eps: Annotated[float, ">= 0"] = 1e-5,
     *,
     buffers: Buffers | None = None,
-) -> tuple[
-    Shaped[Array, "N C_out"],
-    tuple[
-        Shaped[Array, "N C_out"],
-        Shaped[Labels, "N C_out"],
-        Shaped[Array, "N C_in L"],
-        Shaped[Array, "C_out C_in"],
-        Shaped[Array, "C_out"],
-        Shaped[Array, "C_in"],
-        Shaped[Array, "C_in C_in"],
-        Shaped[Array, "C_out"],
-        float,
-    ],
-]:
+) -> tuple[Shaped[Array, "N C_out"], Cache]:
     """Take the largest entry of each channel of relu(batchnorm(W x)).
 
     y = max(max_l (F u + β), 0), with F and u as in `conv1d_batchnorm1d_relu.forward`
@@ -69,19 +56,17 @@ def forward(
 
     Returns
     -------
-    y : array, shape (N, C_out)
-        Output, of the inputs' dtype.
-    cache : tuple (y, k, x, W, gamma, mean, cov, var, eps)
-        What `backward` takes after dy. k, of shape (N, C_out), is the place of the largest entry,
-        the first of those that come out equal; 0 where the ReLU is closed at every place, as all
-        are equal then. (Equal columns of x may be rounded differently in a product.)
+    y
+        Output, one number for each channel of each sample.
+    cache
+        y, k, x, W, gamma, mean, cov, var and eps. k is the place of the largest entry, the first
+        of those that come out equal; 0 where the ReLU is closed at every place, as all are equal
+        then. (Equal columns of x may be rounded differently in a product.)
 
     Raises
     ------
     ShapeError
-        If the number of axes or a size is not as above, or there is no entry to average.
-    TypeError
-        If an argument is not an array of floats.
+        If there is no entry to average.
 
     References
     ----------
@@ -124,31 +109,14 @@ def backward(
     (Fᵀ g)[n, i, l] = Σ_o F[o, i] g[n, o, l] over the channels whose maximum is at l
     (speed-max-sums); all else as in `conv1d_batchnorm1d_relu.backward`.
 
-    Parameters
-    ----------
-    dy : array, shape (N, C_out)
-        Upstream gradient. It is not changed.
-    y, k, x, W, gamma, mean, cov, var, eps
-        The cache of `forward`.
-    buffers : Buffers, optional
-        Where dx is kept; the next call with the same buffers overwrites it.
-
-    Returns
-    -------
-    dx, dW, dgamma, dbeta : arrays, shapes (N, C_in, L), (C_out, C_in), (C_out,) and (C_out,)
-        Of the inputs' dtype. Where several entries are largest there is no gradient, and the
-        first of them gets all of dy: a subgradient.
+    Where several entries are largest there is no gradient, and the first of them gets all of dy: a
+    subgradient. NaN before the ReLU is the largest entry, and counts as closed. Where dy is NaN or
+    infinite at a channel that is closed, dx is NaN, and so are the other gradients of its channel.
 
     Raises
     ------
-    ShapeError, TypeError
-        As `forward`.
     ValueError
         If k names no place.
-
-    References
-    ----------
-    As for `forward`.
     """
     dtype = np.result_type(dy, y, x, W, gamma)
     M = x.shape[0] * x.shape[2]
@@ -193,22 +161,10 @@ def forward_evaluation(
     beta: Shaped[Array, "C_out"],
     mean: Shaped[Constant, "C_out"],
     var: Shaped[Constant, "C_out"],
-    eps: float = 1e-5,
+    eps: Annotated[float, ">= 0"] = 1e-5,
     *,
     buffers: Buffers | None = None,
-) -> tuple[
-    Shaped[Array, "N C_out"],
-    tuple[
-        Shaped[Array, "N C_out"],
-        Shaped[Labels, "N C_out"],
-        Shaped[Array, "N C_in L"],
-        Shaped[Array, "C_out C_in"],
-        Shaped[Array, "C_out"],
-        Shaped[Array, "C_out"],
-        Shaped[Array, "C_out"],
-        float,
-    ],
-]:
+) -> tuple[Shaped[Array, "N C_out"], Cache]:
     """Take the largest entry of each channel, with a mean and a variance that are given.
 
     y = max(max_l (F x + b), 0), with F and b as in
@@ -223,21 +179,19 @@ def forward_evaluation(
 
     Returns
     -------
-    y : array, shape (N, C_out)
-        Output.
-    cache : tuple (y, k, x, W, gamma, mean, var, eps)
-        What `backward_evaluation` takes after dy; k as from `forward`.
+    y
+        Output, one number for each channel of each sample.
+    cache
+        y, k, x, W, gamma, mean, var and eps; k as from `forward`.
 
     Raises
     ------
     ShapeError
-        If the number of axes or a size is not as above, or there is no place.
-    TypeError
-        If an argument is not an array of floats.
+        If there is no place.
 
     References
     ----------
-    As for `forward`.
+    C. R. Qi et al., PointNet, CVPR 2017, section 4.2: max pooling as a symmetric function.
     """
     dtype = np.result_type(x, W, gamma, beta, mean, var)
     W_wide, gamma_wide, beta_wide, mean_wide, var_wide = widened(W, gamma, beta, mean, var)
@@ -269,29 +223,6 @@ def backward_evaluation(
 
     With g, G = Σ g xᵀ and q as in `backward`, the gradients are those of
     `conv1d_batchnorm1d_relu.backward_evaluation` (speed-evaluation-backward).
-
-    Parameters
-    ----------
-    dy : array, shape (N, C_out)
-        Upstream gradient. It is not changed.
-    y, k, x, W, gamma, mean, var, eps
-        The cache of `forward_evaluation`.
-    buffers : Buffers, optional
-        Where dx is kept; the next call with the same buffers overwrites it.
-
-    Returns
-    -------
-    dx, dW, dgamma, dbeta : arrays, shapes (N, C_in, L), (C_out, C_in), (C_out,) and (C_out,)
-        As from `backward`.
-
-    Raises
-    ------
-    ShapeError, TypeError, ValueError
-        As `backward`.
-
-    References
-    ----------
-    As for `forward`.
     """
     dtype = np.result_type(dy, y, x, W, gamma, mean, var)
     W_wide, gamma_wide, mean_wide, var_wide = widened(W, gamma, mean, var)

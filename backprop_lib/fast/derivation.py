@@ -5,10 +5,12 @@
 same sample by sample, and share `folding.folded` and `folding.gradients` with them.
 """
 
+from typing import Annotated
+
 import numpy as np
 
 from backprop_lib.fast.folding import folded, gradients, variances
-from backprop_lib.shapes import Array, Labels, Shaped, shaped
+from backprop_lib.shapes import Array, Cache, Labels, Shaped, shaped
 
 
 @shaped(nonempty=("N", "C_out", "L"))
@@ -17,40 +19,11 @@ def forward(
     W: Shaped[Array, "C_out C_in"],
     gamma: Shaped[Array, "C_out"],
     beta: Shaped[Array, "C_out"],
-    eps: float = 1e-5,
-) -> tuple[
-    Shaped[Array, "N C_out L"],
-    tuple[
-        Shaped[Array, "N C_out L"],
-        Shaped[Array, "N C_in L"],
-        Shaped[Array, "C_out C_in"],
-        Shaped[Array, "C_out"],
-        Shaped[Array, "C_in C_in"],
-        Shaped[Array, "C_out C_in"],
-        Shaped[Array, "C_out"],
-    ],
-]:
+    eps: Annotated[float, ">= 0"] = 1e-5,
+) -> tuple[Shaped[Array, "N C_out L"], Cache]:
     """Compute relu(batchnorm(W x)) as max(F u + β, 0)                        (speed-forward).
 
-    Parameters
-    ----------
-    x, W, gamma, beta, eps
-        As for `conv1d_batchnorm1d_relu.forward`.
-
-    Returns
-    -------
-    y : array, shape (N, C_out, L)
-    cache : tuple (y, u, W, gamma, cov, F, r)
-        What `backward` takes after dy; u is the centred input.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `conv1d_batchnorm1d_relu.forward`.
-
-    References
-    ----------
-    As for `conv1d_batchnorm1d_relu.forward`.
+    The cache is y, u, W, gamma, cov, F and r; u is the centred input.
     """
     u, cov = _centred(x)
     F, b, r = folded(W, gamma, beta, 0, variances(W, cov), eps)
@@ -74,28 +47,7 @@ def backward(
     Shaped[Array, "C_out"],
     Shaped[Array, "C_out"],
 ]:
-    """Turn dy into the gradients of x, W, γ and β, by (speed-dgamma), (speed-dw), (speed-dx).
-
-    Parameters
-    ----------
-    dy : array, shape (N, C_out, L)
-        Upstream gradient. It is not changed.
-    y, u, W, gamma, cov, F, r
-        The cache of `forward`.
-
-    Returns
-    -------
-    dx, dW, dgamma, dbeta : arrays, shapes (N, C_in, L), (C_out, C_in), (C_out,) and (C_out,)
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward`.
-
-    References
-    ----------
-    As for `forward`.
-    """
+    """Turn dy into the gradients of x, W, γ and β, by (speed-dgamma), (speed-dw), (speed-dx)."""
     g = np.where(y > 0, dy, 0)
     G = (g @ u.swapaxes(1, 2)).sum(axis=0)
     q = g.sum(axis=(0, 2))
@@ -110,41 +62,11 @@ def forward_max(
     W: Shaped[Array, "C_out C_in"],
     gamma: Shaped[Array, "C_out"],
     beta: Shaped[Array, "C_out"],
-    eps: float = 1e-5,
-) -> tuple[
-    Shaped[Array, "N C_out"],
-    tuple[
-        Shaped[Array, "N C_out"],
-        Shaped[Labels, "N C_out 1"],
-        Shaped[Array, "N C_in L"],
-        Shaped[Array, "C_out C_in"],
-        Shaped[Array, "C_out"],
-        Shaped[Array, "C_in C_in"],
-        Shaped[Array, "C_out C_in"],
-        Shaped[Array, "C_out"],
-    ],
-]:
+    eps: Annotated[float, ">= 0"] = 1e-5,
+) -> tuple[Shaped[Array, "N C_out"], Cache]:
     """Compute max_l relu(batchnorm(W x)) as max(max_l (F u + β), 0)      (speed-max-forward).
 
-    Parameters
-    ----------
-    x, W, gamma, beta, eps
-        As for `conv1d_batchnorm1d_relu_max.forward`.
-
-    Returns
-    -------
-    y : array, shape (N, C_out)
-    cache : tuple (y, k, u, W, gamma, cov, F, r)
-        What `backward_max` takes after dy; k, of shape (N, C_out, 1), is the place of the largest.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `conv1d_batchnorm1d_relu_max.forward`.
-
-    References
-    ----------
-    As for `conv1d_batchnorm1d_relu_max.forward`.
+    The cache is y, k, u, W, gamma, cov, F and r; k is the place of the largest.
     """
     u, cov = _centred(x)
     F, b, r = folded(W, gamma, beta, 0, variances(W, cov), eps)
@@ -171,28 +93,7 @@ def backward_max(
     Shaped[Array, "C_out"],
     Shaped[Array, "C_out"],
 ]:
-    """Turn dy into the gradients of x, W, γ and β, with g from (speed-max-mask).
-
-    Parameters
-    ----------
-    dy : array, shape (N, C_out)
-        Upstream gradient. It is not changed.
-    y, k, u, W, gamma, cov, F, r
-        The cache of `forward_max`.
-
-    Returns
-    -------
-    dx, dW, dgamma, dbeta : arrays, shapes (N, C_in, L), (C_out, C_in), (C_out,) and (C_out,)
-
-    Raises
-    ------
-    ShapeError, TypeError
-        As `forward_max`.
-
-    References
-    ----------
-    As for `forward_max`.
-    """
+    """Turn dy into the gradients of x, W, γ and β, with g from (speed-max-mask)."""
     g = np.zeros_like(F @ u)
     np.put_along_axis(g, k, np.where(y > 0, dy, 0)[..., None], axis=2)
     G = (g @ u.swapaxes(1, 2)).sum(axis=0)

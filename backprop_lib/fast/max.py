@@ -7,42 +7,24 @@ import numpy as np
 
 from backprop_lib.fast.buffers import Buffers
 from backprop_lib.fast.parallel import in_blocks
-from backprop_lib.shapes import Array, Labels, Shaped, shaped
+from backprop_lib.shapes import Array, Cache, Labels, Shaped, shaped
 
 
 @shaped(nonempty=("L",))
 def forward(
     x: Shaped[Array, "N C L"], *, buffers: Buffers | None = None
-) -> tuple[Shaped[Array, "N C"], tuple[Shaped[Array, "N C L"], Shaped[Labels, "N C"]]]:
+) -> tuple[Shaped[Array, "N C"], Cache]:
     """Take the largest entry of each channel of each sample, and remember where it was.
 
     y[n, c] = x[n, c, k[n, c]], with k the place of the largest entry    (max-forward).
 
-    Parameters
-    ----------
-    x : array, shape (N, C, L)
-        Input.
-    buffers : Buffers, optional
-        Taken for the sake of a common signature; y is small, and new at every call.
-
-    Returns
-    -------
-    y : array, shape (N, C)
-        Output.
-    cache : tuple (x, k)
-        What `backward` takes after dy. Of equal largest entries, k, of shape (N, C), names the
-        first.
+    The cache is x and k; of equal largest entries, k names the first. y is small, and new at every
+    call, even with buffers.
 
     Raises
     ------
     ShapeError
-        If the number of axes is not as above, or there is no place.
-    TypeError
-        If x is not an array of floats.
-
-    References
-    ----------
-    As for `ops.max.forward`.
+        If there is no place.
     """
     N, C, _ = x.shape
     y, k = np.empty((N, C), x.dtype), np.empty((N, C), np.intp)
@@ -68,31 +50,13 @@ def backward(
 
     dx[n, c, l] = dy[n, c] if l = k[n, c], else 0    (max-dx).
 
-    Parameters
-    ----------
-    dy : array, shape (N, C)
-        Upstream gradient. It is not changed.
-    x, k : arrays, shapes (N, C, L) and (N, C)
-        The cache of `forward`. Of x only the shape is used.
-    buffers : Buffers, optional
-        Where dx is kept; the next call with the same buffers overwrites it.
-
-    Returns
-    -------
-    dx : array, shape (N, C, L)
-        From buffers, it cannot be written to: the next call sets back to 0 what this one has set,
-        and counts on all else being 0 still.
+    A dx of buffers cannot be written to: the next call sets back to 0 what this one has set, and
+    counts on all else being 0 still.
 
     Raises
     ------
-    ShapeError, TypeError
-        As `forward`.
     ValueError
         If k names no place.
-
-    References
-    ----------
-    As for `ops.max.forward`.
     """
     dtype = np.result_type(dy, x)
     if buffers is None:
