@@ -5,7 +5,6 @@ import re
 import tomllib
 from pathlib import Path
 
-import nbformat
 import pytest
 from conftest import ROOT
 from packaging.utils import canonicalize_name
@@ -30,13 +29,6 @@ def imports(path):
 
 
 @EACH_MODULE
-def test_a_module_has_its_chapter_and_its_test(path):
-    place = path.relative_to(LIBRARY).with_suffix("")
-    assert (ROOT / "chapters" / place.with_suffix(".ipynb")).is_file()
-    assert (ROOT / "tests" / place.parent / f"test_{place.name}.py").is_file()
-
-
-@EACH_MODULE
 def test_a_layer_imports_numpy_the_shape_decorator_and_other_layers_only(path):
     allowed = {"numpy", "typing", "backprop_lib.shapes", "backprop_lib.layers", "backprop_lib.ops"}
     assert set(imports(path)) <= allowed
@@ -45,31 +37,6 @@ def test_a_layer_imports_numpy_the_shape_decorator_and_other_layers_only(path):
 def test_the_proof_engines_know_no_layer():
     for path in (LIBRARY / "proof").glob("*.py"):
         assert not [name for name in imports(path) if re.search(r"layers|ops", name)]
-
-
-@EACH_MODULE
-def test_equations_named_in_docstrings_are_in_the_chapter(path):
-    chapter = ROOT / "chapters" / path.relative_to(LIBRARY).with_suffix(".ipynb")
-    text = "\n".join(cell.source for cell in nbformat.read(chapter, as_version=4).cells)
-    labels = set(re.findall(r"\$\$ \(([a-z0-9-]+)\)", text))
-    prefix = path.stem.replace("_", "-")
-    named = set(re.findall(rf"\(({prefix}-[a-z0-9-]+)\)", path.read_text(encoding="utf8")))
-    assert named
-    assert named <= labels
-
-
-@EACH_MODULE
-def test_public_functions_document_shapes_errors_and_source(path):
-    tree = ast.parse(path.read_text(encoding="utf8"))
-    functions = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-    ]
-    assert {"forward", "backward"} <= {function.name for function in functions}
-    for function in functions:
-        for section in ("Parameters\n", "Returns\n", "Raises\n", "References\n", "shape"):
-            assert section in ast.get_docstring(function)
 
 
 @pytest.mark.parametrize("page", ["README.md", "intro.md"])
