@@ -24,7 +24,7 @@ def one_channel() -> Drawing:
             canvas.text(left - 0.2, top + (c + 0.5) * cell, name, 10, ha="right")
         row = top + (chosen + 0.5) * cell
         right = left + samples * step - 0.75
-        _arrow(canvas, (right, row), (right + 1.1, row))
+        canvas.arrow((right, row), (right + 1.1, row), width=1.4, head="-|>")
         for place, name in enumerate(["\\mu", "\\sigma^2"]):
             x = right + 1.3 + 1.3 * place
             canvas.text(x + cell / 2, top - 0.4, f"${name}$", 12)
@@ -56,13 +56,16 @@ def paths() -> Drawing:
         for name, (x, y) in nodes.items():
             canvas.box(x - 0.65, y - 0.5, 1.3, 1.0)
             canvas.text(x, y, f"${name}$", 14)
-        _arrow(canvas, (2.1, 1.4), (10.25, 1.4))
-        _arrow(canvas, (11.75, 1.4), (13.85, 1.4))
-        _arrow(canvas, (1.5, 2.0), (4.2, 6.1), BLUE, "--")
-        _arrow(canvas, (4.8, 6.1), (10.4, 2.0), BLUE, "--")
-        _arrow(canvas, (2.1, 2.0), (9.6, 6.1), ORANGE, ":")
-        _arrow(canvas, (10.3, 6.1), (10.9, 2.0), ORANGE, ":")
-        _arrow(canvas, (5.15, 6.7), (9.45, 6.7), INK, "-", width=0.7)
+        for start, end, width, color, dashes in (
+            ((2.1, 1.4), (10.25, 1.4), 1.4, INK, "-"),
+            ((11.75, 1.4), (13.85, 1.4), 1.4, INK, "-"),
+            ((1.5, 2.0), (4.2, 6.1), 1.4, BLUE, "--"),
+            ((4.8, 6.1), (10.4, 2.0), 1.4, BLUE, "--"),
+            ((2.1, 2.0), (9.6, 6.1), 1.4, ORANGE, ":"),
+            ((10.3, 6.1), (10.9, 2.0), 1.4, ORANGE, ":"),
+            ((5.15, 6.7), (9.45, 6.7), 0.7, INK, "-"),
+        ):
+            canvas.arrow(start, end, width=width, color=color, dashes=dashes, head="-|>", size=16)
         canvas.text(5.6, 0.8, "path 1: $r$", 11)
         canvas.text(12.8, 0.8, "$W$", 11)
         canvas.text(1.2, 4.4, "path 2:\n$1/M$", 11, color=BLUE)
@@ -127,31 +130,13 @@ def _bars(
     canvas: Canvas, left: float, zero: float, unit: float, claimed: np.ndarray, true: np.ndarray
 ) -> None:
     """Draw a bar for each claimed number, and a line at the height of the true one."""
-    canvas.axes.plot([left - 0.3, left + 1.35 * len(true)], [zero, zero], color=INK, lw=0.7)
+    canvas.line([left - 0.3, left + 1.35 * len(true)], [zero, zero], width=0.7)
     for i, (number, right) in enumerate(zip(claimed, true, strict=True)):
         x, height = left + 1.35 * i, unit * number
         if height:
             look = (BLUE, "") if number == right else (ORANGE, "////")
             canvas.box(x, zero - max(height, 0), 0.95, abs(height), *look)
         at = zero - unit * right
-        canvas.axes.plot([x - 0.14, x + 1.09], [at, at], color=INK, lw=2.6)
+        canvas.line([x - 0.14, x + 1.09], [at, at], width=2.6)
         beyond = max(zero - height, at) + 0.45 if number < 0 else min(zero - height, at) - 0.45
         canvas.text(x + 0.47, beyond, f"${number:g}$", 10)
-
-
-def _arrow(
-    canvas: Canvas,
-    start: tuple[float, float],
-    end: tuple[float, float],
-    color: str = INK,
-    line: str = "-",
-    width: float = 1.4,
-) -> None:
-    """Draw an arrow; its head is solid in any line style."""
-    dx, dy = end[0] - start[0], end[1] - start[1]
-    length = float(np.hypot(dx, dy))
-    along, across = (dx / length, dy / length), (-dy / length, dx / length)
-    neck = [end[i] - 0.3 * along[i] for i in (0, 1)]
-    canvas.axes.plot([start[0], neck[0]], [start[1], neck[1]], line, color=color, lw=width)
-    head = [end, *([neck[i] + side * across[i] for i in (0, 1)] for side in (0.16, -0.16))]
-    canvas.axes.fill(*zip(*head, strict=True), color=color, lw=0)

@@ -22,10 +22,11 @@ def order() -> Drawing:
         canvas.box(10.0, bottom, 4.3, height, ORANGE)
         canvas.text(12.15, bottom + height / 2, "1. $dy$ where\n$y > 0$, else 0", 12)
         for start, end in ((1.2, 2.2), (6.7, 7.7), (8.9, 9.9), (14.4, 15.4)):
-            _arrow(canvas, start, top + height / 2, end, top + height / 2)
-            _arrow(canvas, end, bottom + height / 2, start, bottom + height / 2)
+            there, back = top + height / 2, bottom + height / 2
+            canvas.arrow((start, there), (end, there), head="-|>")
+            canvas.arrow((end, back), (start, back), head="-|>")
         for x, kept in ((4.45, r"$\hat x,\ r,\ W$"), (12.15, "$y$")):
-            _arrow(canvas, x, top + height + 0.1, x, bottom - 0.1)
+            canvas.arrow((x, top + height + 0.1), (x, bottom - 0.1), head="-|>")
             canvas.text(x + 0.3, middle, kept, 14, ha="left")
             canvas.text(x - 0.3, middle, "kept", 12, ha="right")
         return canvas.drawing(
@@ -35,15 +36,6 @@ def order() -> Drawing:
             "to 0, which gives dz; then dz goes through batch norm's backward to dx. Kept between "
             "the two: x hat, r and W by batch norm, y by ReLU.",
         )
-
-
-def _arrow(canvas: Canvas, x: float, y: float, to_x: float, to_y: float) -> None:
-    canvas.axes.annotate(
-        "",
-        (to_x, to_y),
-        (x, y),
-        arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1.1, "shrinkA": 0, "shrinkB": 0},
-    )
 
 
 def closed_places(

@@ -41,19 +41,10 @@ def stacks() -> Drawing:
 def _stack(canvas: Canvas, x: float, y: float, matrix: tuple[str, str, str], summed: str) -> None:
     """Draw a stack of matrices about a point, sides named, the summed side marked."""
     name, rows, columns = matrix
-    width, height, strip = LENGTHS[columns], LENGTHS[rows], 0.42
+    width, height = LENGTHS[columns], LENGTHS[rows]
     left, top = x - width / 2, y - height / 2
-    for sheet in range(SHEETS - 1, 0, -1):
-        shift = DEPTH * sheet
-        xs = [left + shift, left + shift, left + width + shift, left + width + shift]
-        ys = [top - shift + DEPTH, top - shift, top - shift, top + height - shift]
-        xs, ys = [*xs, left + width + shift - DEPTH], [*ys, top + height - shift]
-        canvas.axes.plot(xs, ys, color=INK, lw=1.0, solid_joinstyle="miter")
-    canvas.box(left, top, width, height)
-    if columns == summed:
-        canvas.box(left, top, width, strip, ORANGE, "/////")
-    elif rows == summed:
-        canvas.box(left, top, strip, height, ORANGE, "/////")
+    canvas.stack(left, top, width, height, SHEETS, DEPTH)
+    canvas.mark_summed(left, top, width, height, rows, columns, summed)
     shift = 0.18 if summed else 0.0
     canvas.text(x + shift * (rows == summed), y + shift * (columns == summed), f"${name}$", 13)
     canvas.text(left - 0.2, y, f"${rows}$", 11, ha="right")
@@ -68,19 +59,19 @@ def rotated_back() -> Drawing:
         canvas = Canvas(16.4, 6.9, scale=0.36)
         points, gradients = (1.0, 6.3), (9.5, 6.3)
         canvas.text(points[0] + 1.5, 0.7, "forward: a point", 11)
-        _arrow(canvas, points, start, INK, "$x$")
-        _arrow(canvas, points, start + turn, INK, "$y = x\\,t$")
+        _ray(canvas, points, start, INK, "$x$")
+        _ray(canvas, points, start + turn, INK, "$y = x\\,t$")
         _arc(canvas, points, start, start + turn, 1.7, r"$\varphi$")
 
         upstream = start + turn
         canvas.text(gradients[0] + 1.5, 0.7, "backward: a gradient", 11)
-        _arrow(canvas, gradients, upstream, INK, "$dy$")
-        _arrow(canvas, gradients, upstream - turn, BLUE, "$dy\\,t^T$", "rotated back:\nright")
-        _arrow(canvas, gradients, upstream + turn, ORANGE, "$dy\\,t$", "rotated on:\nwrong", "--")
+        _ray(canvas, gradients, upstream, INK, "$dy$")
+        _ray(canvas, gradients, upstream - turn, BLUE, "$dy\\,t^T$", "rotated back:\nright")
+        _ray(canvas, gradients, upstream + turn, ORANGE, "$dy\\,t$", "rotated on:\nwrong", "--")
         _arc(canvas, gradients, upstream, upstream - turn, 1.7, r"$\varphi$")
         _arc(canvas, gradients, upstream, upstream + turn, 1.7, r"$\varphi$")
         for center in (points, gradients):
-            canvas.axes.plot(*center, "o", color=INK, ms=3.5)
+            canvas.dots(*center, size=3.5)
         return canvas.drawing(
             "rotated-back",
             "Left: t rotates the point x by the angle phi, counter-clockwise, to y. Right: dy "
@@ -89,29 +80,18 @@ def rotated_back() -> Drawing:
         )
 
 
-def _arrow(
+def _ray(
     canvas: Canvas,
     center: tuple[float, float],
     degrees: float,
     color: str,
     name: str,
     word: str = "",
-    line: str = "-",
+    dashes: str = "-",
 ) -> None:
     """Draw an arrow from a point, at an angle counter-clockwise from the right, with its name."""
-    canvas.axes.annotate(
-        "",
-        _at(center, degrees, 4.0),
-        center,
-        arrowprops={
-            "arrowstyle": "-|>,head_width=0.28,head_length=0.5",
-            "color": color,
-            "lw": 1.8,
-            "linestyle": line,
-            "shrinkA": 0,
-            "shrinkB": 0,
-        },
-    )
+    end = _at(center, degrees, 4.0)
+    canvas.arrow(center, end, width=1.8, color=color, dashes=dashes, head="-|>", size=14)
     ha = "left" if degrees < 90 else "right"
     x, y = _at(center, degrees, 4.55)
     x -= 0.3 if ha == "left" else 0.1
@@ -131,13 +111,9 @@ def _arc(
     """Draw an arc with an arrow's head, from one angle to another, and name it."""
     angles = np.deg2rad(np.linspace(first, last, 30)[1:-1])
     xs, ys = center[0] + radius * np.cos(angles), center[1] - radius * np.sin(angles)
-    canvas.axes.plot(xs[:-1], ys[:-1], color=INK, lw=0.9)
-    canvas.axes.annotate(
-        "",
-        (xs[-1], ys[-1]),
-        (xs[-3], ys[-3]),
-        arrowprops={"arrowstyle": "-|>,head_width=0.18,head_length=0.3", "color": INK, "lw": 0.9},
-    )
+    canvas.line(xs[:-1], ys[:-1], width=0.9)
+    near, end = zip(xs[[-3, -1]], ys[[-3, -1]], strict=True)
+    canvas.arrow(near, end, width=0.9, head="-|>", size=9, gaps=(2, 2))
     x, y = _at(center, (first + last) / 2, 1.25)
     canvas.text(x, y, name, 11)
 

@@ -1,10 +1,14 @@
 """Drawings of the chapter "Conv1d"."""
 
-from backprop_lib.figures.canvas import BLUE, INK, ORANGE, Canvas, Drawing, style
+from backprop_lib.figures.canvas import BLUE, INK, ORANGE, Canvas, Dashes, Drawing, style
 
 C_IN, C_OUT, LENGTH = 2.4, 1.6, 3.9  # sides as they are drawn
 PLACE, STEP = 0.6, 0.6  # the column that is marked, and its width
-TAPS = {0: (INK, "solid"), 1: (BLUE, (0, (5, 2))), 2: (ORANGE, (0, (1, 1.6)))}
+TAPS: dict[int, tuple[str, Dashes]] = {
+    0: (INK, "-"),
+    1: (BLUE, (0, (5, 2))),
+    2: (ORANGE, (0, (1, 1.6))),
+}
 """How the lines of each weight are drawn."""
 FORWARD_NAMES = {0: (-0.5, 0.5), 1: (0.36, 0.28), 2: (0.5, 0.5)}
 BACKWARD_NAMES = {0: (0.42, 0.22), 2: (-0.42, 0.22)}
@@ -16,13 +20,13 @@ def shapes() -> Drawing:
     with style():
         canvas = Canvas(18.6, 5.6, scale=0.42)
         middle = 3.1
-        _matrix(canvas, 1.4, middle, "W", "C_{in}", C_OUT, C_IN)
-        canvas.text(0.7, middle, "$C_{out}$", 12)
+        top = middle - C_OUT / 2
+        canvas.array(1.4, top, C_IN, C_OUT, "W", "C_{out}", "C_{in}", size=15)
         canvas.text(4.35, middle, r"$\times$", 15)
         canvas.text(5.2, middle, "$C_{in}$", 12)
         _stack(canvas, 5.75, middle, "x", C_IN)
         canvas.text(10.75, middle, "$+$", 15)
-        _matrix(canvas, 11.5, middle, "b", "1", C_OUT, STEP)
+        canvas.array(11.5, top, STEP, C_OUT, "b", columns="1", size=15)
         canvas.text(11.8, middle + C_OUT / 2 + 0.85, "copied to\neach place", 11)
         canvas.text(12.75, middle, "$=$", 15)
         _stack(canvas, 13.6, middle, "y", C_OUT)
@@ -35,27 +39,10 @@ def shapes() -> Drawing:
         )
 
 
-def _matrix(
-    canvas: Canvas, x: float, middle: float, name: str, columns: str, height: float, width: float
-) -> None:
-    canvas.box(x, middle - height / 2, width, height)
-    canvas.text(x + width / 2, middle, f"${name}$", 15)
-    canvas.text(x + width / 2, middle - height / 2 - 0.45, f"${columns}$", 12)
-
-
 def _stack(canvas: Canvas, x: float, middle: float, name: str, height: float) -> None:
     """Draw one matrix for each sample, one behind the other, a column of the first marked."""
     top, away = middle - height / 2, 0.28
-    for back in (2 * away, away):  # what is seen of a matrix behind
-        left, right = x + back, x + back + LENGTH
-        bottom = top + height - back
-        canvas.axes.plot(
-            [left, left, right, right, right - away],
-            [top - back + away, top - back, top - back, bottom, bottom],
-            color=INK,
-            lw=0.8,
-        )
-    canvas.box(x, top, LENGTH, height)
+    canvas.stack(x, top, LENGTH, height, 3, away)
     canvas.box(x + PLACE, top, STEP, height, BLUE, "////")
     canvas.text(x + PLACE + STEP / 2, top + height + 0.4, "$l$", 13)
     canvas.text(x + 0.65 * LENGTH, middle, f"${name}$", 15)
@@ -121,13 +108,10 @@ def _line(
 ) -> None:
     """Draw the line of weight k: a strong one, if there is a place for its name."""
     color, dashes = TAPS[k]
-    look = (
-        {"arrowstyle": "-", "color": INK, "lw": 0.6, "alpha": 0.45}
-        if name is None
-        else {"arrowstyle": "-|>", "color": color, "lw": 1.9, "ls": dashes}
-    )
-    canvas.axes.annotate("", end, start, arrowprops={**look, "shrinkA": 0, "shrinkB": 0})
-    if name is not None:
+    if name is None:
+        canvas.line(*zip(start, end, strict=True), width=0.6, alpha=0.45)
+    else:
+        canvas.arrow(start, end, width=1.9, color=color, dashes=dashes, head="-|>")
         aside, up = name
         low, high = sorted((start, end), key=lambda point: -point[1])
         x, y = ((1 - up) * a + up * b for a, b in zip(low, high, strict=True))

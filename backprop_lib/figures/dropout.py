@@ -1,7 +1,7 @@
 """Drawings of the chapter "Dropout and plumbing"."""
 
 import numpy as np
-from matplotlib.patches import Circle, FancyArrowPatch
+from matplotlib.patches import Circle
 
 from backprop_lib.figures.canvas import BLUE, INK, ORANGE, Canvas, Drawing, style
 
@@ -63,10 +63,10 @@ def _pipes(
         start, stop = ends[0][k], ends[1][j]
         is_shut = not P[j].any()
         if weight:
-            _arrow(canvas, *((stop, start) if runs_back else (start, stop)), color)
+            _pipe(canvas, *((stop, start) if runs_back else (start, stop)), color)
         elif j == k and is_shut:
             rims = [start[0] + RADIUS + 0.1, stop[0] - RADIUS - 0.1]
-            canvas.axes.plot(rims, [start[1]] * 2, color=INK, lw=1.2, ls=":")
+            canvas.line(rims, [start[1]] * 2, width=1.2, dashes=":")
         if weight > 1 or (j == k and is_shut):
             canvas.text(left + 1.7, start[1] - 0.5, rf"$\times {weight}$", 10)
     for places, values in zip(ends, (at_x, at_y), strict=True):
@@ -75,24 +75,14 @@ def _pipes(
             canvas.text(*place, f"${value}$", 10.5)
 
 
-def _arrow(
+def _pipe(
     canvas: Canvas, start: tuple[float, float], stop: tuple[float, float], color: str
 ) -> None:
     """Draw an arrow from the rim of one circle to that of another."""
     way = np.subtract(stop, start)
     step = way / np.hypot(*way) * (RADIUS + 0.1)
-    canvas.axes.add_patch(
-        FancyArrowPatch(
-            tuple(start + step),
-            tuple(stop - step),
-            arrowstyle="-|>",
-            mutation_scale=9,
-            shrinkA=0,
-            shrinkB=0,
-            color=color,
-            lw=1.5,
-        )
-    )
+    ends = tuple(start + step), tuple(stop - step)
+    canvas.arrow(*ends, width=1.5, color=color, head="-|>", size=9)
 
 
 def same_holes(x: np.ndarray, mask: np.ndarray, dy: np.ndarray) -> Drawing:
@@ -111,7 +101,7 @@ def same_holes(x: np.ndarray, mask: np.ndarray, dy: np.ndarray) -> Drawing:
             (1.1, ("x", "y"), x, BLUE),
             (rows + 2.9, ("dy", "dx"), dy, ORANGE),
         ):
-            canvas.grid(0.5, top, given, color)
+            canvas.matrix(0.5, top, given, color)
             _with_holes(canvas, 0.5 + step, top, mask, mask, INK)
             _with_holes(canvas, 0.5 + 2 * step, top, given * mask, mask, color)
             for number, name in enumerate((names[0], "M", names[1])):
@@ -132,6 +122,6 @@ def _with_holes(
     for (row, column), value in np.ndenumerate(values):
         at = (left + column, top + row)
         if mask[row, column]:
-            canvas.grid(*at, np.array([[value]]), color)
+            canvas.matrix(*at, np.array([[value]]), color)
         else:
             canvas.box(*at, 1, 1, INK, "////")

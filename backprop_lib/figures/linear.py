@@ -11,9 +11,9 @@ def shapes() -> Drawing:
     with style():
         canvas = Canvas(19.5, 5.2, scale=0.4)
         top = 1.6
-        _matrix_of(canvas, 1.2, top, "x", "N", "C_{in}")
+        _matrix(canvas, 1.2, top, "x", "N", "C_{in}")
         canvas.text(4.9, top + 1.1, r"$\times$", 15)
-        _matrix_of(canvas, 6.6, top, "W^T", "C_{in}", "C_{out}")
+        _matrix(canvas, 6.6, top, "W^T", "C_{in}", "C_{out}")
         canvas.text(9.1, top + 1.1, "$+$", 15)
         for row in range(4):
             canvas.box(
@@ -23,7 +23,7 @@ def shapes() -> Drawing:
         canvas.text(11.4, top - 0.4, "$C_{out}$", 10)
         canvas.text(12.4, top + 1.4, "copied to\neach row", 9, ha="left")
         canvas.text(15.2, top + 1.1, "$=$", 15)
-        _matrix_of(canvas, 16.9, top, "y", "N", "C_{out}")
+        _matrix(canvas, 16.9, top, "y", "N", "C_{out}")
         return canvas.drawing(
             "linear-shapes",
             "x, of shape N by C_in, times W transposed, C_in by C_out, plus b, of C_out entries, "
@@ -31,11 +31,8 @@ def shapes() -> Drawing:
         )
 
 
-def _matrix_of(canvas: Canvas, x: float, y: float, name: str, rows: str, columns: str) -> None:
-    canvas.box(x, y, LENGTHS[columns], LENGTHS[rows])
-    canvas.text(x + LENGTHS[columns] / 2, y + LENGTHS[rows] / 2, f"${name}$", 13)
-    canvas.text(x - 0.15, y + LENGTHS[rows] / 2, f"${rows}$", 10, ha="right")
-    canvas.text(x + LENGTHS[columns] / 2, y - 0.4, f"${columns}$", 10)
+def _matrix(canvas: Canvas, x: float, y: float, name: str, rows: str, columns: str) -> None:
+    canvas.array(x, y, LENGTHS[columns], LENGTHS[rows], name, rows, columns)
 
 
 def sum_of_outer_products(dy: np.ndarray, x: np.ndarray, dW: np.ndarray) -> Drawing:
@@ -55,12 +52,12 @@ def sum_of_outer_products(dy: np.ndarray, x: np.ndarray, dW: np.ndarray) -> Draw
         for n in range(samples + 1):
             left = 1.6 + step * n
             if n == samples:
-                canvas.grid(left, top, dW, BLUE)
+                canvas.matrix(left, top, dW, BLUE)
                 canvas.text(left + c_in / 2, top + c_out + 0.6, "$dW$", 12)
                 break
-            canvas.grid(left - 1.3, top, dy[n][:, None])
-            canvas.grid(left, top - 1.3, x[n][None])
-            canvas.grid(left, top, np.outer(dy[n], x[n]), ORANGE)
+            canvas.matrix(left - 1.3, top, dy[n][:, None])
+            canvas.matrix(left, top - 1.3, x[n][None])
+            canvas.matrix(left, top, np.outer(dy[n], x[n]), ORANGE)
             canvas.text(left - 0.8, top - 0.8, f"$n={n}$", 9)
             sign = "=" if n == samples - 1 else "+"
             canvas.text(left + c_in + 0.85, top + c_out / 2, f"${sign}$", 15)

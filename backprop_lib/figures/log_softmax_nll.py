@@ -14,9 +14,7 @@ def picked() -> Drawing:
         middle = top + rows / 2
 
         def table(left: float, width: int, name: str, shape: str) -> None:
-            for row in range(rows):
-                for column in range(width):
-                    canvas.box(left + column, top + row, 1, 1)
+            canvas.cells(left, top, rows, width)
             canvas.text(left + width / 2, top - 0.6, name, 12)
             canvas.text(left + width / 2, top + rows + 0.7, shape, 11)
 

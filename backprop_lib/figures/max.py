@@ -1,9 +1,8 @@
 """Drawings of the chapter "Max"."""
 
 import numpy as np
-from matplotlib.patches import Rectangle
 
-from backprop_lib.figures.canvas import BLUE, INK, ORANGE, Canvas, Drawing, style
+from backprop_lib.figures.canvas import BLUE, ORANGE, Canvas, Drawing, style
 
 X = np.array([[1, 4, 2, 0, 3], [2, -1, 0, 5, 1]])
 DY = np.array([2, -3])
@@ -19,7 +18,7 @@ def gather_and_scatter() -> Drawing:
 
         top = 1.3
         _row(canvas, top, "x", X, taken)
-        _arrow(canvas, top, "gather", forwards=True)
+        canvas.arrow((6.0, top + 1), (8.2, top + 1), width=1.2, gaps=(2, 2), name="gather")
         _column(canvas, top, "y", X.max(axis=1))
         canvas.text(11.6, top - 0.55, "$k$", 12)
         for c, place in enumerate(X.argmax(axis=1)):
@@ -28,13 +27,13 @@ def gather_and_scatter() -> Drawing:
 
         top = 5.1
         _row(canvas, top, "dx", np.where(taken, copied, 0), taken)
-        _arrow(canvas, top, "scatter", forwards=False)
+        canvas.arrow((8.2, top + 1), (6.0, top + 1), width=1.2, gaps=(2, 2), name="scatter")
         _column(canvas, top, "dy", DY)
         canvas.text(10.9, top + 1.0, "right: one\nin each row", 9, ha="left")
 
         top = 8.9
         _row(canvas, top, "", copied, taken, others_wrong=True)
-        _arrow(canvas, top, "broadcast", forwards=False)
+        canvas.arrow((8.2, top + 1), (6.0, top + 1), width=1.2, gaps=(2, 2), name="broadcast")
         _column(canvas, top, "dy", DY)
         canvas.text(10.9, top + 1.0, "wrong: each\nmarked ×", 9, ha="left")
         return canvas.drawing(
@@ -56,27 +55,17 @@ def _row(
 ) -> None:
     """Draw two rows of five; taken cells are blue in a thick frame, wrong ones orange, with a ×."""
     canvas.text(LEFT + 2.5, top - 0.55, f"${name}$" if name else "", 12)
-    canvas.grid(LEFT, top, values)
-    for (c, place), is_taken in np.ndenumerate(taken):
-        corner = (LEFT + place, top + c)
-        if is_taken:
-            canvas.axes.add_patch(Rectangle(corner, 1, 1, fc=BLUE, alpha=0.3, lw=0))
-            canvas.axes.add_patch(Rectangle(corner, 1, 1, fill=False, ec=INK, lw=2.2, zorder=3))
-        elif others_wrong:
-            canvas.axes.add_patch(Rectangle(corner, 1, 1, fc=ORANGE, alpha=0.3, lw=0))
-            canvas.text(corner[0] + 0.82, corner[1] + 0.22, "×", 7)
+    canvas.matrix(LEFT, top, values)
+    for c, place in np.argwhere(~taken) if others_wrong else ():
+        canvas.box(LEFT + place, top + c, 1, 1, ORANGE, tint=0.3, frame=0)
+        canvas.text(LEFT + place + 0.82, top + c + 0.22, "×", 7)
+    for c, place in np.argwhere(taken):
+        canvas.box(LEFT + place, top + c, 1, 1, BLUE, tint=0.3, frame=2.2)
 
 
 def _column(canvas: Canvas, top: float, name: str, values: np.ndarray) -> None:
     canvas.text(RIGHT + 0.5, top - 0.55, f"${name}$", 12)
-    canvas.grid(RIGHT, top, values[:, None])
-
-
-def _arrow(canvas: Canvas, top: float, name: str, forwards: bool) -> None:
-    ends = [(6.0, top + 1), (8.2, top + 1)]
-    start, end = ends if forwards else ends[::-1]
-    canvas.axes.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.2})
-    canvas.text(7.1, top + 0.55, name, 9)
+    canvas.matrix(RIGHT, top, values[:, None])
 
 
 def conventions_at_a_tie() -> Drawing:
@@ -109,13 +98,13 @@ def conventions_at_a_tie() -> Drawing:
 def _graph(canvas: Canvas, x: float, title: str, heights: np.ndarray) -> None:
     """Draw axes with the tie in the middle, and y from one unit left of it to one unit right."""
     canvas.text(x, 0.5, title, 10)
-    canvas.axes.plot([x - 3, x + 3], [4, 4], color=INK, lw=0.6)
-    canvas.axes.plot([x, x], [1.2, 4.7], color=INK, lw=0.6)
+    canvas.line([x - 3, x + 3], [4, 4], width=0.6)
+    canvas.line([x, x], [1.2, 4.7], width=0.6)
     canvas.text(x + 3.2, 4.0, "$t$", 11)
-    canvas.axes.plot(x + np.array([-2.6, 0, 2.6]), 4 - 2 * heights, color=INK, lw=2.4)
+    canvas.line(x + np.array([-2.6, 0, 2.6]), 4 - 2 * heights, width=2.4)
 
 
-def _prediction(canvas: Canvas, x: float, slope: float, color: str, line: str) -> None:
+def _prediction(canvas: Canvas, x: float, slope: float, color: str, dashes: str) -> None:
     reach = min(1.0, 1.35 / slope)
     ends = np.array([-reach, reach])
-    canvas.axes.plot(x + 2.6 * ends, 4 - 2 * slope * ends, color=color, lw=1.8, ls=line)
+    canvas.line(x + 2.6 * ends, 4 - 2 * slope * ends, width=1.8, color=color, dashes=dashes)

@@ -1,10 +1,7 @@
 """Drawings of the chapter "A network"."""
 
-from itertools import pairwise
+from backprop_lib.figures.canvas import BLUE, INK, ORANGE, Canvas, Dashes, Drawing, Place, style
 
-from backprop_lib.figures.canvas import BLUE, INK, ORANGE, Canvas, Drawing, style
-
-Place = tuple[float, float]
 TOP, MIDDLE, LOW, BOTTOM = 2.0, 5.4, 7.6, 9.9
 """The rows: points to global feature, T-Nets, penalty, scores to loss."""
 FAN_OUTS = ((1.1, TOP), (11.1, TOP), (14.8, MIDDLE))
@@ -55,9 +52,9 @@ def graph() -> Drawing:
     with style():
         canvas = _boxes()
         for edge in EDGES:
-            _arrow(canvas, edge, around=(SUM,))
+            _edge(canvas, edge, (SUM,))
         for place in FAN_OUTS:
-            canvas.axes.plot(*place, "o", color=ORANGE, ms=8)
+            canvas.dots(*place, size=8, color=ORANGE)
         _plus(canvas, SUM, INK)
         for x, y, text in (
             (1.1, TOP - 0.65, "points $q$"),
@@ -89,10 +86,10 @@ def graph_backward() -> Drawing:
     with style():
         canvas = _boxes()
         for edge in EDGES:
-            _arrow(canvas, edge[::-1], around=FAN_OUTS, dashed=True)
+            _edge(canvas, edge[::-1], FAN_OUTS, (0, (4, 2.5)))
         for place in FAN_OUTS:
             _plus(canvas, place, ORANGE)
-        canvas.axes.plot(*SUM, "o", color=INK, ms=6)
+        canvas.dots(*SUM, size=6)
         for x, y, text in (
             (1.1, TOP - 0.8, "$dq$"),
             (11.1, TOP - 0.8, "$dh$"),
@@ -123,33 +120,15 @@ def _boxes() -> Canvas:
 
 
 def _plus(canvas: Canvas, place: Place, color: str) -> None:
-    canvas.axes.plot(*place, "o", mfc="none", mec=color, mew=1.6, ms=13)
+    canvas.ring(*place, 13, color)
     canvas.text(*place, "$+$", 11)
 
 
-def _arrow(
-    canvas: Canvas,
-    corners: tuple[Place, ...],
-    *,
-    around: tuple[Place, ...],
-    dashed: bool = False,
+def _edge(
+    canvas: Canvas, corners: tuple[Place, ...], around: tuple[Place, ...], dashes: Dashes = "-"
 ) -> None:
-    """Draw a line round its corners, with a head at its end, and leave room for circles."""
-    line = (0, (4, 2.5)) if dashed else "-"
-    for start, end in pairwise(corners[:-1]):
-        canvas.axes.plot(*zip(start, end, strict=True), color=INK, lw=1.1, ls=line)
-    start, end = corners[-2:]
-    gap = 4 if end in (*FAN_OUTS, SUM) else 0
-    canvas.axes.annotate(
-        "",
-        end,
-        start,
-        arrowprops={
-            "arrowstyle": "->",
-            "color": INK,
-            "lw": 1.1,
-            "ls": line,
-            "shrinkA": 7 if start in around else 0,
-            "shrinkB": 7 if end in around else gap,
-        },
-    )
+    """Draw an arrow, and leave room for the circles at its ends."""
+    start, end = corners[0], corners[-1]
+    for_dot = 4 if end in (*FAN_OUTS, SUM) else 0
+    gaps = (7 if start in around else 0, 7 if end in around else for_dot)
+    canvas.arrow(*corners, gaps=gaps, dashes=dashes)

@@ -1,6 +1,6 @@
 """Drawings of the chapter "Notation"."""
 
-from backprop_lib.figures.canvas import ORANGE, Canvas, Drawing, style
+from backprop_lib.figures.canvas import Canvas, Drawing, style
 
 LENGTHS = {"N": 2.2, "C_{in}": 3.0, "C_{out}": 1.6}  # of the sides, as they are drawn
 
@@ -32,7 +32,8 @@ def turned_to_meet() -> Drawing:
             for top, factors in ((2.7, stored), (7.8, multiplied)):
                 x = left
                 for name, rows, columns in factors:
-                    _matrix(canvas, x, top, name, rows, columns, summed)
+                    sides = LENGTHS[columns], LENGTHS[rows]
+                    canvas.array(x, top, *sides, name, rows, columns, summed=summed)
                     if name.endswith("^T"):
                         below = top + LENGTHS[rows] + 0.45
                         canvas.text(x + LENGTHS[columns] / 2, below, "turned", 9)
@@ -46,18 +47,3 @@ def turned_to_meet() -> Drawing:
             "multiplied, it must be the columns of the left factor and the rows of the right one. "
             "In y the weights are turned, in dx nothing is, in dW the upstream gradient is.",
         )
-
-
-def _matrix(
-    canvas: Canvas, x: float, y: float, name: str, rows: str, columns: str, summed: str
-) -> None:
-    """Draw a matrix with its two sides named and the summed side marked."""
-    width, height, strip = LENGTHS[columns], LENGTHS[rows], 0.42
-    canvas.box(x, y, width, height)
-    if columns == summed:
-        canvas.box(x, y, width, strip, ORANGE, "/////")
-    else:
-        canvas.box(x, y, strip, height, ORANGE, "/////")
-    canvas.text(x + width / 2 + 0.12, y + height / 2 + 0.16, f"${name}$", 13)
-    canvas.text(x - 0.15, y + height / 2, f"${rows}$", 10, ha="right")
-    canvas.text(x + width / 2, y - 0.4, f"${columns}$", 10)

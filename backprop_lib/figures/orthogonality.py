@@ -17,14 +17,14 @@ def two_places() -> Drawing:
     with style():
         canvas = Canvas(17.6, 10.3, scale=0.4)
         top, a, e = 3.3, 1.2, 9.2
-        _empty_grid(canvas, a, top, size)
+        canvas.cells(a, top, size, size)
         canvas.box(a + q, top + p, 1, 1, ORANGE)
         canvas.text(a + q + 0.5, top + p + 0.5, "$A_{pq}$", 10)
         canvas.text(a + size / 2, top + size + 0.7, "$A$", 14)
         canvas.text(a - 0.4, top + p + 0.5, "$p$", 12)
         canvas.text(a + q + 0.5, top - 0.4, "$q$", 12)
 
-        _empty_grid(canvas, e, top, size)
+        canvas.cells(e, top, size, size)
         canvas.box(e, top + p, size, 1, BLUE, "////")
         canvas.box(e + p, top, 1, size, ORANGE, r"\\\\")
         canvas.text(e + size / 2, top + size + 0.7, "$E = A A^T - I$", 14)
@@ -32,12 +32,8 @@ def two_places() -> Drawing:
         canvas.text(e + p + 0.5, top - 0.4, "$p$", 12)
         canvas.text(e + size + 0.3, top + p + 0.5, "row $p$:\nleft factor", 10, ha="left")
         canvas.text(e + p + 0.5, top - 1.2, "column $p$: right factor", 10)
-        canvas.axes.annotate(
-            "",
-            (e - 0.9, top + p + 0.5),
-            (a + size + 0.3, top + p + 0.5),
-            arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.1},
-        )
+        row = top + p + 0.5
+        canvas.arrow((a + size + 0.3, row), (e - 0.9, row), gaps=(2, 2))
         canvas.text(8.8, 0.8, "$E_{ij} = \\sum_k\\, A_{ik}\\, A_{jk} - \\delta_{ij}$", 14)
         canvas.text(8.8, 9.7, "where they cross, $A_{pq}$ is both factors", 10)
         return canvas.drawing(
@@ -46,12 +42,6 @@ def two_places() -> Drawing:
             "factor, and in every entry of column p of E, as the right factor. Where that row and "
             "that column cross it is both factors.",
         )
-
-
-def _empty_grid(canvas: Canvas, x: float, y: float, size: int) -> None:
-    for row in range(size):
-        for column in range(size):
-            canvas.box(x + column, y + row, 1, 1)
 
 
 def valleys(right: list[np.ndarray], published: list[np.ndarray]) -> Drawing:
@@ -78,14 +68,14 @@ def valleys(right: list[np.ndarray], published: list[np.ndarray]) -> Drawing:
         _panel(canvas, 12.7, published, of_published, "$A\\,(A^T - I)$")
         angles = np.linspace(0, 2 * np.pi, 120)
         x, y = _place(4.3, np.stack([np.cos(angles), np.sin(angles)], axis=1))
-        canvas.axes.plot(x, y, color=BLUE, lw=3)
+        canvas.line(x, y, width=3, color=BLUE)
         canvas.text(4.3, 9.75, "zero on the whole circle:\nevery rotation", 10)
         for u, label, side in ((0, "$0$", -0.6), (1, "$I$", 0.6)):
             x, y = _place(12.7, np.array([[u, 0.0]]))
-            canvas.axes.plot(x, y, "o", color=BLUE, ms=8)
+            canvas.dots(x, y, size=8, color=BLUE)
             canvas.text(x[0] + side, y[0], label, 12)
         x, y = _place(12.7, np.array([[0.5, -RADIUS], [0.5, RADIUS]]))
-        canvas.axes.plot(x, y, color=INK, lw=1, ls=(0, (4, 3)))
+        canvas.line(x, y, width=1, dashes=(0, (4, 3)))
         canvas.text(12.7, 9.75, "zero at two points only:\nthe zero matrix and $I$", 10)
         return canvas.drawing(
             "orthogonality-valleys",
@@ -121,22 +111,13 @@ def _panel(
     canvas.text(centre, 0.5, title, 13)
     left, bottom = centre - 3.6, 8.5
     for name, right, up in (("$u$", 0.9, 0.0), ("$v$", 0.0, 0.9)):
-        canvas.axes.annotate(
-            "",
-            (left + right, bottom - up),
-            (left, bottom),
-            arrowprops={"arrowstyle": "->", "color": INK, "lw": 1, "shrinkA": 0, "shrinkB": 0},
-        )
+        canvas.arrow((left, bottom), (left + right, bottom - up), width=1)
         canvas.text(left + 1.35 * right, bottom - 1.35 * up, name, 11)
     for path in paths:
         x, y = _place(centre, path)
-        canvas.axes.plot(x, y, color=ORANGE, lw=2)
-        canvas.axes.plot(x[:1], y[:1], "o", mfc="none", mec=ORANGE, mew=1.6, ms=6)
+        canvas.line(x, y, width=2, color=ORANGE)
+        canvas.ring(x[0], y[0], 6, ORANGE)
         middle = int(np.argmin(np.hypot(x - (x[0] + x[-1]) / 2, y - (y[0] + y[-1]) / 2)))
         middle = min(max(middle, 1), len(x) - 2)
-        canvas.axes.annotate(
-            "",
-            (x[middle + 1], y[middle + 1]),
-            (x[middle - 1], y[middle - 1]),
-            arrowprops={"arrowstyle": "-|>", "color": ORANGE, "lw": 0, "mutation_scale": 14},
-        )
+        before, after = zip(x[[middle - 1, middle + 1]], y[[middle - 1, middle + 1]], strict=True)
+        canvas.arrow(before, after, width=0, color=ORANGE, head="-|>", size=14, gaps=(2, 2))

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 
 from backprop_lib.figures.canvas import BLUE, INK, ORANGE, Canvas, Drawing, style
 
@@ -22,32 +21,39 @@ def three_ways() -> Drawing:
 
         middle = 3.1
         _array(canvas, 0.4, middle, narrow, "$x$")
-        _arrow(canvas, 5.4, 6.6, middle, "$W$")
+        canvas.arrow((5.4, middle), (6.6, middle), gaps=(2, 2), name="$W$")
         for left, name, label in (
             (6.6, "$z$", ""),
             (12.8, r"$\hat x$", "normalise"),
             (19.0, "$y$", r"$\gamma, \beta$, ReLU"),
         ):
             if label:
-                _arrow(canvas, left - 1.2, left, middle, "")
+                canvas.arrow((left - 1.2, middle), (left, middle), gaps=(2, 2))
                 canvas.text(left - 0.6, middle - wide / 2 - 0.5, label, 9)
             _array(canvas, left, middle, wide, name, hatch="//")
         canvas.text(25.1, middle, "kept:\n$x$, $\\hat x$, $y$", 10)
 
         for middle, has_max in ((8.6, False), (13.4, True)):
             _array(canvas, 0.4, middle, narrow, "$x$")
-            _arrow(canvas, 5.4, 6.6, middle, "")
+            canvas.arrow((5.4, middle), (6.6, middle), gaps=(2, 2))
             canvas.box(6.6, middle - 0.5, 1, 1, BLUE)
             canvas.text(7.1, middle, "$S$", 11)
-            _arrow(canvas, 7.6, 8.8, middle, "")
+            canvas.arrow((7.6, middle), (8.8, middle), gaps=(2, 2))
             canvas.box(8.8, middle - wide / 2, 1, wide, BLUE)
             canvas.text(9.3, middle, "$F$", 11)
             if has_max:
-                _arrow(canvas, 9.8, 19.0, middle, r"$\max_l$ of $F u$, a sample at a time")
+                canvas.arrow(
+                    (9.8, middle),
+                    (19.0, middle),
+                    gaps=(2, 2),
+                    name=r"$\max_l$ of $F u$, a sample at a time",
+                )
                 canvas.box(19.0, middle - wide / 2, 0.5, wide, BLUE)
                 canvas.text(20.1, middle, "$y$", 12)
             else:
-                _arrow(canvas, 9.8, 19.0, middle, r"$F u + \beta$, ReLU")
+                canvas.arrow(
+                    (9.8, middle), (19.0, middle), gaps=(2, 2), name=r"$F u + \beta$, ReLU"
+                )
                 _array(canvas, 19.0, middle, wide, "$y$", hatch="//")
             kept = "$x$, $y$, $k$" if has_max else "$x$, $y$"
             canvas.text(25.1, middle, f"kept:\n{kept}", 10)
@@ -72,14 +78,6 @@ def _array(
     canvas.text(left + 2.5, middle, name, 12)
 
 
-def _arrow(canvas: Canvas, start: float, end: float, y: float, label: str) -> None:
-    canvas.axes.annotate(
-        "", (end, y), (start, y), arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.1}
-    )
-    if label:
-        canvas.text((start + end) / 2, y - 0.5, label, 10)
-
-
 def variance_along() -> Drawing:
     """Show places as points of two channels, and their shadow in the direction of a row of W."""
     rng = np.random.default_rng(4)
@@ -96,43 +94,28 @@ def variance_along() -> Drawing:
             return np.array([6.2 + 1.35 * rows[0], 5.5 - 1.35 * rows[1]])
 
         for end, name in (((3.6, 0.0), "$u_0$"), ((0.0, 3.4), "$u_1$")):
-            (start_x, end_x), (start_y, end_y) = at(-np.array(end), np.array(end))
-            canvas.axes.annotate(
-                "",
-                (end_x, end_y),
-                (start_x, start_y),
-                arrowprops={"arrowstyle": "->", "color": INK, "lw": 0.7},
-            )
+            canvas.arrow(*at(-np.array(end), np.array(end)).T, width=0.7, gaps=(2, 2))
             (x,), (y,) = at(1.12 * np.array(end))
             canvas.text(x, y, name, 11)
-        canvas.axes.plot(*at(-3.4 * w, 3.4 * w), color=BLUE, lw=1.6)
+        canvas.line(*at(-3.4 * w, 3.4 * w), width=1.6, color=BLUE)
         (x,), (y,) = at(3.8 * w)
         canvas.text(x, y, "$w$", 12)
         for point, shadow in zip(points, shadows, strict=True):
-            canvas.axes.plot(*at(point, shadow * w), color=INK, lw=0.35)
-        canvas.axes.plot(*at(*points), "o", color=INK, ms=3)
-        canvas.axes.plot(*at(*(shadows[:, None] * w)), "D", color=BLUE, ms=3)
+            canvas.line(*at(point, shadow * w), width=0.35)
+        canvas.dots(*at(*points), size=3)
+        canvas.dots(*at(*(shadows[:, None] * w)), size=3, color=BLUE, marker="D")
 
         left, bottom, scale = 16.7, 8.0, 1.25
         counts, edges = np.histogram(shadows, bins=np.arange(-3.6, 3.7, 0.6))
         for count, edge in zip(counts, edges[:-1], strict=True):
             if count:
                 height = 0.36 * count
-                corner = (left + scale * edge, bottom - height)
-                canvas.axes.add_patch(
-                    Rectangle(corner, scale * 0.6, height, fc=BLUE, alpha=0.25, lw=0)
-                )
-                canvas.axes.add_patch(
-                    Rectangle(corner, scale * 0.6, height, fill=False, ec=INK, lw=0.7)
-                )
-        canvas.axes.plot([left - 4.6, left + 4.6], [bottom, bottom], color=INK, lw=0.8)
+                x, y = left + scale * edge, bottom - height
+                canvas.box(x, y, scale * 0.6, height, BLUE, tint=0.25, frame=0.7)
+        canvas.line([left - 4.6, left + 4.6], [bottom, bottom])
         sigma = scale * float(np.sqrt(w @ (points.T @ points / len(points)) @ w))
-        canvas.axes.annotate(
-            "",
-            (left + sigma, bottom + 0.5),
-            (left, bottom + 0.5),
-            arrowprops={"arrowstyle": "<->", "color": INK, "lw": 1.2, "shrinkA": 0, "shrinkB": 0},
-        )
+        ends = (left, bottom + 0.5), (left + sigma, bottom + 0.5)
+        canvas.arrow(*ends, width=1.2, head="<->")
         canvas.text(left + sigma / 2, bottom + 1.2, r"$\sigma = \sqrt{w^T S w}$", 11)
         canvas.text(left, 1.4, "$w^T u$, that is $z - \\mu$", 11)
         return canvas.drawing(
@@ -158,20 +141,17 @@ def order_of_places() -> Drawing:
         for left, title, values, place in columns:
             canvas.text(left + 2.4, 0.7, title, 12)
             zero = 5.4
-            canvas.axes.plot([left - 0.2, left + 5.0], [zero, zero], color=INK, lw=0.8)
+            canvas.line([left - 0.2, left + 5.0], [zero, zero])
             for i, value in enumerate(values):
-                corner, height = (left + 0.1 + 1.2 * i, zero - max(value, 0)), abs(value)
-                if i == place:
-                    canvas.axes.add_patch(Rectangle(corner, 1, height, fc=BLUE, alpha=0.4, lw=0))
-                canvas.axes.add_patch(
-                    Rectangle(corner, 1, height, fill=False, ec=INK, lw=2.2 if i == place else 0.8)
-                )
+                x, height = left + 0.1 + 1.2 * i, abs(value)
+                look = {"color": BLUE, "tint": 0.4, "frame": 2.2} if i == place else {"frame": 0.8}
+                canvas.box(x, zero - max(value, 0), 1, height, **look)
                 above = value >= 0
-                canvas.text(corner[0] + 0.5, zero - value + (-0.35 if above else 0.4), f"{value:g}")
+                canvas.text(x + 0.5, zero - value + (-0.35 if above else 0.4), f"{value:g}")
             canvas.text(left + 2.4, 8.7, f"largest at place {place}", 10)
         for x, label in ((7.1, "turned\nround"), (14.5, "order\nkept")):
             canvas.text(x, 3.0, label, 9)
-            _arrow(canvas, x - 0.7, x + 0.7, 4.0, "")
+            canvas.arrow((x - 0.7, 4.0), (x + 0.7, 4.0), gaps=(2, 2))
         return canvas.drawing(
             "speed-order-of-places",
             "Three bar charts of four places. z is 2, -1, 3, 0, largest at place 2. With a "
@@ -240,7 +220,7 @@ def bars(
             canvas.box(left, y, length, 0.8, BLUE if is_ours else INK, "" if is_ours else "//")
             ends = [left + width * end / most for end in (min(found), max(found))]
             if len(found) > 1:
-                canvas.axes.plot(ends, [y + 0.4] * 2, color=INK, lw=2)
+                canvas.line(ends, [y + 0.4] * 2, width=2)
             digits = ".0f" if middle[candidate] >= 100 else ".3g"
             text = f"{middle[candidate]:{digits}} {unit}"
             canvas.text(max(left + length, ends[1]) + 0.3, y + 0.4, text, 10, ha="left")

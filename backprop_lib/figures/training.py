@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
 from backprop_lib.figures.canvas import BLUE, INK, ORANGE, Canvas, Drawing, style
@@ -27,29 +27,21 @@ def digit_as_points(image: np.ndarray, points: np.ndarray) -> Drawing:
         canvas = Canvas(21.4, 10.6, scale=0.38)
         left, top = 1.2, 1.4
         for (row, column), value in np.ndenumerate(image):
-            canvas.axes.add_patch(
-                Rectangle((left + column, top + row), 1, 1, fill=False, ec=INK, lw=0.5)
-            )
+            tint = 0.45 * value / BRIGHTEST
+            canvas.box(left + column, top + row, 1, 1, BLUE if value else INK, tint=tint, frame=0.5)
             if value:
-                shade = 0.45 * value / BRIGHTEST
-                canvas.axes.add_patch(
-                    Rectangle((left + column, top + row), 1, 1, fc=BLUE, alpha=shade, lw=0)
-                )
                 canvas.text(left + column + 0.5, top + row + 0.5, f"{value:g}", 9)
         canvas.text(left + 4, 0.7, "image: 64 numbers", 11)
         canvas.text(left + 4, 10.0, "no ink, no point", 10)
         canvas.text(10.6, 5.0, r"$\longrightarrow$", 15)
 
         middle = 16.2
-        canvas.axes.plot(
-            middle + np.array([-4, 4, 4, -4, -4]), 5.4 + np.array([-4, -4, 4, 4, -4]), color=INK,
-            lw=0.5,
-        )  # fmt: skip
+        canvas.box(middle - 4, 1.4, 8, 8, frame=0.5)
         x, y, intensity = points
         canvas.axes.scatter(
             middle + 4 * x, 5.4 - 4 * y, 150 * intensity, color=BLUE, alpha=0.55, lw=0
         )
-        canvas.axes.plot(middle + 4 * x, 5.4 - 4 * y, ".", color=INK, ms=2.5)
+        canvas.dots(middle + 4 * x, 5.4 - 4 * y, size=2.5, marker=".")
         canvas.text(middle, 0.7, f"{len(x)} points $(x, y, $intensity$)$", 11)
         for value in (-1, 1):
             canvas.text(middle + 4 * value, 10.0, f"$x = {value}$", 10)
@@ -76,12 +68,12 @@ def schedules(steps: int = 200) -> Drawing:
         _axes(canvas, left, bottom, width, height)
         for rate, label in ((0, "0"), (0.5, r"$\eta_0/2$"), (1, r"$\eta_0$")):
             y = bottom - height * rate
-            canvas.axes.plot([left - 0.2, left], [y, y], color=INK, lw=0.7)
+            canvas.line([left - 0.2, left], [y, y], width=0.7)
             canvas.text(left - 0.4, y, label, 10, ha="right")
         for name, rate_of, line, color, (aside, above) in curves:
             rates = np.array([rate_of(int(k)) for k in taken])
             x = left + width * taken / steps
-            canvas.axes.plot(x, bottom - height * rates, line, color=color, lw=2)
+            canvas.line(x, bottom - height * rates, width=2, color=color, dashes=line)
             at = rates[int(aside * steps)]
             y = bottom - height * (at + above)
             canvas.text(left + width * aside, y, name, 10, ha="left")
@@ -115,14 +107,14 @@ def loss_curve(losses: Sequence[float], batches: int) -> Drawing:
         _axes(canvas, left, bottom, width, height)
         for value in range(int(highest) + 1):
             y = bottom - height * value / highest
-            canvas.axes.plot([left - 0.2, left], [y, y], color=INK, lw=0.7)
+            canvas.line([left - 0.2, left], [y, y], width=0.7)
             canvas.text(left - 0.5, y, f"{value}", 10)
         x = left + width * (np.arange(len(values)) + 0.5) / len(values)
-        canvas.axes.plot(x, bottom - height * values / highest, ".", color=BLUE, ms=4)
+        canvas.dots(x, bottom - height * values / highest, size=4, color=BLUE, marker=".")
         for epoch, mean in enumerate(means):
             ends = left + width * batches * np.array([epoch, epoch + 1]) / len(values)
             y = bottom - height * mean / highest
-            canvas.axes.plot(ends, [y, y], color=INK, lw=2.2)
+            canvas.line(ends, [y, y], width=2.2)
             canvas.text(ends.mean(), bottom + 0.5, f"{epoch + 1}", 10)
         canvas.text(left + width / 2, 8.6, "epoch", 11)
         canvas.text(0.7, bottom - height / 2, "loss", 11, rotation=90)
@@ -148,16 +140,14 @@ def confusion(counts: np.ndarray) -> Drawing:
         canvas = Canvas(size + 3.4, size + 3.0, scale=0.42)
         left, top = 2.6, 2.3
         for (row, column), count in np.ndenumerate(counts):
-            corner = (left + column, top + row)
-            color = BLUE if row == column else ORANGE
+            color, tint = (BLUE, 0.3) if row == column else (ORANGE, 0.45)
+            canvas.box(
+                left + column, top + row, 1, 1, color if count else INK, tint=tint, frame=0.5
+            )
             if count:
-                alpha = 0.3 if row == column else 0.45
-                canvas.axes.add_patch(Rectangle(corner, 1, 1, fc=color, alpha=alpha, lw=0))
-                canvas.text(corner[0] + 0.5, corner[1] + 0.5, f"{count}", 10)
-            canvas.axes.add_patch(Rectangle(corner, 1, 1, fill=False, ec=INK, lw=0.5))
+                canvas.text(left + column + 0.5, top + row + 0.5, f"{count}", 10)
         for digit in range(size):
-            corner = (left + digit, top + digit)
-            canvas.axes.add_patch(Rectangle(corner, 1, 1, fill=False, ec=INK, lw=1.6))
+            canvas.box(left + digit, top + digit, 1, 1, frame=1.6)
             canvas.text(left + digit + 0.5, top - 0.5, f"{digit}", 11)
             canvas.text(left - 0.5, top + digit + 0.5, f"{digit}", 11)
         canvas.text(left + size / 2, 0.7, "read", 11)
@@ -211,15 +201,8 @@ def critical(images: np.ndarray, winners: Sequence[np.ndarray]) -> Drawing:
             taken = wins > 0
             for count in np.unique(wins[taken]):
                 these = wins == count
-                canvas.axes.plot(
-                    left + (columns[these] + 0.5) / 2,
-                    top + (rows[these] + 0.5) / 2,
-                    "o",
-                    color=ORANGE,
-                    mec=INK,
-                    mew=0.8,
-                    ms=2.2 + 1.2 * np.sqrt(count),
-                )
+                x, y = left + (columns[these] + 0.5) / 2, top + (rows[these] + 0.5) / 2
+                canvas.dots(x, y, size=2.2 + 1.2 * np.sqrt(count), color=ORANGE, mec=INK, mew=0.8)
         return canvas.drawing(
             "training-critical",
             "Some digits, with a disc on each pixel that is the largest in one or more channels of "
@@ -258,13 +241,13 @@ def wrong_formulas(
             _axes(canvas, left, bottom, width, height)
             for curve, color, line in ((smooth["right"], INK, ":"), (smooth[name], ORANGE, "-")):
                 x = left + width * np.linspace(0, 1, len(curve))
-                canvas.axes.plot(x, bottom - height * curve / highest, line, color=color, lw=2)
+                canvas.line(x, bottom - height * curve / highest, width=2, color=color, dashes=line)
             canvas.text(left - 0.4, bottom - height - 0.6, name, 10, ha="left")
             share = f"{100 * recognised[name]:.0f} %"
             canvas.text(left + width, bottom - height - 0.6, share, 10, ha="right")
             for value in range(int(highest) + 1):
                 y = bottom - height * value / highest
-                canvas.axes.plot([left - 0.15, left], [y, y], color=INK, lw=0.7)
+                canvas.line([left - 0.15, left], [y, y], width=0.7)
                 canvas.text(left - 0.45, y, f"{value}", 8)
         canvas.text(
             1.1,
@@ -302,16 +285,11 @@ def angles(cosines: Mapping[str, Sequence[float]], parts: Sequence[str]) -> Draw
             y = 2.0 + row
             canvas.text(7.7, y + 0.5, name, 10, ha="right")
             for column, value in enumerate(values):
-                corner = (8.0 + wide * column, y)
-                same = value > 0.9995
+                x, same = 8.0 + wide * column, value > 0.9995
                 color = BLUE if value > 0 else ORANGE
-                strength = 0.4 * abs(value)
-                canvas.axes.add_patch(Rectangle(corner, wide, 1, fc=color, alpha=strength, lw=0))
-                canvas.axes.add_patch(Rectangle(corner, wide, 1, fill=False, ec=INK, lw=0.6))
+                canvas.box(x, y, wide, 1, color, tint=0.4 * abs(value), frame=0.6)
                 shown = "1" if same else f"{value + 0.0:.2f}".replace("-", "−")
-                canvas.text(
-                    corner[0] + wide / 2, y + 0.5, shown, 10, weight="bold" if same else "normal"
-                )
+                canvas.text(x + wide / 2, y + 0.5, shown, 10, weight="bold" if same else "normal")
         return canvas.drawing(
             "training-angles",
             "A table with a row for each wrong gradient and a column for each part of the network. "
@@ -322,9 +300,7 @@ def angles(cosines: Mapping[str, Sequence[float]], parts: Sequence[str]) -> Draw
 
 
 def _axes(canvas: Canvas, left: float, bottom: float, width: float, height: float) -> None:
-    canvas.axes.plot(
-        [left, left, left + width], [bottom - height, bottom, bottom], color=INK, lw=0.8
-    )
+    canvas.line([left, left, left + width], [bottom - height, bottom, bottom])
 
 
 def _gallery(count: int, below: float) -> tuple[Canvas, list[tuple[float, float]]]:
@@ -335,7 +311,7 @@ def _gallery(count: int, below: float) -> tuple[Canvas, list[tuple[float, float]
 
 
 def _frame(canvas: Canvas, left: float, top: float) -> None:
-    canvas.axes.add_patch(Rectangle((left, top), 4, 4, fill=False, ec=INK, lw=0.7))
+    canvas.box(left, top, 4, 4, frame=0.7)
 
 
 def _pixels(canvas: Canvas, left: float, top: float, image: np.ndarray) -> None:
