@@ -203,12 +203,12 @@ def _finding(
     renamed = {
         i: at[j] for a, b in zip(array.axes, x.axes, strict=True) for i, j in zip(a, b, strict=True)
     }
-    difference = true - array.formula.moved(renamed)
+    difference = true - array.formula.substituted(renamed)
     known = {i: range(i.size) for i in at.values() if isinstance(i.size, int)}
     gradient = Gradient(true, output, entry, task.upstream, frozenset(task.labels))
     equal, but_for_ties = True, False
     for values in product(*known.values()):
-        here = difference.moved(dict(zip(known, values, strict=True)))
+        here = difference.substituted(dict(zip(known, values, strict=True)))
         if not gradient.is_all_of(here):
             equal = False
             with suppress(CalculusError):

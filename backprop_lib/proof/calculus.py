@@ -101,12 +101,12 @@ def free_in(place: Place) -> frozenset[Index]:
     return frozenset()
 
 
-def moved(place: Place, to: Mapping[Index, Place]) -> Place:
-    """Replace indices within a place."""
+def substituted(place: Place, to: Mapping[Index, Place]) -> Place:
+    """Substitute places for indices within a place."""
     if isinstance(place, Index):
         return to.get(place, place)
     if isinstance(place, Pick):
-        return Pick(place.name, place.size, tuple(moved(part, to) for part in place.at))
+        return Pick(place.name, place.size, tuple(substituted(part, to) for part in place.at))
     return place
 
 
@@ -133,8 +133,8 @@ class Atom(ABC):
         """Return what two atoms of the same meaning have in common."""
 
     @abstractmethod
-    def moved(self, to: Mapping[Index, Place]) -> "Formula":
-        """Replace indices."""
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":
+        """Substitute places for indices."""
 
     @abstractmethod
     def renamed(self, to: Mapping[Index, Place]) -> "Atom":
@@ -173,7 +173,7 @@ class Size(Atom):
     def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
         return (self.rank, self.name)
 
-    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
         return of(self)
 
     def renamed(self, to: Mapping[Index, Place]) -> "Size":  # noqa: D102
@@ -198,11 +198,11 @@ class Entry(Atom):
     def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
         return (self.rank, self.array, *(_label(place, labels) for place in self.at))
 
-    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
         return of(self.renamed(to))
 
     def renamed(self, to: Mapping[Index, Place]) -> "Entry":  # noqa: D102
-        return Entry(self.array, tuple(moved(place, to) for place in self.at))
+        return Entry(self.array, tuple(substituted(place, to) for place in self.at))
 
     def derivative(self, by: "Entry") -> "Formula":  # noqa: D102
         if self.array != by.array:
@@ -227,11 +227,11 @@ class Delta(Atom):
     def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
         return (self.rank, *sorted((_label(self.a, labels), _label(self.b, labels))))
 
-    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
-        return delta(moved(self.a, to), moved(self.b, to))
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return delta(substituted(self.a, to), substituted(self.b, to))
 
     def renamed(self, to: Mapping[Index, Place]) -> "Delta":  # noqa: D102
-        return Delta(moved(self.a, to), moved(self.b, to))
+        return Delta(substituted(self.a, to), substituted(self.b, to))
 
     def derivative(self, by: Entry) -> "Formula":  # noqa: D102
         return ZERO
@@ -265,8 +265,8 @@ class Root(OfFormula):
 
     rank = 3
 
-    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
-        return inverse_root(self.u.moved(to), 1)
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return inverse_root(self.u.substituted(to), 1)
 
     def derivative(self, by: Entry) -> "Formula":  # noqa: D102
         return Fraction(-1, 2) * _raised(self, 3) * self.u.derivative(by)
@@ -277,8 +277,8 @@ class Step(OfFormula):
 
     rank = 4
 
-    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
-        return step(self.u.moved(to))
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return step(self.u.substituted(to))
 
     def derivative(self, by: Entry) -> "Formula":  # noqa: D102
         return ZERO
@@ -292,8 +292,8 @@ class Zero(OfFormula):
     def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
         return (self.rank, min(self.u.key(labels), (-self.u).key(labels)))
 
-    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
-        return zero(self.u.moved(to))
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return zero(self.u.substituted(to))
 
     def derivative(self, by: Entry) -> "Formula":  # noqa: D102
         return ZERO
@@ -343,8 +343,8 @@ class Exp(OfFormula):
 
     rank = 5
 
-    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
-        return exp(self.u.moved(to))
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return exp(self.u.substituted(to))
 
     def derivative(self, by: Entry) -> "Formula":  # noqa: D102
         return of(self) * self.u.derivative(by)
@@ -355,8 +355,8 @@ class Log(OfFormula):
 
     rank = 6
 
-    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
-        return log(self.u.moved(to))
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return log(self.u.substituted(to))
 
     def derivative(self, by: Entry) -> "Formula":  # noqa: D102
         return power(self.u, Fraction(-1)) * self.u.derivative(by)
@@ -412,11 +412,11 @@ class Total(Atom):
     def opened(self) -> tuple["Formula", set[Index]]:
         """Return what is summed and over which indices, under names that are used nowhere else."""
         renamed = {index: index.fresh() for index in self.bound}
-        return self.product.moved(renamed), set(renamed.values())
+        return self.product.substituted(renamed), set(renamed.values())
 
-    def moved(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
         inside, indices = self.opened()
-        return total(inside.moved(to), indices)
+        return total(inside.substituted(to), indices)
 
     def renamed(self, to: Mapping[Index, Place]) -> "Total":  # noqa: D102
         inside = {index: place for index, place in to.items() if index in self.free}
@@ -461,14 +461,14 @@ class Product:
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Product) and self.powers == other.powers)
 
-    def moved(self, to: Mapping[Index, Place]) -> "Formula":
-        """Replace indices."""
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":
+        """Substitute places for indices."""
         if self.free.isdisjoint(to):
             return Formula({self: Fraction(1)})
         if _keeps_order(self.free, to):
             return Formula({self.renamed(to): Fraction(1)})
         return multiplied(
-            of(atom) ** power if atom.free.isdisjoint(to) else atom.moved(to) ** power
+            of(atom) ** power if atom.free.isdisjoint(to) else atom.substituted(to) ** power
             for atom, power in self.powers.items()
         )
 
@@ -563,11 +563,11 @@ class Formula:
     def __pow__(self, exponent: int) -> "Formula":
         return power(self, Fraction(exponent))
 
-    def moved(self, to: Mapping[Index, Place]) -> "Formula":
-        """Replace indices, all at once."""
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":
+        """Substitute places for indices, all at once."""
         if self.free.isdisjoint(to):
             return self
-        return added(coefficient * term.moved(to) for term, coefficient in self.terms.items())
+        return added(coefficient * term.substituted(to) for term, coefficient in self.terms.items())
 
     def renamed(self, to: Mapping[Index, Place]) -> "Formula":
         """Replace indices by others in the same order."""
@@ -946,7 +946,7 @@ def _reduced(powers: Mapping[Atom, int]) -> Formula:
             return _reduced({**others, atom: 1})
         if isinstance(atom, Delta) and (solved := _solved_for_others(atom, others)):
             index, place = solved
-            return Formula({Product({atom: 1}): Fraction(1)}) * Product(others).moved(
+            return Formula({Product({atom: 1}): Fraction(1)}) * Product(others).substituted(
                 {index: place}
             )
         if isinstance(atom, Zero) and (simpler := _where_zero(atom, others)) is not None:
@@ -1255,7 +1255,7 @@ def _total_of(term: Product, bound: frozenset[Index]) -> Formula:
     """Sum one product over indices."""
     for index in sorted(bound & term.free, key=_made):
         if isinstance(index.size, int) and index.size <= MOST_TERMS_OF_A_SUM:
-            written_out = added(term.moved({index: place}) for place in range(index.size))
+            written_out = added(term.substituted({index: place}) for place in range(index.size))
             return total(written_out, bound - {index})
     bound_here = bound & term.free
     factor = multiplied(size(index.size) for index in bound - bound_here)
@@ -1276,7 +1276,7 @@ def _total_of(term: Product, bound: frozenset[Index]) -> Formula:
         if isinstance(atom, Delta):
             for index, place in atom.solved():
                 if index in bound_here:
-                    contracted = term.without(atom).moved({index: place})
+                    contracted = term.without(atom).substituted({index: place})
                     return factor * total(contracted, bound_here - {index})
     outside: dict[Atom, int] = {}
     result = factor

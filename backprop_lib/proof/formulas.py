@@ -133,7 +133,7 @@ def output(
     y = computed(task)
     if len(indices) != len(y.axes) or any(len(axis) > 1 for axis in y.axes):
         raise ValueError(f"{len(indices)} indices are given, and y has {len(y.axes)} axes")
-    return y.formula.moved(
+    return y.formula.substituted(
         {
             axis[0]: free_index(symbol, axis[0].size)
             for symbol, axis in zip(indices, y.axes, strict=True)

@@ -134,7 +134,7 @@ def _power(base: Any, exponent: Any) -> SymbolicArray:
     if low.kind == "bool" or (_wider(low, up) == "int" and value < 0):
         run.refuse(f"raises {low.kind} numbers to the power {value}")
     axes = fresh_axes(low.axes)
-    formula = low.formula.moved(renaming(low.axes, axes))
+    formula = low.formula.substituted(renaming(low.axes, axes))
     return SymbolicArray(run, axes, calculus.power(formula, value), kind=_wider(low, up))
 
 
@@ -165,12 +165,12 @@ def matmul(x1: Any, x2: Any) -> SymbolicArray:
         SymbolicArray(
             run,
             left.axes[:-2],
-            left.formula.moved(renaming(left.axes[-2:], [rows, summed])),
+            left.formula.substituted(renaming(left.axes[-2:], [rows, summed])),
         ),
         SymbolicArray(
             run,
             right.axes[:-2],
-            right.formula.moved(renaming(right.axes[-2:], [summed, columns])),
+            right.formula.substituted(renaming(right.axes[-2:], [summed, columns])),
         ),
     )
     axes = [*batch, *([rows] if a.ndim > 1 else []), *([columns] if b.ndim > 1 else [])]
@@ -221,9 +221,9 @@ def _einsum(subscripts: str, *operands: Any) -> SymbolicArray:
     formula = ONE
     for name, array in zip(names, arrays, strict=True):
         own = fresh_axes(array.axes)
-        here = array.formula.moved(renaming(array.axes, own))
+        here = array.formula.substituted(renaming(array.axes, own))
         for letter, axis in zip(name, own, strict=True):
-            here = here.moved(renaming([axis], [axis_of[letter]]))
+            here = here.substituted(renaming([axis], [axis_of[letter]]))
         formula *= here
     if len(set(result)) < len(result) or set(result) - set(axis_of):
         run.refuse(f"calls np.einsum({subscripts!r})")
@@ -296,7 +296,7 @@ def _extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) -
 def _extreme(sign: int) -> Callable[..., Any]:
     def model(a: Any, axis: Any = None, keepdims: Any = False) -> SymbolicArray:
         indices, axes = _reduced(a, axis, keepdims)
-        formula = a.formula.moved(_extreme_places(a, indices, sign))
+        formula = a.formula.substituted(_extreme_places(a, indices, sign))
         return SymbolicArray(a.run, axes, formula, kind=a.kind)
 
     return model
@@ -493,7 +493,7 @@ def _along(arr: SymbolicArray, indices: Any, axis: Any) -> tuple[Index | None, P
     searched = arr.axes[at]
     if len(searched) > 1:
         arr.run.refuse("looks up entries along an axis that was merged from several")
-    place = calculus.moved(indices.place, renaming(here, there))
+    place = calculus.substituted(indices.place, renaming(here, there))
     if searched and isinstance(place, Pick) and place.size != searched[0].size:
         raise MismatchError(f"a place along {place.size} is used along {searched[0].size}")
     return (searched[0] if searched else None), place
@@ -503,7 +503,7 @@ def _take_along_axis(arr: Any, indices: Any, axis: Any) -> SymbolicArray:
     index, place = _along(arr, indices, axis)
     (at,) = axes_of(arr, axis)
     axes = [() if i == at else a for i, a in enumerate(arr.axes)]
-    formula = arr.formula if index is None else arr.formula.moved({index: place})
+    formula = arr.formula if index is None else arr.formula.substituted({index: place})
     return SymbolicArray(arr.run, axes, formula, kind=arr.kind)
 
 
@@ -517,7 +517,7 @@ def _put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
         raise MismatchError(
             f"values {shape_written(part)} for {axes_written(arr.run, small)} places"
         )
-    inside = inside.moved(renaming(axes, small))
+    inside = inside.substituted(renaming(axes, small))
     here = ONE if index is None else calculus.delta(index, place)
     formula = here * inside + (ONE - here) * arr.formula
     arr[...] = SymbolicArray(arr.run, arr.axes, formula, kind=_wider(part))

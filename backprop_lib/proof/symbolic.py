@@ -369,7 +369,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
                 raise MismatchError(
                     f"a mask {shape_written(key)} on an array {shape_written(self)}"
                 )
-            mask = key.formula.moved(renaming(key.axes, own))
+            mask = key.formula.substituted(renaming(key.axes, own))
             return mask * part.formula + (ONE - mask) * self.formula
         kept, fixed = _indexed(self.run, self.axes, key)
         while part.ndim > len(kept) and not part.axes[0]:  # NumPy drops leading axes of size 1
@@ -377,7 +377,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         axes, (_, inside) = aligned(SymbolicArray(self.run, kept, ZERO), part)
         if [sizes_along(axis) for axis in axes] != [sizes_along(axis) for axis in kept]:
             raise MismatchError(f"{shape_written(part)} into {axes_written(self.run, kept)}")
-        inside = inside.moved(renaming(axes, kept))
+        inside = inside.substituted(renaming(axes, kept))
         here = calculus.multiplied(calculus.delta(i, place) for i, place in fixed.items())
         return here * inside + (ONE - here) * self.formula
 
@@ -630,7 +630,7 @@ def aligned(*arrays: SymbolicArray) -> tuple[list[Axis], list[Formula]]:
     formulas = []
     for array in arrays:
         axes = common[len(common) - array.ndim :]
-        formulas.append(array.formula.moved(renaming(array.axes, axes)))
+        formulas.append(array.formula.substituted(renaming(array.axes, axes)))
     return common, formulas
 
 
@@ -716,4 +716,4 @@ def _indexed(run: Run, axes: Sequence[Axis], key: Any) -> tuple[list[Axis], dict
 
 def _get(a: SymbolicArray, key: Any) -> SymbolicArray:
     axes, fixed = _indexed(a.run, a.axes, key)
-    return a.view(axes, a.formula.moved(fixed))
+    return a.view(axes, a.formula.substituted(fixed))

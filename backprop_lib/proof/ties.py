@@ -301,7 +301,7 @@ def _check_apart(other: Formula, u: Formula, free: list[Index]) -> None:
     for own in product(free, repeat=len(other.free)):
         there: dict[Index, Place] = dict(zip(other.free, own, strict=True))
         fits = all(isinstance(b, Index) and a.size == b.size for a, b in there.items())
-        if fits and not (zero(u) * other.moved(there)).terms:
+        if fits and not (zero(u) * other.substituted(there)).terms:
             raise _NotShownError
 
 
@@ -361,5 +361,5 @@ def _turned(
             if all(a.size == b.size for a, b in zip(free, own, strict=True)):
                 there: Mapping[Index, Place] = dict(zip(free, own, strict=True))
                 for sign, form in ((1, u), (-1, -u)):
-                    if form.moved(there) == other:
+                    if form.substituted(there) == other:
                         yield sign, own

@@ -146,10 +146,10 @@ def test_a_new_name_for_an_index_gives_what_a_new_normal_form_gives(seed, monkey
         {first: others[0]},
         {second: others[-1]},
     ]
-    quickly = [formula.moved(to) for to in ways]
+    quickly = [formula.substituted(to) for to in ways]
     monkeypatch.setattr(calculus, "_keeps_order", lambda *_: False)
     for to, quick in zip(ways, quickly, strict=True):
-        assert quick == formula.moved(to)
+        assert quick == formula.substituted(to)
 
 
 def test_the_random_formulas_are_not_all_trivial():
@@ -198,7 +198,7 @@ def test_a_sum_of_nested_roots_has_a_form():
     m, n = index("N"), index("N")
     a = entry("x", m) + entry("x", n)
     summed = total(power(power(a * a + ONE, HALF), -HALF), [n])
-    assert summed == summed.moved({m: m})
+    assert summed == summed.substituted({m: m})
     assert summed.free == {m}
 
 
@@ -252,14 +252,14 @@ def test_an_index_of_another_axis_is_a_range_error():
         entry("x", index("N")).derivative(Entry("x", (index("N"), index("C"))))
     i, j = index("N"), index("N")
     with pytest.raises(RangeError, match="an index over N meets one over C"):
-        delta(i, j).moved({j: index("C")})
+        delta(i, j).substituted({j: index("C")})
 
 
 def test_no_index_is_captured():
     i, j = index("N"), index("N")
     row = total(entry("x", i, j), [j])  # Σ_j x[i, j]
-    assert row.moved({i: j}) == total(entry("x", j, i), [i])  # not Σ_j x[j, j]
-    assert row.moved({i: j}) != total(entry("x", j, j), [j])
+    assert row.substituted({i: j}) == total(entry("x", j, i), [i])  # not Σ_j x[j, j]
+    assert row.substituted({i: j}) != total(entry("x", j, j), [j])
     squared = total(entry("x", i) * total(entry("x", i), [i]), [i])
     assert squared == total(entry("x", i), [i]) ** 2
 
@@ -347,9 +347,9 @@ def test_a_difference_of_an_entry_with_itself_is_not_positive():
     i, j = index("N"), index("N")
     difference = entry("x", i) - entry("x", j)
     assert step(-difference) != ONE - step(difference)
-    assert step(difference).moved({j: i}) == ZERO
-    assert step(-difference).moved({j: i}) == ZERO
-    assert zero(difference).moved({j: i}) == ONE
+    assert step(difference).substituted({j: i}) == ZERO
+    assert step(-difference).substituted({j: i}) == ZERO
+    assert zero(difference).substituted({j: i}) == ONE
 
 
 @pytest.mark.parametrize("exponent", [Fraction(1, 3), Fraction(-2, 3), Fraction(1, 4)])
@@ -382,7 +382,7 @@ def test_the_derivative_of_batch_normalisation_is_the_published_one():
     dx = total(entry("dy", n, c) * x_hat.derivative(Entry("x", (k, c))), [n])
     average = total(entry("dy", n, c), [n]) * mean
     along = total(entry("dy", n, c) * x_hat, [n]) * mean
-    published = r * (entry("dy", k, c) - average - x_hat.moved({n: k}) * along)
+    published = r * (entry("dy", k, c) - average - x_hat.substituted({n: k}) * along)
     assert dx == published
     assert dx != published * r
     assert total(x_hat**2, [n]) * mean == ONE - entry("eps") * r**2  # r²(σ² + ε) = 1
