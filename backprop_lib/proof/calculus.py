@@ -92,12 +92,12 @@ Place = Index | Pick | int
 """Where an entry stands along one axis."""
 
 
-def free_in(place: Place) -> frozenset[Index]:
+def free_indices_in(place: Place) -> frozenset[Index]:
     """Return the indices on which a place depends."""
     if isinstance(place, Index):
         return frozenset((place,))
     if isinstance(place, Pick):
-        return _union(free_in(part) for part in place.at)
+        return _union(free_indices_in(part) for part in place.at)
     return frozenset()
 
 
@@ -125,7 +125,7 @@ class Atom(ABC):
 
     @property
     @abstractmethod
-    def free(self) -> frozenset[Index]:
+    def free_indices(self) -> frozenset[Index]:
         """The indices that are not summed within."""
 
     @abstractmethod
@@ -167,7 +167,7 @@ class Size(Atom):
     name: str
 
     @cached_property
-    def free(self) -> frozenset[Index]:  # noqa: D102
+    def free_indices(self) -> frozenset[Index]:  # noqa: D102
         return frozenset()
 
     def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
@@ -192,8 +192,8 @@ class Entry(Atom):
     at: tuple[Place, ...] = ()
 
     @cached_property
-    def free(self) -> frozenset[Index]:  # noqa: D102
-        return _union(free_in(place) for place in self.at)
+    def free_indices(self) -> frozenset[Index]:  # noqa: D102
+        return _union(free_indices_in(place) for place in self.at)
 
     def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
         return (self.rank, self.array, *(_label(place, labels) for place in self.at))
@@ -221,8 +221,8 @@ class Delta(Atom):
     b: Place
 
     @cached_property
-    def free(self) -> frozenset[Index]:  # noqa: D102
-        return free_in(self.a) | free_in(self.b)
+    def free_indices(self) -> frozenset[Index]:  # noqa: D102
+        return free_indices_in(self.a) | free_indices_in(self.b)
 
     def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
         return (self.rank, *sorted((_label(self.a, labels), _label(self.b, labels))))
@@ -239,7 +239,7 @@ class Delta(Atom):
     def solved(self) -> Iterator[tuple[Index, Place]]:
         """Yield what an index equals where the delta is not 0."""
         for index, place in ((self.a, self.b), (self.b, self.a)):
-            if isinstance(index, Index) and index not in free_in(place):
+            if isinstance(index, Index) and index not in free_indices_in(place):
                 yield index, place
 
 
@@ -250,8 +250,8 @@ class OfFormula(Atom):
     u: "Formula"
 
     @cached_property
-    def free(self) -> frozenset[Index]:  # noqa: D102
-        return self.u.free
+    def free_indices(self) -> frozenset[Index]:  # noqa: D102
+        return self.u.free_indices
 
     def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
         return (self.rank, self.u.key(labels))
@@ -371,8 +371,8 @@ class Total(Atom):
     product: "Product"
 
     @cached_property
-    def free(self) -> frozenset[Index]:  # noqa: D102
-        return self.product.free - frozenset(self.bound)
+    def free_indices(self) -> frozenset[Index]:  # noqa: D102
+        return self.product.free_indices - frozenset(self.bound)
 
     def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
         return self._least(labels)[0]
@@ -384,7 +384,7 @@ class Total(Atom):
     def _least(self, labels: Labels) -> tuple[Key, list[Index]]:
         # Summed indices are labelled by how deep their sum lies and by their number in it; of
         # all numberings, the one with the smallest key counts.
-        outer = [label[1] for index in self.free if (label := labels.get(index))]
+        outer = [label[1] for index in self.free_indices if (label := labels.get(index))]
         depth = 1 + max(outer, default=-1)
         groups = self._alike(labels, depth)
         candidates = product(*(permutations(group) for group in groups))
@@ -419,7 +419,7 @@ class Total(Atom):
         return total(inside.substituted(to), indices)
 
     def renamed(self, to: Mapping[Index, Place]) -> "Total":  # noqa: D102
-        inside = {index: place for index, place in to.items() if index in self.free}
+        inside = {index: place for index, place in to.items() if index in self.free_indices}
         if frozenset(self.bound).isdisjoint(inside.values()):
             return Total(self.bound, self.product.renamed(inside))
         bound = {index: index.fresh() for index in self.bound}
@@ -437,13 +437,13 @@ class Product:
         self.powers = powers
 
     @cached_property
-    def free(self) -> frozenset[Index]:
+    def free_indices(self) -> frozenset[Index]:
         """The indices that are not summed within."""
-        return _union(atom.free for atom in self.powers)
+        return _union(atom.free_indices for atom in self.powers)
 
     def key(self, labels: Labels = NO_LABELS) -> Key:
         """Return what two products of the same meaning have in common."""
-        if not labels or self.free.isdisjoint(labels):
+        if not labels or self.free_indices.isdisjoint(labels):
             return self._key
         return tuple(sorted((atom.key(labels), power) for atom, power in self.powers.items()))
 
@@ -463,12 +463,12 @@ class Product:
 
     def substituted(self, to: Mapping[Index, Place]) -> "Formula":
         """Substitute places for indices."""
-        if self.free.isdisjoint(to):
+        if self.free_indices.isdisjoint(to):
             return Formula({self: Fraction(1)})
-        if _keeps_order(self.free, to):
+        if _keeps_order(self.free_indices, to):
             return Formula({self.renamed(to): Fraction(1)})
         return multiplied(
-            of(atom) ** power if atom.free.isdisjoint(to) else atom.substituted(to) ** power
+            of(atom) ** power if atom.free_indices.isdisjoint(to) else atom.substituted(to) ** power
             for atom, power in self.powers.items()
         )
 
@@ -504,9 +504,9 @@ class Formula:
         self.terms = terms
 
     @cached_property
-    def free(self) -> frozenset[Index]:
+    def free_indices(self) -> frozenset[Index]:
         """The indices that are not summed within."""
-        return _union(term.free for term in self.terms)
+        return _union(term.free_indices for term in self.terms)
 
     @cached_property
     def _key(self) -> Key:
@@ -514,7 +514,7 @@ class Formula:
 
     def key(self, labels: Labels = NO_LABELS) -> Key:
         """Return what two formulas have in common if they are found to be equal."""
-        if not labels or self.free.isdisjoint(labels):
+        if not labels or self.free_indices.isdisjoint(labels):
             return self._key
         return tuple(sorted((term.key(labels), c) for term, c in self.terms.items()))
 
@@ -565,7 +565,7 @@ class Formula:
 
     def substituted(self, to: Mapping[Index, Place]) -> "Formula":
         """Substitute places for indices, all at once."""
-        if self.free.isdisjoint(to):
+        if self.free_indices.isdisjoint(to):
             return self
         return added(coefficient * term.substituted(to) for term, coefficient in self.terms.items())
 
@@ -968,7 +968,7 @@ def _reduced(powers: Mapping[Atom, int]) -> Formula:
 def _solved_for_others(atom: Delta, others: Mapping[Atom, int]) -> tuple[Index, Place] | None:
     """Return which index a delta lets replace in the other factors: the one made last."""
     choices = sorted(atom.solved(), key=lambda choice: -choice[0].serial)
-    if not choices or all(choices[0][0] not in other.free for other in others):
+    if not choices or all(choices[0][0] not in other.free_indices for other in others):
         return None
     return choices[0]
 
@@ -1006,7 +1006,7 @@ def _splits(u: Formula) -> bool:
 
     It is asked again and again, of formulas that differ in the names of their indices only.
     """
-    labels = {index: (1, i) for i, index in enumerate(sorted(u.free, key=_made))}
+    labels = {index: (1, i) for i, index in enumerate(sorted(u.free_indices, key=_made))}
     key = u.key(labels)
     if key not in _known_to_split:
         if len(_known_to_split) == MOST_KNOWN:
@@ -1107,7 +1107,9 @@ def _pivot(u: Formula) -> tuple[Product, Fraction, dict[Atom, int]] | None:
             elsewhere = {a for t in u.terms if t != term for a in t.powers}
             marks[term] = {a: p for a, p in term.powers.items() if a not in elsewhere}
             if marks[term]:
-                is_plain = not term.free and not any(isinstance(a, Total) for a in term.powers)
+                is_plain = not term.free_indices and not any(
+                    isinstance(a, Total) for a in term.powers
+                )
                 ranks[term] = (is_plain, _signature(term))
     chosen = [term for term, rank in ranks.items() if rank == max(ranks.values())]
     if len(chosen) == 1:
@@ -1253,15 +1255,17 @@ def _is_monomial(term: Product) -> bool:
 
 def _total_of(term: Product, bound: frozenset[Index]) -> Formula:
     """Sum one product over indices."""
-    for index in sorted(bound & term.free, key=_made):
+    for index in sorted(bound & term.free_indices, key=_made):
         if isinstance(index.size, int) and index.size <= MOST_TERMS_OF_A_SUM:
             written_out = added(term.substituted({index: place}) for place in range(index.size))
             return total(written_out, bound - {index})
-    bound_here = bound & term.free
+    bound_here = bound & term.free_indices
     factor = multiplied(size(index.size) for index in bound - bound_here)
     if not bound_here:
         return factor * Formula({term: Fraction(1)})
-    nested = [a for a in term.powers if isinstance(a, Total) and not a.free.isdisjoint(bound_here)]
+    nested = [
+        a for a in term.powers if isinstance(a, Total) and not a.free_indices.isdisjoint(bound_here)
+    ]
     if nested:  # Σ_k x_k Σ_j y_jk is one sum over k and j
         rest = Product({a: p for a, p in term.powers.items() if a not in nested})
         inside = Formula({rest: Fraction(1)})
@@ -1294,7 +1298,7 @@ def _connected(term: Product, bound: frozenset[Index]) -> list[tuple[list[Atom],
     """Part the atoms into groups that share no summed index."""
     groups: list[tuple[list[Atom], frozenset[Index]]] = []
     for atom in term.powers:
-        atoms, indices = [atom], atom.free & bound
+        atoms, indices = [atom], atom.free_indices & bound
         apart = []
         for group in groups:
             if indices and not indices.isdisjoint(group[1]):

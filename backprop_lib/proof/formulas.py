@@ -166,7 +166,7 @@ def _stands(
 ) -> Iterator[tuple[str, str | int, Any]]:
     """Yield the indices that are not summed, the axes on which they stand, and where."""
     if isinstance(e, Formula):
-        yield from ((index.name, index.size, e) for index in e.free if index.name)
+        yield from ((index.name, index.size, e) for index in e.free_indices if index.name)
         return
     if isinstance(e, sp.Sum):
         yield from _stands(e.function, bound | {limit[0] for limit in e.limits})

@@ -277,7 +277,7 @@ def _extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) -
     extreme = "largest" if sign > 0 else "smallest"
     array.run.searches(indices, extreme, array.formula.arrays)
     formula = array.formula * sign
-    free = sorted(formula.free - set(indices), key=lambda index: index.serial)
+    free = sorted(formula.free_indices - set(indices), key=lambda index: index.serial)
 
     def look(rest: Sequence[Index]) -> Any:
         labels = {index: (2, -1, i) for i, index in enumerate([*indices, *rest])}

@@ -171,11 +171,11 @@ class Gradient:
         u is at its own indices. Changes of the sign -1 are those of [-u > 0], at other indices.
         """
         formula = self.output if of_output else self.formula
-        if len(u.free) > MOST_INDICES:
+        if len(u.free_indices) > MOST_INDICES:
             raise _NotShownError
         if _picks(u):
             return self._jump_of_a_search(u)
-        free = sorted(u.free, key=lambda index: index.serial)
+        free = sorted(u.free_indices, key=lambda index: index.serial)
         for atom in formula.atoms():
             if isinstance(atom, OfFormula) and any(
                 isinstance(inner, Step | Zero) for inner in atom.u.atoms()
@@ -212,7 +212,7 @@ def _is_not_zero(formula: Formula, u: Formula) -> bool:
     solved = Zero(u).solved
     if solved is None:
         return False
-    at = dict.fromkeys(formula.free | u.free, 0)  # where deltas are 1
+    at = dict.fromkeys(formula.free_indices | u.free_indices, 0)  # where deltas are 1
     entry, value = solved
     point = _Point()
     try:
@@ -298,8 +298,8 @@ def _is_polynomial(term: Product) -> bool:
 
 def _check_apart(other: Formula, u: Formula, free: list[Index]) -> None:
     """Check that another comparison does not tie wherever u = 0: two kinks may cancel."""
-    for own in product(free, repeat=len(other.free)):
-        there: dict[Index, Place] = dict(zip(other.free, own, strict=True))
+    for own in product(free, repeat=len(other.free_indices)):
+        there: dict[Index, Place] = dict(zip(other.free_indices, own, strict=True))
         fits = all(isinstance(b, Index) and a.size == b.size for a, b in there.items())
         if fits and not (zero(u) * other.substituted(there)).terms:
             raise _NotShownError
@@ -356,8 +356,8 @@ def _turned(
     other: Formula, u: Formula, free: list[Index]
 ) -> Iterator[tuple[int, tuple[Index, ...]]]:
     """Yield at which indices another formula is u or -u, and its sign."""
-    if len(other.free) == len(free):
-        for own in permutations(other.free):
+    if len(other.free_indices) == len(free):
+        for own in permutations(other.free_indices):
             if all(a.size == b.size for a, b in zip(free, own, strict=True)):
                 there: Mapping[Index, Place] = dict(zip(free, own, strict=True))
                 for sign, form in ((1, u), (-1, -u)):

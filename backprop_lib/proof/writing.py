@@ -147,7 +147,7 @@ class _Style(ABC):
     def names(self) -> dict[Index, str]:
         """Return names for all indices that are not summed."""
         names = dict(self.given or {})
-        unnamed = sorted(self.formula.free - set(names), key=lambda index: index.serial)
+        unnamed = sorted(self.formula.free_indices - set(names), key=lambda index: index.serial)
         for index in unnamed:
             names[index] = self.free_name(index, names.values())
         self.reserved = tuple(names.values())
@@ -201,7 +201,7 @@ class _Style(ABC):
         if isinstance(atom, Entry):
             at = [self.place(place, names) for place in atom.at]
             return (1 if atom.array == "dy" else 2, atom.array, at)
-        own = sorted(names[index] for index in atom.free)
+        own = sorted(names[index] for index in atom.free_indices)
         return (0 if isinstance(atom, Size) else 1 + atom.rank, "", own)
 
     def atom(self, atom: Atom, names: Mapping[Index, str]) -> str:
@@ -231,7 +231,7 @@ class _Style(ABC):
         definition: Callable[[str], str],
     ) -> str:
         """Give a part a letter of its own, and say once what it stands for."""
-        indices = _by_axis(atom.free)
+        indices = _by_axis(atom.free_indices)
         form = (type(atom), _form(atom))
         if form not in self.letter_of:
             used = set(self.letter_of.values())
@@ -418,7 +418,7 @@ def _by_axis(indices: Iterable[Index]) -> list[Index]:
 
 def _form(atom: Root | Step) -> object:
     """Return what an atom has in common with the same one at other indices."""
-    return atom.u.key({index: (2, -1, i) for i, index in enumerate(_by_axis(atom.free))})
+    return atom.u.key({index: (2, -1, i) for i, index in enumerate(_by_axis(atom.free_indices))})
 
 
 def _outer_labels(names: Mapping[Index, str]) -> dict[Index, tuple[int, int, int]]:

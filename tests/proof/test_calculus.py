@@ -199,7 +199,7 @@ def test_a_sum_of_nested_roots_has_a_form():
     a = entry("x", m) + entry("x", n)
     summed = total(power(power(a * a + ONE, HALF), -HALF), [n])
     assert summed == summed.substituted({m: m})
-    assert summed.free == {m}
+    assert summed.free_indices == {m}
 
 
 def test_a_sum_over_a_known_axis_is_written_out():
