@@ -194,14 +194,14 @@ class Gradient:
             raise _NotShownError  # two searches of one kind may tie together
         first, other = pair
 
-        def moved(place: Place) -> Place:
+        def substituted(place: Place) -> Place:
             return other if place == first else place
 
         def by(atom: Atom) -> Formula | None:
             if isinstance(atom, Entry) and first in atom.at:
-                return calculus.entry(atom.array, *map(moved, atom.at))
+                return calculus.entry(atom.array, *map(substituted, atom.at))
             if isinstance(atom, Delta) and first in (atom.a, atom.b):
-                return calculus.delta(moved(atom.a), moved(atom.b))
+                return calculus.delta(substituted(atom.a), substituted(atom.b))
             return None
 
         return self.formula - self.formula.replaced(by)
