@@ -28,12 +28,12 @@ from backprop_lib.proof.symbolic import (
     aligned,
     as_array,
     axes_of,
-    axes_written,
+    axes_text,
     check_order,
     fresh_axes,
     renaming,
     run_of,
-    shape_written,
+    shape_text,
     size_along,
     sizes_along,
     with_new_axes,
@@ -151,14 +151,14 @@ def matmul(x1: Any, x2: Any) -> SymbolicArray:
     if _wider(a, b) == "bool":
         run.refuse("multiplies two masks as matrices")
     if not a.ndim or not b.ndim:
-        raise MismatchError(f"{shape_written(a)} @ {shape_written(b)}: a number is no matrix")
+        raise MismatchError(f"{shape_text(a)} @ {shape_text(b)}: a number is no matrix")
     left = a if a.ndim > 1 else a.view([(), *a.axes], a.formula)
     right = b if b.ndim > 1 else b.view([*b.axes, ()], b.formula)
     inner, other = left.axes[-1], right.axes[-2]
     if sizes_along(inner) != sizes_along(other):
         check_order(run, sizes_along(inner), sizes_along(other))
         met = f"{size_along(run, inner)} meets {size_along(run, other)}"
-        raise MismatchError(f"{shape_written(a)} @ {shape_written(b)}: {met}")
+        raise MismatchError(f"{shape_text(a)} @ {shape_text(b)}: {met}")
     (summed,) = fresh_axes([inner])
     rows, columns = fresh_axes([left.axes[-2], right.axes[-1]])
     batch, formulas = aligned(
@@ -210,7 +210,7 @@ def _einsum(subscripts: str, *operands: Any) -> SymbolicArray:
     axis_of: dict[str, Axis] = {}
     for name, array in zip(names, arrays, strict=True):
         if len(name) != array.ndim:
-            raise MismatchError(f"np.einsum({subscripts!r}): {name} names {shape_written(array)}")
+            raise MismatchError(f"np.einsum({subscripts!r}): {name} names {shape_text(array)}")
         for letter, axis in zip(name, array.axes, strict=True):
             known = axis_of.get(letter, ())
             if known and axis and sizes_along(known) != sizes_along(axis):
@@ -317,7 +317,7 @@ def transpose(a: Any, axes: Any = None) -> Any:
     """Model np.transpose."""
     order = list(range(a.ndim))[::-1] if axes is None else axes_of(a, tuple(axes))
     if len(order) != a.ndim:
-        raise MismatchError(f"transpose names {len(order)} of the axes of {shape_written(a)}")
+        raise MismatchError(f"transpose names {len(order)} of the axes of {shape_text(a)}")
     return a.view([a.axes[i] for i in order], a.formula)
 
 
@@ -346,7 +346,7 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
     gone = axes_of(a, axis)
     for i in gone:
         if a.axes[i]:
-            raise MismatchError(f"axis {i} of {shape_written(a)} is not of size 1")
+            raise MismatchError(f"axis {i} of {shape_text(a)} is not of size 1")
     return a.view([axis for i, axis in enumerate(a.axes) if i not in gone], a.formula)
 
 
@@ -354,8 +354,7 @@ def _reshape(a: Any, shape: Any) -> Any:
     wanted = list(shape) if isinstance(shape, tuple | list) else [shape]
     source = [index for axis in a.axes for index in axis]
     cannot = (
-        f"reshapes {shape_written(a)} to {written(wanted)}, "
-        "which neither merges nor splits whole axes"
+        f"reshapes {shape_text(a)} to {written(wanted)}, which neither merges nor splits whole axes"
     )
 
     def taken(sizes: Sequence[Any], indices: list[Index]) -> list[Axis]:
@@ -407,7 +406,7 @@ def _broadcast_to(array: Any, shape: Any) -> Any:
     ]
     common, (_, formula) = aligned(SymbolicArray(run, axes, ZERO), given)
     if [sizes_along(axis) for axis in common] != [sizes_along(axis) for axis in axes]:
-        raise MismatchError(f"{shape_written(given)} does not broadcast to {written(wanted)}")
+        raise MismatchError(f"{shape_text(given)} does not broadcast to {written(wanted)}")
     return given.view(common, formula, writeable=False)
 
 
@@ -482,14 +481,12 @@ def _along(arr: SymbolicArray, indices: Any, axis: Any) -> tuple[Index | None, P
         arr.run.refuse("looks up entries at indices that are neither from argmax nor labels")
     (at,) = axes_of(arr, axis)
     if indices.ndim != arr.ndim or indices.axes[at]:
-        have, want = axes_written(arr.run, indices.axes), shape_written(arr)
+        have, want = axes_text(arr.run, indices.axes), shape_text(arr)
         raise MismatchError(f"indices {have} along axis {at} of {want}: size 1 is needed there")
     others = [i for i in range(arr.ndim) if i != at]
     here, there = ([array.axes[i] for i in others] for array in (indices, arr))
     if [sizes_along(a) for a in here] != [sizes_along(a) for a in there]:
-        raise MismatchError(
-            f"indices {axes_written(arr.run, indices.axes)} of {shape_written(arr)}"
-        )
+        raise MismatchError(f"indices {axes_text(arr.run, indices.axes)} of {shape_text(arr)}")
     searched = arr.axes[at]
     if len(searched) > 1:
         arr.run.refuse("looks up entries along an axis that was merged from several")
@@ -514,9 +511,7 @@ def _put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     part = as_array(arr.run, values)
     axes, (_, inside) = aligned(SymbolicArray(arr.run, small, ZERO), part)
     if [sizes_along(a) for a in axes] != [sizes_along(a) for a in small]:
-        raise MismatchError(
-            f"values {shape_written(part)} for {axes_written(arr.run, small)} places"
-        )
+        raise MismatchError(f"values {shape_text(part)} for {axes_text(arr.run, small)} places")
     inside = inside.substituted(renaming(axes, small))
     here = ONE if index is None else calculus.delta(index, place)
     formula = here * inside + (ONE - here) * arr.formula

@@ -366,9 +366,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
                 self.run.refuse("writes an array into the masked entries; use np.where")
             own = self.axes[: key.ndim]  # a mask of the leading axes picks whole rows
             if [sizes_along(a) for a in key.axes] != [sizes_along(a) for a in own]:
-                raise MismatchError(
-                    f"a mask {shape_written(key)} on an array {shape_written(self)}"
-                )
+                raise MismatchError(f"a mask {shape_text(key)} on an array {shape_text(self)}")
             mask = key.formula.substituted(renaming(key.axes, own))
             return mask * part.formula + (ONE - mask) * self.formula
         kept, fixed = _indexed(self.run, self.axes, key)
@@ -376,7 +374,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             part = part.view(part.axes[1:], part.formula)
         axes, (_, inside) = aligned(SymbolicArray(self.run, kept, ZERO), part)
         if [sizes_along(axis) for axis in axes] != [sizes_along(axis) for axis in kept]:
-            raise MismatchError(f"{shape_written(part)} into {axes_written(self.run, kept)}")
+            raise MismatchError(f"{shape_text(part)} into {axes_text(self.run, kept)}")
         inside = inside.substituted(renaming(axes, kept))
         here = calculus.multiplied(calculus.delta(i, place) for i, place in fixed.items())
         return here * inside + (ONE - here) * self.formula
@@ -410,7 +408,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     def __repr__(self) -> str:
         if _asked_by_code():
             self.run.note("spells an array or a number out, as str, repr and f-strings do")
-        return f"{shape_written(self)}: {self.formula!r}"
+        return f"{shape_text(self)}: {self.formula!r}"
 
     def __str__(self) -> str:
         if _asked_by_code():
@@ -570,14 +568,14 @@ def size_along(run: Run, axis: Axis) -> Any:
     return math.prod(numbers) if len(numbers) == len(sizes) else Size(run, sizes)
 
 
-def axes_written(run: Run, axes: Iterable[Axis]) -> str:
+def axes_text(run: Run, axes: Iterable[Axis]) -> str:
     """Write axes as a shape."""
     return written(size_along(run, axis) for axis in axes)
 
 
-def shape_written(array: SymbolicArray) -> str:
+def shape_text(array: SymbolicArray) -> str:
     """Write the shape of an array."""
-    return axes_written(array.run, array.axes)
+    return axes_text(array.run, array.axes)
 
 
 def renaming(old: Iterable[Axis], new: Iterable[Axis]) -> dict[Index, Place]:
@@ -623,7 +621,7 @@ def aligned(*arrays: SymbolicArray) -> tuple[list[Axis], list[Formula]]:
         sizes = {sizes_along(axis) for axis in column if axis}
         if len(sizes) > 1:
             check_order(run_of(*arrays), *sizes)
-            shapes = " and ".join(map(shape_written, arrays))
+            shapes = " and ".join(map(shape_text, arrays))
             these = " and ".join("·".join(map(str, s)) for s in sorted(sizes, key=str))
             raise MismatchError(f"{shapes} do not fit: {these} meet")
         common.append(tuple(index.fresh() for index in max(column, key=len)))
@@ -647,7 +645,7 @@ def axes_of(array: SymbolicArray, axis: Any) -> list[int]:
     numbers = list(axis) if isinstance(axis, tuple | list | np.ndarray) else [axis]
     for number in numbers:
         if not isinstance(number, int | np.integer) or not -array.ndim <= number < array.ndim:
-            raise MismatchError(f"there is no axis {number} in {shape_written(array)}")
+            raise MismatchError(f"there is no axis {number} in {shape_text(array)}")
     found = [int(number) % array.ndim for number in numbers]
     if len(set(found)) < len(found):
         raise MismatchError(f"axis {axis} names an axis twice")
@@ -685,7 +683,7 @@ def _indexed(run: Run, axes: Sequence[Axis], key: Any) -> tuple[list[Axis], dict
             run.refuse("takes a slice of an axis whose size is open")
     used = sum(part is not None and part is not ... for part in keys)
     if used > len(axes):
-        raise MismatchError(f"{used} indices for {axes_written(run, axes)}")
+        raise MismatchError(f"{used} indices for {axes_text(run, axes)}")
     if ... not in keys:
         keys.append(...)
     left = len(axes) - used
