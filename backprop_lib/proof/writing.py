@@ -66,18 +66,18 @@ GREEK = frozenset(
 
 def plain(formula: Formula, names: Mapping[Index, str] | None = None) -> str:
     """Write a formula as text: ``Σ_n dy[n, o] x[n, i]``."""
-    return _Plain(formula, names).written()
+    return _Plain(formula, names).text()
 
 
 def latex(formula: Formula, names: Mapping[Index, str] | None = None) -> str:
     """Write a formula as LaTeX, without dollars."""
-    return _Latex(formula, names).written()
+    return _Latex(formula, names).text()
 
 
 def latex_equation(left: str, formula: Formula, names: Mapping[Index, str]) -> str:
     """Write an equation as LaTeX, in several lines if it is long."""
     style = _Latex(formula, names)
-    whole = f"{left} = {style.written()}"
+    whole = f"{left} = {style.text()}"
     if len(whole) <= LONGEST_LINE:
         return whole
     terms = style.terms(formula, style.names())
@@ -141,7 +141,7 @@ class _Style(ABC):
             odd |= {a for a, p in product.powers.items() if isinstance(a, Root) and p % 2}
         self.has_odd_power = {_form(root) for root in odd}
 
-    def written(self) -> str:
+    def text(self) -> str:
         return self.sum(self.formula, self.names()) + self.definitions()
 
     def names(self) -> dict[Index, str]:
