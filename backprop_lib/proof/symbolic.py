@@ -355,11 +355,11 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         if KINDS.index(part.kind) > KINDS.index(self.kind):
             self.run.refuse(f"writes {part.kind} numbers into an array of {self.kind}")
         try:
-            self.formula = self._written(key, part)
+            self.formula = self._after_assignment(key, part)
         except MismatchError as error:
             self.run.mismatch(error)
 
-    def _written(self, key: Any, part: "SymbolicArray") -> Formula:
+    def _after_assignment(self, key: Any, part: "SymbolicArray") -> Formula:
         """Return the formula after an assignment."""
         if isinstance(key, SymbolicArray) and key.is_mask:
             if part.axes:
