@@ -409,13 +409,13 @@ class Total(Atom):
             groups.setdefault(look, []).append(index)
         return [groups[look] for look in sorted(groups)]
 
-    def opened(self) -> tuple["Formula", set[Index]]:
+    def with_fresh_indices(self) -> tuple["Formula", set[Index]]:
         """Return what is summed and over which indices, under names that are used nowhere else."""
         renamed = {index: index.fresh() for index in self.bound}
         return self.product.substituted(renamed), set(renamed.values())
 
     def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
-        inside, indices = self.opened()
+        inside, indices = self.with_fresh_indices()
         return total(inside.substituted(to), indices)
 
     def renamed(self, to: Mapping[Index, Place]) -> "Total":  # noqa: D102
@@ -426,7 +426,7 @@ class Total(Atom):
         return Total(tuple(bound.values()), self.product.renamed({**inside, **bound}))
 
     def derivative(self, by: Entry) -> "Formula":  # noqa: D102
-        inside, indices = self.opened()
+        inside, indices = self.with_fresh_indices()
         return total(inside.derivative(by), indices)
 
 
@@ -873,7 +873,7 @@ def _replaced(atom: Atom, by: Callable[[Atom], Formula | None]) -> Formula:
     if new is not None:
         return new
     if isinstance(atom, Total):
-        inside, indices = atom.opened()
+        inside, indices = atom.with_fresh_indices()
         return total(inside.replaced(by), indices)
     if isinstance(atom, OfFormula):
         inside = atom.u.replaced(by)
@@ -1272,7 +1272,7 @@ def _total_of(term: Product, bound: frozenset[Index]) -> Formula:
         bound_there = set(bound_here)
         for sum_within in nested:
             for _ in range(term.powers[sum_within]):
-                opened, more = sum_within.opened()
+                opened, more = sum_within.with_fresh_indices()
                 inside *= opened
                 bound_there |= more
         return factor * total(inside, bound_there)

@@ -342,7 +342,7 @@ def _by_step(formula: Formula, u: Formula, free: list[Index], signs: frozenset[i
 
 def _change(atom: Atom, u: Formula, free: list[Index], signs: frozenset[int]) -> Formula:
     if isinstance(atom, Total):
-        inside, indices = atom.opened()
+        inside, indices = atom.with_fresh_indices()
         return calculus.total(_by_step(inside, u, free, signs), indices)
     result = ZERO
     if isinstance(atom, Step):
