@@ -311,7 +311,7 @@ class Zero(OfFormula):
                     sizes: dict[Atom, int] = {
                         a: -p for a, p in term.powers.items() if isinstance(a, Size)
                     }
-                    value = (-1 / coefficient) * (rest * _reduced(sizes))
+                    value = (-1 / coefficient) * (rest * _normalised(sizes))
                     looked_up = any(isinstance(place, Pick) for place in atom.at)
                     choices.append((len(atom.at), not looked_up, atom._key, atom, value))
         if not choices:
@@ -490,7 +490,7 @@ class Product:
         together = dict(self.powers)
         for atom, power in powers.items():
             together[atom] = together.get(atom, 0) + power
-        return _reduced({atom: power for atom, power in together.items() if power})
+        return _normalised({atom: power for atom, power in together.items() if power})
 
     def without(self, atom: Atom) -> "Formula":
         """Leave an atom out."""
@@ -711,7 +711,7 @@ def _whole_power(u: Formula, exponent: int) -> Formula:
         ((term, coefficient),) = u.terms.items()
         if coefficient in (1, -1) or exponent <= HIGHEST_POWER:
             powers = {atom: p * exponent for atom, p in term.powers.items()}
-            return coefficient**exponent * _reduced(powers)
+            return coefficient**exponent * _normalised(powers)
     if exponent > HIGHEST_POWER:
         raise CalculusError(f"the exponent {exponent} is too high for a sum")
     return multiplied([u] * exponent)
@@ -740,7 +740,7 @@ def inverse_root(u: Formula, times: int) -> Formula:
                 result *= _raised(atom, pairs * (2 - common.pop(atom)))
                 rest = ONE
                 break
-        result *= scale**-pairs * _reduced({a: -p * pairs for a, p in common.items()})
+        result *= scale**-pairs * _normalised({a: -p * pairs for a, p in common.items()})
         for factor, multiplicity in _factors(rest):
             result *= _raised(Root(factor), 2 * pairs * multiplicity)
     if single:
@@ -766,7 +766,7 @@ def step(u: Formula) -> Formula:
     # [s u > 0] = s [u > 0] for an s that is 0 or 1
     common = _common(u, lambda atom, _: isinstance(atom, ZERO_OR_ONE))
     if common:
-        mask = _reduced(dict.fromkeys(common, 1))
+        mask = _normalised(dict.fromkeys(common, 1))
         return mask * step(_divided(u, dict.fromkeys(common, 1)))
     scale, _, rest = _primitive(u, _is_positive)
     if all(c > 0 for c in rest.terms.values()) and all(map(_is_not_negative, rest.terms)):
@@ -905,7 +905,7 @@ def _split(
 
 
 def _raised(atom: Atom, exponent: int) -> Formula:
-    return _reduced({atom: exponent}) if exponent else ONE
+    return _normalised({atom: exponent}) if exponent else ONE
 
 
 def _half(atom: Atom) -> Formula:
@@ -935,7 +935,7 @@ def _root_of_number(value: Fraction) -> Formula:
     return result * roots
 
 
-def _reduced(powers: Mapping[Atom, int]) -> Formula:
+def _normalised(powers: Mapping[Atom, int]) -> Formula:
     """Bring a product of powers into normal form."""
     tick()
     for atom, exponent in powers.items():
@@ -943,7 +943,7 @@ def _reduced(powers: Mapping[Atom, int]) -> Formula:
         if isinstance(atom, ZERO_OR_ONE) and exponent != 1:
             if exponent < 1:
                 raise ZeroDivisionError("division by something that is 0 or 1")
-            return _reduced({**others, atom: 1})
+            return _normalised({**others, atom: 1})
         if isinstance(atom, Delta) and (solved := _solved_for_others(atom, others)):
             index, place = solved
             return Formula({Product({atom: 1}): Fraction(1)}) * Product(others).substituted(
@@ -955,13 +955,13 @@ def _reduced(powers: Mapping[Atom, int]) -> Formula:
             even = exponent - exponent % 2
             simpler = inverse_root(atom.u, even) if _splits(atom.u) else None
             if simpler is not None:
-                return simpler * _reduced({**others, **({atom: 1} if exponent % 2 else {})})
+                return simpler * _normalised({**others, **({atom: 1} if exponent % 2 else {})})
             if (rewritten := _pivoted(atom, exponent, others)) is not None:
                 return rewritten
         if isinstance(atom, Root) and exponent < 0:
-            return power(atom.u, Fraction(-exponent, 2)) * _reduced(others)
+            return power(atom.u, Fraction(-exponent, 2)) * _normalised(others)
         if isinstance(atom, Total) and exponent < 0:
-            return inverse_root(of(atom), -2 * exponent) * _reduced(others)
+            return inverse_root(of(atom), -2 * exponent) * _normalised(others)
     return Formula({Product(powers): Fraction(1)})
 
 
@@ -1046,7 +1046,7 @@ def _factors(u: Formula) -> list[tuple[Formula, int]]:
     for factor, multiplicity in found:
         formula = added(
             Fraction(int(c.p), int(c.q))
-            * _reduced(
+            * _normalised(
                 {
                     a: (-p if a in falling else p) * unit[a]
                     for a, p in zip(letters, exponents, strict=True)
@@ -1078,7 +1078,7 @@ def _pivoted(atom: Root, exponent: int, others: Mapping[Atom, int]) -> Formula |
     rest = Product(others).times({a: -p for a, p in term.powers.items()})
     tail = atom.u - Formula({term: coefficient})
     inverse = Formula({Product({atom: exponent}): Fraction(1)})
-    once = _reduced({atom: exponent - 2}) if exponent > 2 else ONE
+    once = _normalised({atom: exponent - 2}) if exponent > 2 else ONE
     return (1 / coefficient) * (rest * once - (rest * tail) * inverse)
 
 
