@@ -749,7 +749,7 @@ def inverse_root(u: Formula, times: int) -> Formula:
         for atom, p in common.items():
             whole, half = divmod(-p, 2)
             result *= _raised(atom, whole) if whole else ONE
-            result *= _half(atom) if half else ONE
+            result *= _square_root(atom) if half else ONE
         rest = -rest if scale < 0 else rest
         if rest != 1:
             result *= _raised(Root(rest), 1)
@@ -908,7 +908,7 @@ def _raised(atom: Atom, exponent: int) -> Formula:
     return _normalised({atom: exponent}) if exponent else ONE
 
 
-def _half(atom: Atom) -> Formula:
+def _square_root(atom: Atom) -> Formula:
     """Return a positive atom to the power 1/2."""
     if isinstance(atom, Exp):
         return exp(Fraction(1, 2) * atom.u)
