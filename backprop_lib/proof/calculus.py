@@ -269,7 +269,7 @@ class Root(OfFormula):
         return inverse_root(self.u.substituted(to), 1)
 
     def derivative(self, by: Entry) -> "Formula":  # noqa: D102
-        return Fraction(-1, 2) * _raised(self, 3) * self.u.derivative(by)
+        return Fraction(-1, 2) * _power_of_atom(self, 3) * self.u.derivative(by)
 
 
 class Step(OfFormula):
@@ -651,7 +651,7 @@ def number(value: Number) -> Formula:
 
 def of(atom: Atom) -> Formula:
     """Return an atom as a formula."""
-    return _raised(atom, 1)
+    return _power_of_atom(atom, 1)
 
 
 def entry(array: str, *at: Place) -> Formula:
@@ -737,22 +737,22 @@ def inverse_root(u: Formula, times: int) -> Formula:
             raise CalculusError(f"the exponent {-pairs} is too low for a number")
         for atom in list(common):  # u may be v^(1/2), written as v · v^(-1/2)
             if isinstance(atom, Root) and rest == atom.u:
-                result *= _raised(atom, pairs * (2 - common.pop(atom)))
+                result *= _power_of_atom(atom, pairs * (2 - common.pop(atom)))
                 rest = ONE
                 break
         result *= scale**-pairs * _normalised({a: -p * pairs for a, p in common.items()})
         for factor, multiplicity in _factors(rest):
-            result *= _raised(Root(factor), 2 * pairs * multiplicity)
+            result *= _power_of_atom(Root(factor), 2 * pairs * multiplicity)
     if single:
         scale, common, rest = _primitive(u, _is_positive)
         result *= _root_of_number(1 / abs(scale))
         for atom, p in common.items():
             whole, half = divmod(-p, 2)
-            result *= _raised(atom, whole) if whole else ONE
+            result *= _power_of_atom(atom, whole) if whole else ONE
             result *= _square_root(atom) if half else ONE
         rest = -rest if scale < 0 else rest
         if rest != 1:
-            result *= _raised(Root(rest), 1)
+            result *= _power_of_atom(Root(rest), 1)
     return result
 
 
@@ -772,8 +772,8 @@ def step(u: Formula) -> Formula:
     if all(c > 0 for c in rest.terms.values()) and all(map(_is_not_negative, rest.terms)):
         return ONE - zero(rest) if scale > 0 else ZERO
     if scale > 0:
-        return _raised(Step(rest), 1)
-    return ONE - _raised(Step(rest), 1) - zero(rest)
+        return _power_of_atom(Step(rest), 1)
+    return ONE - _power_of_atom(Step(rest), 1) - zero(rest)
 
 
 def zero(u: Formula) -> Formula:
@@ -785,7 +785,7 @@ def zero(u: Formula) -> Formula:
         return parts
     different = ONE  # a product is not 0 where none of its factors is
     for atom in _common(u, lambda atom, _: isinstance(atom, ZERO_OR_ONE)):
-        different *= _raised(atom, 1)
+        different *= _power_of_atom(atom, 1)
         u = _divided(u, {atom: 1})
     # a denominator of a term that a mask may leave out is none where it does
     masked = {
@@ -796,11 +796,11 @@ def zero(u: Formula) -> Formula:
         if isinstance(atom, Log):
             different *= ONE - zero(atom.u - ONE)
         elif isinstance(atom, Entry) and power > 0:
-            different *= ONE - _raised(Zero(of(atom)), 1)
+            different *= ONE - _power_of_atom(Zero(of(atom)), 1)
     positive = all(c > 0 for c in rest.terms.values()) and all(map(_is_not_negative, rest.terms))
     if rest == 1 or (positive and any(map(_is_never_zero, rest.terms))):
         return ONE - different
-    return ONE - different * (ONE - _raised(Zero(rest), 1))
+    return ONE - different * (ONE - _power_of_atom(Zero(rest), 1))
 
 
 def exp(u: Formula) -> Formula:
@@ -818,7 +818,7 @@ def exp(u: Formula) -> Formula:
             result *= power(atom.u, coefficient)
         else:
             base = Formula({term: Fraction(1, coefficient.denominator)})
-            result *= _raised(Exp(base), coefficient.numerator)
+            result *= _power_of_atom(Exp(base), coefficient.numerator)
     return result
 
 
@@ -831,7 +831,7 @@ def log(u: Formula) -> Formula:
     common = _common(u, lambda atom, _: isinstance(atom, Exp))
     outside = added(p * atom.u for atom, p in common.items() if isinstance(atom, Exp))
     rest = _divided(u, common)
-    return outside if rest == 1 else outside + _raised(Log(rest), 1)
+    return outside if rest == 1 else outside + _power_of_atom(Log(rest), 1)
 
 
 def added(formulas: Iterable[Formula]) -> Formula:
@@ -904,7 +904,7 @@ def _split(
     return None
 
 
-def _raised(atom: Atom, exponent: int) -> Formula:
+def _power_of_atom(atom: Atom, exponent: int) -> Formula:
     return _normalised({atom: exponent}) if exponent else ONE
 
 
@@ -913,7 +913,7 @@ def _square_root(atom: Atom) -> Formula:
     if isinstance(atom, Exp):
         return exp(Fraction(1, 2) * atom.u)
     base = of(atom)
-    return base * _raised(Root(base), 1)
+    return base * _power_of_atom(Root(base), 1)
 
 
 def _root_of_number(value: Fraction) -> Formula:
