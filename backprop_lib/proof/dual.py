@@ -115,7 +115,7 @@ class Dual(Exact):
             slope = of.plus(slope, of.times(self.value, other.slope))
         return self._made(of.times(self.value, other.value), slope, other)
 
-    def raised(self, exponent: Any) -> "Dual":
+    def power(self, exponent: Any) -> "Dual":
         """Raise to a constant power."""
         of = self.met.of
         whole = isinstance(exponent, Fraction) and exponent.denominator == 1

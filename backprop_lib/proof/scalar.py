@@ -94,7 +94,7 @@ class Exact(ABC):
         """Multiply."""
 
     @abstractmethod
-    def raised(self, exponent: Any) -> "Exact":
+    def power(self, exponent: Any) -> "Exact":
         """Raise to a constant power."""
 
     @abstractmethod
@@ -149,17 +149,17 @@ class Exact(ABC):
     def __truediv__(self, other: Any) -> Any:
         if _is_array(other):
             return NotImplemented
-        return self.times(self._lifted(other).raised(MINUS_ONE))
+        return self.times(self._lifted(other).power(MINUS_ONE))
 
     def __rtruediv__(self, other: Any) -> Any:
-        return self.raised(MINUS_ONE) * other
+        return self.power(MINUS_ONE) * other
 
     def __pow__(self, exponent: Any) -> Any:
         if _is_array(exponent):
             return NotImplemented
         if isinstance(exponent, Exact):
             self.refuse("raises to a power that is no number; use np.exp(b * np.log(a))")
-        return self.raised(self._constant(exponent))
+        return self.power(self._constant(exponent))
 
     def __rpow__(self, base: Any) -> NoReturn:
         self.refuse("raises to a power that is no number; use np.exp(b * np.log(a))")
@@ -173,7 +173,7 @@ class Exact(ABC):
     # NumPy's functions of an object array call the method of the same name.
     def sqrt(self) -> "Exact":
         """Return the square root."""
-        return self.raised(HALF)
+        return self.power(HALF)
 
     def tanh(self) -> Any:
         """Return the hyperbolic tangent, written with exp so that it can be compared."""
@@ -420,7 +420,7 @@ class Scalar(Exact):
         """Multiply."""
         return self._made(self.expression * other.expression, other)
 
-    def raised(self, exponent: Any) -> "Scalar":
+    def power(self, exponent: Any) -> "Scalar":
         """Raise to a constant power."""
         if self.expression == 0 and exponent < 0:
             raise ZeroDivisionError("division by zero")
