@@ -1272,8 +1272,8 @@ def _total_of(term: Product, bound: frozenset[Index]) -> Formula:
         bound_there = set(bound_here)
         for sum_within in nested:
             for _ in range(term.powers[sum_within]):
-                opened, more = sum_within.with_fresh_indices()
-                inside *= opened
+                summand, more = sum_within.with_fresh_indices()
+                inside *= summand
                 bound_there |= more
         return factor * total(inside, bound_there)
     for atom in term.powers:
