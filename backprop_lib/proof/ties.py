@@ -154,8 +154,8 @@ class Gradient:
         differ only where u changes.
         """
         try:
-            jump, turned = self._jump(u), self._jump(u, signs=(-1,))
-            if turned.terms and (zero(u) * zero(jump) * turned).terms:
+            jump, opposite = self._jump(u), self._jump(u, signs=(-1,))
+            if opposite.terms and (zero(u) * zero(jump) * opposite).terms:
                 return True
             if _moves(u, self.by.array) or not (zero(u) * self._jump(u, of_output=True)).terms:
                 return False
@@ -181,7 +181,7 @@ class Gradient:
                 isinstance(inner, Step | Zero) for inner in atom.u.atoms()
             ):
                 raise _NotShownError
-            if isinstance(atom, Step) and not any(_turned(atom.u, u, free)):
+            if isinstance(atom, Step) and not any(_equal_up_to_sign(atom.u, u, free)):
                 _check_apart(atom.u, u, free)
         return _by_step(formula, u, free, frozenset(signs))
 
@@ -346,13 +346,13 @@ def _change(atom: Atom, u: Formula, free: list[Index], signs: frozenset[int]) ->
         return calculus.total(_by_step(inside, u, free, signs), indices)
     result = ZERO
     if isinstance(atom, Step):
-        for sign, own in _turned(atom.u, u, free):
+        for sign, own in _equal_up_to_sign(atom.u, u, free):
             if sign in signs:
                 result += sign * calculus.multiplied(map(calculus.delta, free, own))
     return result
 
 
-def _turned(
+def _equal_up_to_sign(
     other: Formula, u: Formula, free: list[Index]
 ) -> Iterator[tuple[int, tuple[Index, ...]]]:
     """Yield at which indices another formula is u or -u, and its sign."""
