@@ -154,14 +154,14 @@ def _read_all(*expressions: Any) -> list[Formula]:
     ranges: dict[str, str | int] = {}
     first: dict[str, Any] = {}
     for side in sides:
-        for name, size, where in _stands(side, frozenset()):
+        for name, size, where in _free_indices(side, frozenset()):
             known, before = ranges.setdefault(name, size), first.setdefault(name, where)
             if known != size:
                 raise RangeError(f"{name} runs over {known} in {before}, over {size} in {where}")
     return [side if isinstance(side, Formula) else _read(side, {}, ranges) for side in sides]
 
 
-def _stands(
+def _free_indices(
     e: sp.Expr | Formula, bound: frozenset[sp.Symbol]
 ) -> Iterator[tuple[str, str | int, Any]]:
     """Yield the indices that are not summed, the axes on which they stand, and where."""
@@ -169,14 +169,14 @@ def _stands(
         yield from ((index.name, index.size, e) for index in e.free_indices if index.name)
         return
     if isinstance(e, sp.Sum):
-        yield from _stands(e.function, bound | {limit[0] for limit in e.limits})
+        yield from _free_indices(e.function, bound | {limit[0] for limit in e.limits})
         return
     if isinstance(e, sp.Indexed):
         for index, size in zip(e.indices, _shape(e), strict=True):
             if isinstance(index, sp.Symbol) and index not in bound:
                 yield index.name, size, e
     for part in e.args:
-        yield from _stands(part, bound)
+        yield from _free_indices(part, bound)
 
 
 def _read(e: sp.Expr, bound: Scope, ranges: Ranges) -> Formula:
