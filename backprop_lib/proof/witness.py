@@ -269,7 +269,7 @@ def is_misfit(error: Exception) -> bool:
     )
 
 
-def drawn(
+def random_numbers(
     kind: str, shape: tuple[int, ...], rng: np.random.Generator, special: list[Fraction], trial: int
 ) -> np.ndarray:
     """Draw numbers of one kind: ever larger ones, so that they are all different."""
@@ -329,7 +329,7 @@ def evaluated(task: Task, sizes: Sizes, rng: np.random.Generator) -> Iterator[Ev
         inputs = {
             name: labels[name]
             if name in labels
-            else drawn(
+            else random_numbers(
                 "special" if trial and kind in often and name in task.constant else kind,
                 task.shape_of(name, sizes),
                 drawing,
