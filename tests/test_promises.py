@@ -49,6 +49,10 @@ FAST_AT_SIZES = {
 """At which sizes the prover follows the loops over samples; it follows whole arrays for all."""
 
 
+TAKES_ANY_PLACE = ("ops.max.forward", "fast.derivation.forward_max")
+"""Their k has one entry along the axis that is searched, and is not compared with its length."""
+
+
 @dataclass(frozen=True)
 class Variant:
     """A forward and its backward: those of a module whose names end alike."""
@@ -328,13 +332,16 @@ def error_of(function, *arguments, **given):
 # What may not be given
 
 
+def is_labels(function, name):
+    return parameters(function)[name].annotation.array_type is Labels
+
+
 def wrong_kinds(function, arguments):
     """Yield the name of each array, and what it might be but for an array of the right dtype."""
     for name in array_axes(function):
         value = np.asarray(arguments[name])
-        is_label = parameters(function)[name].annotation.array_type is Labels
         yield name, value.tolist(), type(value.tolist()).__name__
-        for dtype in ("bool", "complex128", "float64" if is_label else "int64"):
+        for dtype in ("bool", "complex128", "float64" if is_labels(function, name) else "int64"):
             yield name, value.astype(dtype), dtype
 
 
@@ -363,8 +370,8 @@ def sizes(function, arguments):
 
 def wrong_labels(function, arguments):
     """Yield the name of each array of labels, and one with a label that names no place."""
-    for name, entry in shape_table(function).items():
-        if " < " in entry and arguments[name].size:
+    for name in array_axes(function):
+        if is_labels(function, name):
             for label in (-1, 1000):
                 value = arguments[name].copy()
                 value.flat[-1] = label
@@ -448,7 +455,7 @@ def test_a_size_that_stands_once_may_be_any_or_is_refused_in_the_layers_own_word
                 assert ": returned " not in str(error), (function, name)
 
 
-@EACH
+@pytest.mark.parametrize("variant", [v for v in VARIANTS if str(v) not in TAKES_ANY_PLACE], ids=str)
 def test_refuses_by_name_a_label_that_names_no_place(variant):
     for function, arguments in calls(variant):
         for name, value, label in wrong_labels(function, arguments):
