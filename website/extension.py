@@ -6,13 +6,26 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from website import api_links, book_site, finished_pages, headers, lite, live_cells, runtime
+from website import (
+    api_links,
+    api_page,
+    book_site,
+    finished_pages,
+    headers,
+    lite,
+    live_cells,
+    runtime,
+)
 
 FINISHED = "build-finished"
 STEPS: list[tuple[str, Callable[..., Any]]] = [
     # Before any page is read: the counts that pages name.
     ("config-inited", book_site.tell_counts),
-    # The library's page: links, once napoleon has made the docstrings reStructuredText.
+    # The library's page: an entry for each module, and the shape table as its signature.
+    ("source-read", api_page.list_modules),
+    ("autodoc-process-signature", api_page.show_shapes),
+    ("missing-reference", api_page.leave_axes),
+    # Its links, once napoleon has made the docstrings reStructuredText.
     ("autodoc-process-docstring", api_links.link_equations),
     ("missing-reference", api_links.link_elsewhere),
     # Each page before it is written. The menu goes before the buttons, and one script out from
