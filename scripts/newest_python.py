@@ -15,7 +15,8 @@ from pathlib import Path
 OLDEST = (3, 13)
 TESTS = (
     "chapters tests/layers tests/ops tests/proof tests/fast tests/pointnet/test_network.py "
-    "tests/test_data.py tests/test_optim.py tests/test_figures.py"
+    "tests/test_promises.py tests/test_data.py tests/test_off.py tests/test_optim.py "
+    "tests/test_figures.py"
 )
 
 

@@ -49,10 +49,6 @@ FAST_AT_SIZES = {
 """At which sizes the prover follows the loops over samples; it follows whole arrays for all."""
 
 
-TAKES_ANY_PLACE = ("ops.max.forward", "fast.derivation.forward_max")
-"""Their k has one entry along the axis that is searched, and is not compared with its length."""
-
-
 @dataclass(frozen=True)
 class Variant:
     """A forward and its backward: those of a module whose names end alike."""
@@ -457,7 +453,7 @@ def test_a_size_that_stands_once_may_be_any_or_is_refused_in_the_layers_own_word
                 assert ": returned " not in str(error), (function, name)
 
 
-@pytest.mark.parametrize("variant", [v for v in VARIANTS if str(v) not in TAKES_ANY_PLACE], ids=str)
+@EACH
 def test_refuses_by_name_a_label_that_names_no_place(variant):
     for function, arguments in calls(variant):
         for name, value, label in wrong_labels(function, arguments):

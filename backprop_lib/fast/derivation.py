@@ -76,7 +76,7 @@ def forward_max(
     return y, (y, k, u, W, gamma, cov, F, r)
 
 
-@shaped(nonempty=("N", "C_out", "L"))
+@shaped(nonempty=("N", "C_out", "L"), labels={"k": "L"})
 def backward_max(
     dy: Shaped[Array, "N C_out"],
     y: Shaped[Array, "N C_out"],

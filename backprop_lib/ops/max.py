@@ -58,6 +58,7 @@ def backward(
     a subgradient.
     """
     _check_shapes(dy, x, k, axis)
+    _check_places(k, x, axis)
     dx = np.zeros_like(x)
     np.put_along_axis(dx, k, np.expand_dims(dy, axis), axis=axis)
     return dx
@@ -80,3 +81,13 @@ def _check_shapes(dy: Any, x: Any, k: Any, axis: int) -> None:
     ]:
         if given != expected:
             raise ShapeError(f"max.backward: {name} has shape {given}, expected {expected}")
+
+
+def _check_places(k: Any, x: Any, axis: int) -> None:
+    if isinstance(k, np.ndarray):  # else a proof's, which are places by their nature
+        last = x.shape[axis] - 1
+        for index in np.argwhere((k < 0) | (k > last))[:1]:
+            raise ValueError(
+                f"max.backward: k{index.tolist()} is {k[tuple(index)]}, expected a label from 0 "
+                f"to {last}: x has shape {x.shape}"
+            )

@@ -187,6 +187,19 @@ def test_backward_names_what_does_not_belong_to_x_and_the_axis(change, message):
     assert str(raised.value) == message
 
 
+@pytest.mark.parametrize("axis", [-2, 1])
+@pytest.mark.parametrize("label", [-1, 3])
+def test_backward_names_a_place_that_is_not_there(label, axis):
+    y, (x, k, axis) = max_op.forward(np.ones((2, 3, 4)), axis)
+    k[1, 0, 2] = label
+    with pytest.raises(ValueError, match=r"^max.backward: ") as raised:
+        max_op.backward(y, x, k, axis)
+    assert str(raised.value) == (
+        f"max.backward: k[1, 0, 2] is {label}, expected a label from 0 to 2: "
+        "x has shape (2, 3, 4)"
+    )
+
+
 def test_backward_wants_the_upstream_gradient_in_the_shape_of_y_along_any_axis():
     for axis in (0, 1, -1, -3):
         y, cache = max_op.forward(np.ones((2, 3, 4)), axis)
