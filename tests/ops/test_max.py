@@ -195,8 +195,7 @@ def test_backward_names_a_place_that_is_not_there(label, axis):
     with pytest.raises(ValueError, match=r"^max.backward: ") as raised:
         max_op.backward(y, x, k, axis)
     assert str(raised.value) == (
-        f"max.backward: k[1, 0, 2] is {label}, expected a label from 0 to 2: "
-        "x has shape (2, 3, 4)"
+        f"max.backward: k[1, 0, 2] is {label}, expected a label from 0 to 2: x has shape (2, 3, 4)"
     )
 
 
