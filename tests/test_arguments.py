@@ -11,14 +11,13 @@ from test_promises import VARIANTS
 from backprop_lib import fast
 from backprop_lib.layers import batchnorm1d, conv1d, linear
 from backprop_lib.layers import batchnorm1d_relu as readable
-from backprop_lib.ops import dropout, log_softmax_nll
+from backprop_lib.ops import log_softmax_nll
 from backprop_lib.ops import max as max_op
 from backprop_lib.shapes import Array, Shaped, shape_table, shaped
 
 X, W, B = np.random.default_rng(0).standard_normal((3, 4)), np.ones(4), np.zeros(4)
 KERNEL = np.random.default_rng(1).standard_normal((2, 3, 2))
 SIGNAL = np.random.default_rng(2).standard_normal((2, 3, 7))
-RNG = np.random.default_rng(3)
 
 normalise = partial(batchnorm1d.forward, X, W, B)
 convolve = partial(conv1d.forward_general, SIGNAL, KERNEL, np.zeros(2))
@@ -49,11 +48,6 @@ REFUSED = [
     (largest, "axis", (0, 1), TypeError, "axis is (0, 1), expected a whole number"),
     (loss, "reduction", 3, TypeError, "reduction is 3, expected 'mean' or 'sum'"),
     (loss, "reduction", None, TypeError, "reduction is None, expected 'mean' or 'sum'"),
-    (partial(dropout.draw_mask, (2, 3), 0.5), "rng", 3, TypeError, "rng is 3, expected Generator"),
-    (
-        partial(dropout.draw_mask, p=0.5, rng=RNG), "shape", [2, 3], TypeError,
-        "shape is [2, 3], expected tuple[int | integer, ...]",
-    ),
     (
         partial(fast.batchnorm1d.forward, X, W, B), "buffers", 3, TypeError,
         "buffers is 3, expected Buffers | None",

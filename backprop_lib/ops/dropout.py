@@ -3,19 +3,12 @@
 Derived in the chapter "Dropout and plumbing".
 """
 
-from typing import Annotated
-
 import numpy as np
 
 from backprop_lib.shapes import Array, Cache, Constant, Shaped, shaped
 
 
-@shaped
-def draw_mask(
-    shape: tuple[int | np.integer, ...],
-    p: Annotated[float, ">= 0", "< 1"],
-    rng: np.random.Generator,
-) -> np.ndarray:
+def draw_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> np.ndarray:
     """Draw which entries are dropped, and scale up those that are kept.
 
     Each entry is 0 with probability p, else 1/(1 − p), so that its mean is 1   (dropout-mask).
@@ -25,7 +18,7 @@ def draw_mask(
     shape
         The shape of the mask, that of x.
     p
-        The probability to be dropped; 1 would keep nothing.
+        The probability to be dropped, from 0 to below 1.
     rng
         The source of random numbers.
 
@@ -34,11 +27,22 @@ def draw_mask(
     mask : array of float64, of this shape
         For `forward`; ``mask.astype(np.float32)`` for float32.
 
+    Raises
+    ------
+    ValueError
+        If p is no probability, or 1, which would keep nothing.
+    TypeError
+        If rng is no generator.
+
     References
     ----------
     N. Srivastava et al., Dropout, J. Machine Learning Research 15 (2014) 1929-1958.
     """
-    return (rng.random(shape) >= p) / (1 - p)
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout.draw_mask: p is {p}, expected at least 0 and below 1")
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"dropout.draw_mask: rng is {rng!r}, expected a numpy.random.Generator")
+    return (rng.random(shape) >= p) / float(1 - p)
 
 
 @shaped

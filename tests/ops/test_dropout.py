@@ -65,11 +65,15 @@ def test_an_entry_is_dropped_if_the_number_drawn_is_below_p():
 
 @pytest.mark.parametrize("p", [-0.1, 1, 1.5, np.nan])
 def test_what_is_no_probability_is_refused(p):
-    with pytest.raises(ValueError, match="of at least 0 and below 1") as raised:
+    with pytest.raises(ValueError, match="expected at least 0 and below 1") as raised:
         dropout.draw_mask((2, 3), p, np.random.default_rng(0))
-    assert str(raised.value) == (
-        f"dropout.draw_mask: p is {p}, expected a number of at least 0 and below 1"
-    )
+    assert str(raised.value) == f"dropout.draw_mask: p is {p}, expected at least 0 and below 1"
+
+
+@pytest.mark.parametrize("rng", [3, None, np.random])
+def test_what_draws_no_numbers_is_refused(rng):
+    with pytest.raises(TypeError, match=r"^dropout.draw_mask: rng is .*, expected a numpy.random"):
+        dropout.draw_mask((2, 3), 0.5, rng)
 
 
 def test_nan_and_infinity_stay_in_their_entry():
