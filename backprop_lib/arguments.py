@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backprop_lib.shapes import ShapeError, written
+from backprop_lib.shapes import ShapeError, format_shape
 
 KINDS = {"f": "floats", "iu": "integers", "iuf": "numbers"}
 """NumPy's letters for the kinds of entries, and our words."""
@@ -17,7 +17,7 @@ def check_array(
     function: str, name: str, array: Any, kinds: str, shape: tuple[str | int, ...]
 ) -> None:
     """Refuse what is no array of this kind, or of another shape; a name is any size."""
-    expected = f"expected {KINDS[kinds]} of shape {written(shape)}"
+    expected = f"expected {KINDS[kinds]} of shape {format_shape(shape)}"
     if not isinstance(array, np.ndarray):
         raise TypeError(
             f"{function}: {name} is of type {type(array).__name__}, "
@@ -29,7 +29,7 @@ def check_array(
         isinstance(axis, str) or size == axis for size, axis in zip(array.shape, shape, strict=True)
     )
     if not is_as_expected:
-        raise ShapeError(f"{function}: {name} has shape {written(array.shape)}, {expected}")
+        raise ShapeError(f"{function}: {name} has shape {format_shape(array.shape)}, {expected}")
 
 
 def check_integer(function: str, name: str, value: Any, at_least: int) -> None:

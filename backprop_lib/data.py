@@ -24,7 +24,7 @@ import numpy as np
 
 from backprop_lib.arguments import check_array, check_generator, check_integer
 from backprop_lib.off import Mesh, OffError, read_off
-from backprop_lib.shapes import ShapeError, written
+from backprop_lib.shapes import ShapeError, format_shape
 
 __all__ = [
     "Digits",
@@ -286,7 +286,7 @@ def normalise(points: np.ndarray) -> np.ndarray:
     spread = np.abs(offsets).max(initial=0)
     if spread == 0:
         raise ValueError(
-            f"data.normalise: points has shape {written(points.shape)}, but no two that differ"
+            f"data.normalise: points has shape {format_shape(points.shape)}, but no two that differ"
         )
     offsets /= spread  # squares of what is very small or large would not be numbers
     offsets -= offsets.mean(axis=1, keepdims=True)
@@ -464,7 +464,7 @@ def _relative_areas(corners: np.ndarray) -> np.ndarray:
 def _check_nonempty(function: str, name: str, array: np.ndarray) -> None:
     if len(array) == 0:
         raise ShapeError(
-            f"data.{function}: {name} has shape {written(array.shape)}, expected N at least 1"
+            f"data.{function}: {name} has shape {format_shape(array.shape)}, expected N at least 1"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from backprop_lib.layer import Layer
-from backprop_lib.shapes import written
+from backprop_lib.shapes import format_shape
 
 TOLERANCE = 1e-6
 UNIT_ROUNDOFF = float(np.finfo(np.float64).eps) / 2
@@ -196,7 +196,9 @@ def _as_float64(name: str, value: Any) -> np.ndarray:
 def _as_upstream(dy: Any, y: np.ndarray) -> np.ndarray:
     upstream = _as_float64("dy", dy)
     if upstream.shape != y.shape:
-        raise ValueError(f"dy has shape {written(upstream.shape)}, expected y's {written(y.shape)}")
+        raise ValueError(
+            f"dy has shape {format_shape(upstream.shape)}, expected y's {format_shape(y.shape)}"
+        )
     if upstream.size and np.ptp(upstream) == 0 and (y.size > 1 or not upstream.any()):
         raise ValueError(
             f"dy is constant (every entry is {upstream.flat[0]:g}), which hides errors: it sums "
@@ -244,7 +246,9 @@ class _Slopes:
     ) -> Comparison:
         """Hold the claimed gradient against the slope along every step."""
         if claim.shape != self.x.shape:
-            shapes = f"{written(claim.shape)}, expected {self.name}'s {written(self.x.shape)}"
+            shapes = (
+                f"{format_shape(claim.shape)}, expected {self.name}'s {format_shape(self.x.shape)}"
+            )
             return Comparison(self.name, False, f"has shape {shapes}", np.inf, 0)
         if claim.dtype.kind not in "fiu":
             return Comparison(self.name, False, f"holds {claim.dtype}, not floats", np.inf, 0)

@@ -38,10 +38,10 @@ __all__ = [
     "Labels",
     "ShapeError",
     "Shaped",
+    "format_shape",
     "shape_table",
     "shaped",
     "unchecked",
-    "written",
 ]
 
 Cache = tuple[Any, ...]
@@ -224,7 +224,7 @@ def _axes(function: Callable[..., Any]) -> dict[str, str]:
     }
 
 
-def written(axes: Iterable[object]) -> str:
+def format_shape(axes: Iterable[object]) -> str:
     """Write axes, be they names or sizes, as Python writes a shape: ``(N, C)``, ``(N,)``."""
     words = [str(axis) for axis in axes]
     return f"({words[0]},)" if len(words) == 1 else f"({', '.join(words)})"
@@ -240,7 +240,7 @@ def _explained(
         return error  # axes that we cannot explain: jaxtyping's own words
     given: dict[str, tuple[int, str]] = {}  # size and giver of every axis met so far
     for argument, axes in table.items():
-        value, expected = arguments[argument], written(axes.split())
+        value, expected = arguments[argument], format_shape(axes.split())
         annotation = inspect.signature(function).parameters[argument].annotation
         is_label = annotation.array_type is Labels
         why_not = _why_no_labels if is_label else _why_not_real
@@ -248,7 +248,7 @@ def _explained(
             kind = "integers" if is_label else "floats"
             return TypeError(f"{name}: expected {argument} to be {kind} of shape {expected}: {why}")
         if (why := _why_not_shaped(value.shape, axes, argument, given)) is not None:
-            shape = written(value.shape)
+            shape = format_shape(value.shape)
             return ShapeError(f"{name}: {argument} has shape {shape}, expected {expected}: {why}")
     for argument, parameter in inspect.signature(function).parameters.items():
         hint, value = parameter.annotation, arguments[argument]
@@ -334,7 +334,7 @@ def _expected(hint: Any) -> str:
 def _shown(value: Any) -> str:
     """Write a value in one line, whatever it is."""
     if isinstance(value, np.ndarray):
-        return f"an array of shape {written(value.shape)}"
+        return f"an array of shape {format_shape(value.shape)}"
     text = repr(value)
     return text if len(text) <= 60 and "\n" not in text else f"a {type(value).__name__}"
 
@@ -385,9 +385,9 @@ def _why_out_of_range(
             if axis in nonempty and 0 in _sizes_of(axis, given)
         ]
         if empty:
-            expected = f"expected {written(axes.split())} with {empty[0]} at least 1"
+            expected = f"expected {format_shape(axes.split())} with {empty[0]} at least 1"
             return ShapeError(
-                f"{_name(function)}: {argument} has shape {written(shape)}, {expected}"
+                f"{_name(function)}: {argument} has shape {format_shape(shape)}, {expected}"
             )
     for argument, axis in labels.items():
         value, (size, giver) = arguments[argument], given[axis]

@@ -25,7 +25,7 @@ from backprop_lib.gradcheck import gradcheck
 from backprop_lib.layer import Layer
 from backprop_lib.proof import prove_at
 from backprop_lib.recorded import load
-from backprop_lib.shapes import Labels, ShapeError, shape_table, unchecked, written
+from backprop_lib.shapes import Labels, ShapeError, format_shape, shape_table, unchecked
 
 READABLE = (layers, ops)
 OF_BATCHNORM = {"x": "N C", "W": "C", "b": "C"}
@@ -405,7 +405,7 @@ def test_refuses_by_name_what_is_no_array_of_that_kind(variant):
     for function, arguments in calls(variant):
         for name, value, kind in wrong_kinds(function, arguments):
             message = told(function, {**arguments, name: value}, TypeError)
-            expected = written(array_axes(function)[name].split())
+            expected = format_shape(array_axes(function)[name].split())
             assert re.match(rf"expected {name} to be \w+ of shape {re.escape(expected)}: ", message)
             assert kind in message
 
@@ -415,7 +415,7 @@ def test_refuses_by_name_another_number_of_axes(variant):
     for function, arguments in calls(variant):
         for name, value in wrong_numbers_of_axes(function, arguments):
             message = told(function, {**arguments, name: value}, ShapeError)
-            expected = written(array_axes(function)[name].split())
+            expected = format_shape(array_axes(function)[name].split())
             assert message.startswith(f"{name} has shape {value.shape}, expected {expected}")
 
 
@@ -427,7 +427,7 @@ def test_refuses_by_name_a_size_that_is_not_that_of_another_array(variant):
                 given = {**arguments, name: resized(arguments[name], place, wrong)}
                 message = told(function, given, ShapeError)
                 subject = message.split()[0]
-                expected = written(array_axes(function)[subject].split())
+                expected = format_shape(array_axes(function)[subject].split())
                 start = f"{subject} has shape {given[subject].shape}, expected {expected}: axis "
                 assert message.startswith(start)
                 assert subject == name or f"but {name} has " in message

@@ -15,9 +15,9 @@ from backprop_lib.shapes import (
     Labels,
     Shaped,
     ShapeError,
+    format_shape,
     shape_table,
     shaped,
-    written,
 )
 
 
@@ -180,9 +180,9 @@ def test_axes_that_we_do_not_explain_are_left_to_jaxtyping():
 
 
 def test_shapes_are_written_as_python_writes_them():
-    assert written(["N", "C"]) == "(N, C)"
-    assert written((3,)) == str((3,))
-    assert written(()) == "()"
+    assert format_shape(["N", "C"]) == "(N, C)"
+    assert format_shape((3,)) == str((3,))
+    assert format_shape(()) == "()"
 
 
 @shaped(nonempty=("C", "*L"), labels={"t": "C"})

@@ -51,7 +51,7 @@ def show_shapes(
     signature: str | None,
     returns: str | None,
 ) -> tuple[str, str | None] | None:
-    """Write the shape table into a signature: forward(x: Array(N, C_in), W: Array(C_out, C_in))."""
+    """Write the shape table into a signature: forward(x: Array[N, C_in], W: Array[C_out, C_in])."""
     if what != "function" or signature is None or not shape_table(thing):
         return None
     found = inspect.signature(thing)
@@ -62,14 +62,17 @@ def show_shapes(
 
 
 def shape_of(annotation: Any) -> str | None:
-    """Write an annotation in short: Array(N, C_in), or (Array(N, C_out), Cache)."""
+    """Write an annotation in short: Array[N, C_in], or tuple[Array[N, C_out], Cache].
+
+    In square brackets, since Sphinx takes the last parenthesis for the end of the arguments.
+    """
     if annotation == Cache:
         return "Cache"
     if hasattr(annotation, "dim_str"):
         axes = annotation.dim_str.replace("*", "any_").split()
-        return f"{annotation.array_type.__name__}({', '.join(axes)})"
+        return f"{annotation.array_type.__name__}[{', '.join(axes) or '()'}]"
     if get_origin(annotation) is tuple:
-        return f"({', '.join(str(shape_of(part)) for part in get_args(annotation))})"
+        return f"tuple[{', '.join(str(shape_of(part)) for part in get_args(annotation))}]"
     return None
 
 

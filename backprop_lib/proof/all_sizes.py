@@ -39,7 +39,7 @@ from backprop_lib.proof.symbolic import (
 from backprop_lib.proof.task import Task, is_number
 from backprop_lib.proof.ties import Gradient, generic
 from backprop_lib.proof.writing import gradient_name, latex_equation, letters, plain
-from backprop_lib.shapes import unchecked, written
+from backprop_lib.shapes import format_shape, unchecked
 
 COMPARED = "no two numbers that forward compares are equal"
 ONLY_AT_TIES = (
@@ -240,7 +240,7 @@ def _misfit(name: str, claim: SymbolicArray, x: SymbolicArray) -> str:
     )
     if claimed == wanted:
         return ""
-    have, want = written(claim.shape), written(x.shape)
+    have, want = format_shape(claim.shape), format_shape(x.shape)
     if len(claimed) != len(wanted):
         return f"d{name} is {have}, {name} is {want}"
     wrong = [i for i, (a, b) in enumerate(zip(claimed, wanted, strict=True)) if a != b]

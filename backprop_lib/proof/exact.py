@@ -32,7 +32,7 @@ from backprop_lib.proof.scalar import (
     number_sign,
 )
 from backprop_lib.proof.task import Task
-from backprop_lib.shapes import unchecked, written
+from backprop_lib.shapes import format_shape, unchecked
 
 MOST_OPERATIONS = 3000
 """So many operations a formula may have to be compared with 0, and no more."""
@@ -154,7 +154,11 @@ def _misfit(name: str, claim: Any, x: np.ndarray) -> str:
     if claim is ...:
         return "not answered yet"
     shape = np.shape(claim)
-    return "" if shape == x.shape else f"d{name} is {written(shape)}, {name} is {written(x.shape)}"
+    return (
+        ""
+        if shape == x.shape
+        else f"d{name} is {format_shape(shape)}, {name} is {format_shape(x.shape)}"
+    )
 
 
 class _NowhereError(Exception):

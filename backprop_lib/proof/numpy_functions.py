@@ -38,7 +38,7 @@ from backprop_lib.proof.symbolic import (
     sizes_along,
     with_new_axes,
 )
-from backprop_lib.shapes import written
+from backprop_lib.shapes import format_shape
 
 MINUS = Fraction(-1)
 LARGEST_WHOLE = np.dtype(np.intp).itemsize
@@ -353,9 +353,8 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
 def _reshape(a: Any, shape: Any) -> Any:
     wanted = list(shape) if isinstance(shape, tuple | list) else [shape]
     source = [index for axis in a.axes for index in axis]
-    cannot = (
-        f"reshapes {shape_text(a)} to {written(wanted)}, which neither merges nor splits whole axes"
-    )
+    given, asked = shape_text(a), format_shape(wanted)
+    cannot = f"reshapes {given} to {asked}, which neither merges nor splits whole axes"
 
     def taken(sizes: Sequence[Any], indices: list[Index]) -> list[Axis]:
         axes = []
@@ -406,7 +405,7 @@ def _broadcast_to(array: Any, shape: Any) -> Any:
     ]
     common, (_, formula) = aligned(SymbolicArray(run, axes, ZERO), given)
     if [sizes_along(axis) for axis in common] != [sizes_along(axis) for axis in axes]:
-        raise MismatchError(f"{shape_text(given)} does not broadcast to {written(wanted)}")
+        raise MismatchError(f"{shape_text(given)} does not broadcast to {format_shape(wanted)}")
     return given.view(common, formula, writeable=False)
 
 

@@ -45,7 +45,7 @@ from backprop_lib.proof.witness import (
     small_sizes,
     smallest_counterexample,
 )
-from backprop_lib.shapes import ShapeError, unchecked, written
+from backprop_lib.shapes import ShapeError, format_shape, unchecked
 
 Progress = Callable[[str], None]
 
@@ -565,7 +565,7 @@ class _Judge:
                 continue
             claimed = np.asarray(claims[name])
             if claimed.shape != inputs[name].shape:
-                have, want = written(claimed.shape), written(inputs[name].shape)
+                have, want = format_shape(claimed.shape), format_shape(inputs[name].shape)
                 misfit = f"d{name} is {have}, {name} is {want}"
                 self._note(name, numbers=Numbers(sizes=self.checked_sizes, misfit=misfit))
                 continue

@@ -27,7 +27,7 @@ from backprop_lib import layer, shapes
 from backprop_lib.proof import calculus
 from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Place
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
-from backprop_lib.shapes import written
+from backprop_lib.shapes import format_shape
 
 Axis = tuple[Index, ...]
 """The indices along one axis: none if its size is 1, more than one after axes were merged."""
@@ -570,7 +570,7 @@ def size_along(run: Run, axis: Axis) -> Any:
 
 def axes_text(run: Run, axes: Iterable[Axis]) -> str:
     """Write axes as a shape."""
-    return written(size_along(run, axis) for axis in axes)
+    return format_shape(size_along(run, axis) for axis in axes)
 
 
 def shape_text(array: SymbolicArray) -> str:
@@ -597,7 +597,9 @@ def as_array(run: Run, value: Any) -> SymbolicArray:
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if isinstance(value, np.ndarray):
-        run.refuse(f"uses an array of the known shape {written(value.shape)} beside open sizes")
+        run.refuse(
+            f"uses an array of the known shape {format_shape(value.shape)} beside open sizes"
+        )
     if isinstance(value, bool | np.bool_):
         kind = "bool"
     else:

@@ -31,7 +31,7 @@ from backprop_lib.proof.object_arrays import filled
 from backprop_lib.proof.refusal import CodeError, NotFollowedError, followed
 from backprop_lib.proof.report import Counterexample
 from backprop_lib.proof.task import Task
-from backprop_lib.shapes import ShapeError, unchecked, written
+from backprop_lib.shapes import ShapeError, format_shape, unchecked
 
 Sizes = Mapping[str, int]
 
@@ -125,7 +125,9 @@ class Evaluated:
         """
         array, shape = np.asarray(claims[name]), self.point.inputs[name].shape
         if array.shape != shape:
-            raise MisfitError(f"d{name} is {written(array.shape)}, {name} is {written(shape)}")
+            raise MisfitError(
+                f"d{name} is {format_shape(array.shape)}, {name} is {format_shape(shape)}"
+            )
         return filled(shape, (value_of(entry, self.of) for entry in array.flat))
 
     def slope(self, name: str, index: tuple[int, ...]) -> Any:
