@@ -320,7 +320,7 @@ class Zero(OfFormula):
         return atom, value
 
     def generic(self) -> "Formula":
-        """Return this but for values at which u happens to be 0: what it is on an open set.
+        """Return what this is for nearly all values: those at which u does not happen to be 0.
 
         Raises
         ------
@@ -364,7 +364,7 @@ class Log(OfFormula):
 
 @dataclass(frozen=True, eq=False)
 class Total(Atom):
-    """A sum over indices of one product whose factors all hang together. Made by `total`."""
+    """A sum over indices of one product that is no product of smaller sums. Made by `total`."""
 
     rank = 7
     bound: tuple[Index, ...]

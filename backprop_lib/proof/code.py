@@ -174,7 +174,7 @@ def _looks(code: types.CodeType, function: types.FunctionType) -> bool:
 
 
 def kept(functions: list[types.FunctionType], *given: Any) -> Any:
-    """Return what the code may keep from one call to the next, to be compared with a later one."""
+    """Return all that the code might remember between calls, for comparison with a later call."""
     state = np.random.get_state(legacy=True)  # noqa: NPY002  what np.random.rand draws from
     drawn = (state[1].tobytes(), state[2]) if isinstance(state, tuple) else ()
     values = [value for function in functions for value in _used(function)]
@@ -183,7 +183,7 @@ def kept(functions: list[types.FunctionType], *given: Any) -> Any:
 
 
 def _frozen(value: Any, depth: int) -> Any:
-    """Return what can be compared with the same thing after the same call."""
+    """Return a snapshot of a value, which is equal to a later one if the value is unchanged."""
     if isinstance(value, np.ndarray):
         return (value.shape, value.tobytes()) if value.dtype != object else value.shape
     if isinstance(value, int | float | str | bytes | bytearray | None):

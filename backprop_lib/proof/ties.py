@@ -54,7 +54,7 @@ class _NotShownError(Exception):
 
 
 def generic(formula: Formula, name: str) -> Formula:
-    """Return what a formula is where an input moves, but for single values of it.
+    """Return the formula for nearly every value of an input: all but those that make numbers equal.
 
     Raises
     ------
@@ -99,11 +99,13 @@ class Gradient:
     """The look-ups that are given, and do not depend on numbers."""
 
     def is_all_of(self, difference: Formula) -> bool:
-        """Say whether a claim that differs so from the formula is right where there is a gradient.
+        """Say whether a claim is right wherever there is a gradient, though it differs from it.
 
-        What is left of the difference must be a multiple of [u = 0], for differences u at which
-        forward has no gradient. Where two numbers are equal and their difference does not grow
-        through 0, or another comparison turns there as well, the formula itself may be on no side.
+        The difference between claim and formula must vanish but for multiples of [u = 0], where u
+        is the difference of two compared numbers and forward has no gradient at u = 0. The formula
+        is only known on the two sides of u = 0. If u touches 0 without changing its sign, or if
+        another comparison changes at the same place, its value at u = 0 may belong to neither side;
+        then this says no.
         """
         name = self.by.array
         steps = {a.u for a in self.formula.atoms() if isinstance(a, Step) and name in a.u.arrays}
@@ -129,10 +131,10 @@ class Gradient:
             return None
 
     def _kinked(self, u: Formula) -> Formula:
-        """Return 1 where forward has no gradient if u = 0 and no other numbers are equal.
+        """Return a mask: 1 where forward has no gradient if u = 0 and no other numbers are equal.
 
-        With roots and sums in it, the jump is too long for that. If it is not 0 at one point with
-        u = 0, it is not 0 at almost all.
+        If the jump has roots or sums in it, its mask would be too long. Then one point with u = 0
+        decides: a jump that is not 0 there is not 0 almost everywhere.
         """
         jump = zero(u) * self._jump(u)
         moving = u.derivative(self.by)
@@ -141,17 +143,17 @@ class Gradient:
         return self._of_forward((ONE - zero(moving)) * (ONE - zero(jump)))
 
     def _of_forward(self, mask: Formula) -> Formula:
-        """Leave out that the upstream gradient may be 0: forward has a kink all the same."""
+        """Take the upstream gradient for other than 0: forward has its kink whatever that is."""
         upstream = self.upstream
         return mask.replaced(
             lambda atom: ZERO if isinstance(atom, Zero) and upstream in atom.u.arrays else None
         )
 
     def _is_on_no_side(self, u: Formula) -> bool:
-        """Say whether [u > 0] = 0, as at u = 0, may be what it is on no side of u = 0.
+        """Say whether the formula's value at u = 0 may be that of neither side of u = 0.
 
-        If forward is continuous at u = 0, its jump there is u times something, and its slopes
-        differ only where u changes.
+        At u = 0 the step [u > 0] is 0, as it is to the left. If forward is continuous there, its
+        jump is u times something, and its slopes differ only where u changes.
         """
         try:
             jump, opposite = self._jump(u), self._jump(u, signs=(-1,))

@@ -60,7 +60,7 @@ NUMPY_SHAPE_ERRORS = ("core dimension", "could not be broadcast", "cannot reshap
 
 
 class MisfitError(ValueError):
-    """The claim has not the shape of the input, or cannot be computed for its shapes."""
+    """The claim has another shape than its input, or cannot be computed for these shapes."""
 
 
 class EmptyError(ValueError):
@@ -121,7 +121,7 @@ class Evaluated:
         Raises
         ------
         MisfitError
-            If it has not the shape of its input.
+            If its shape is not that of its input.
         """
         array, shape = np.asarray(claims[name]), self.point.inputs[name].shape
         if array.shape != shape:
@@ -412,7 +412,8 @@ def simplest(
 ) -> Counterexample | None:
     """Replace numbers by simpler ones, as long as the claim stays wrong: whole arrays first.
 
-    So far all was done with many digits. None is returned if it is not confirmed exactly.
+    Until here numbers had many digits, but were not exact. Now the claim is judged once more with
+    exact numbers; None is returned if it is not wrong there.
     """
     arrays = {**case.arguments(np.copy), "": case.dy}  # no input is called ""
 
