@@ -137,7 +137,7 @@ class Training:
         network.check(points)
         if len(points) < plan.batch:
             raise ValueError(
-                f"points holds {len(points)} samples, expected at least one batch of {plan.batch}"
+                f"points has N = {len(points)}, expected at least one batch of {plan.batch}"
             )
         self.network = network
         self.plan = plan
