@@ -191,9 +191,7 @@ def test_data_that_do_not_fit_are_told():
         Training(net, PLAN, points, labels.astype(float))
     with pytest.raises(ValueError, match=r"of shape \(3,\), expected integers of shape \(44,\)"):
         Training(net, PLAN, points, labels[:3])
-    with pytest.raises(
-        ValueError, match="points has N = 5, expected at least one batch of 8"
-    ):
+    with pytest.raises(ValueError, match="points has N = 5, expected at least one batch of 8"):
         Training(net, PLAN, points[:5], labels[:5])
     with pytest.raises(ShapeError, match=r"expected \(N, 2, L\)"):
         Training(net, PLAN, points[:, :1], labels)
