@@ -53,7 +53,7 @@ def test_the_command_trains_tests_and_resumes(few, tmp_path, capsys):
         (["train", "--out", "x.npz", "--epochs", "0"], "epochs is 0"),
         (["train", "--out", "x.npz", "--epochs", "-1"], "epochs is -1"),
         (["train", "--out", "x.npz", "--batch", "1"], "batch is 1, expected"),
-        (["train", "--out", "x.npz", "--batch", "9" * 30], "points holds 240 samples, expected"),
+        (["train", "--out", "x.npz", "--batch", "9" * 30], "points has N = 240, expected"),
         (["train", "--out", "x.npz", "--seed", "-1"], "seed is -1, expected"),
         (["train", "--out", "x.npz", "--rate", "nan"], "rate is nan, expected"),
         (["train", "--out", "x.npz", "--jitter", "inf"], "jitter is inf, expected"),
