@@ -639,6 +639,9 @@ class Formula:
         return plain(self)
 
 
+_composed: dict[str, Formula] = {}
+"""The sizes that are made of others, by their names: "L - 2"."""
+
 NO_FACTORS = Product({})
 ZERO = Formula({})
 ONE = Formula({NO_FACTORS: Fraction(1)})
@@ -660,8 +663,41 @@ def entry(array: str, *at: Place) -> Formula:
 
 
 def size(name: str | int) -> Formula:
-    """Return a size; one that is known is a number."""
-    return number(name) if isinstance(name, int) else of(Size(name))
+    """Return a size; one that is known is a number, and L - 1 is what `size_name` was given."""
+    if isinstance(name, int):
+        return number(name)
+    return _composed[name] if name in _composed else of(Size(name))
+
+
+def size_name(formula: Formula) -> str | int:
+    """Return what an axis of so many entries is called: 3, "L" or "L - 2", always the same.
+
+    Raises
+    ------
+    CalculusError
+        If this is no sum of products of sizes with whole coefficients.
+    """
+    value = formula.as_number()
+    if value is not None and value.denominator == 1:
+        return int(value)
+    parts = []
+    for term, coefficient in sorted(formula.terms.items(), key=_as_written):
+        are_sizes = all(isinstance(a, Size) and p > 0 for a, p in term.powers.items())
+        if not are_sizes or coefficient.denominator != 1:
+            raise CalculusError(f"{formula} is no number of entries")
+        factors = [a.name for a, p in term.powers.items() if isinstance(a, Size) for _ in range(p)]
+        number_first = [] if abs(coefficient) == 1 and factors else [str(abs(coefficient))]
+        sign = "-" if coefficient < 0 else "+"
+        parts.append(f"{sign} {'·'.join([*number_first, *sorted(factors)])}")
+    name = " ".join(parts).removeprefix("+ ")
+    if of(Size(name)) != formula:
+        _composed[name] = formula
+    return name
+
+
+def _as_written(item: tuple[Product, Fraction]) -> Key:
+    term, coefficient = item
+    return (not term.powers, coefficient < 0, term._key)
 
 
 def delta(a: Place, b: Place) -> Formula:
