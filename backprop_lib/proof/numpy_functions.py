@@ -29,6 +29,7 @@ from backprop_lib.proof.symbolic import (
     as_array,
     axes_of,
     axes_text,
+    axis_of,
     check_order,
     fresh_axes,
     renaming,
@@ -36,6 +37,7 @@ from backprop_lib.proof.symbolic import (
     shape_text,
     size_along,
     sizes_along,
+    whole_number,
     with_new_axes,
 )
 from backprop_lib.shapes import format_shape
@@ -359,7 +361,7 @@ def _reshape(a: Any, shape: Any) -> Any:
     def taken(sizes: Sequence[Any], indices: list[Index]) -> list[Axis]:
         axes = []
         for size in sizes:
-            target = as_array(a.run, size).formula
+            target = as_array(a.run, whole_number(a.run, size)).formula
             axis: list[Index] = []
             while calculus.multiplied(calculus.size(i.size) for i in axis) != target:
                 if not indices:
@@ -395,14 +397,7 @@ def _broadcast_to(array: Any, shape: Any) -> Any:
     wanted = list(shape) if isinstance(shape, tuple | list) else [shape]
     run = run_of(array, *wanted)
     given = as_array(run, array)
-    axes: list[Axis] = [
-        tuple(map(Index, size.parts))
-        if isinstance(size, Size)
-        else ()
-        if size == 1
-        else (Index(size),)
-        for size in wanted
-    ]
+    axes = [axis_of(run, size) for size in wanted]
     common, (_, formula) = aligned(SymbolicArray(run, axes, ZERO), given)
     if [sizes_along(axis) for axis in common] != [sizes_along(axis) for axis in axes]:
         raise MismatchError(f"{shape_text(given)} does not broadcast to {format_shape(wanted)}")
