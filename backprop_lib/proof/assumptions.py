@@ -28,6 +28,11 @@ class Multiple:
     inner: bool = False
     """Whether `of` entries lie side by side, as in x[:, ::2], rather than in blocks."""
 
+    @property
+    def rest(self) -> str:
+        """The name of the quotient."""
+        return f"{self.size}/{self.of}"
+
 
 @dataclass(frozen=True)
 class Larger:
@@ -80,10 +85,11 @@ class Assumed:
             return (size,)
         if size in self.numbers:
             return (self.numbers[size],)
-        for multiple in self.multiples:
+        for multiple in reversed(self.multiples):  # the last wish for its order counts
             if multiple.size == size:
-                rest = f"{size}/{multiple.of}"
-                both = (rest, multiple.of) if multiple.inner else (multiple.of, rest)
+                both = (
+                    (multiple.rest, multiple.of) if multiple.inner else (multiple.of, multiple.rest)
+                )
                 return (*self.parts(both[0]), *self.parts(both[1]))
         return (size,)
 

@@ -143,7 +143,8 @@ def decide(evidence: Evidence) -> Verdict:
                 Status.UNDECIDED,
                 f": the formulas are equal, but no number confirms it: {_why_no_number(evidence)}",
             )
-        divided = [_multiple(one) for one in formulas.multiples if one not in evidence.rests]
+        multiples = [one for one in formulas.multiples if one not in evidence.rests]
+        divided = dict.fromkeys(map(_multiple, multiples))
         shown = {"formula": formulas.true, "where": (*divided, *formulas.where)}
         known = {name: value for name, value in formulas.at.items() if name not in evidence.chosen}
         at = {**known, **evidence.options}
@@ -185,7 +186,7 @@ def decide(evidence: Evidence) -> Verdict:
 def _proven_sizes(evidence: Evidence) -> str:
     """Say of which sizes formulas are proven."""
     formulas = evidence.formulas
-    rests = " and ".join(map(_multiple, evidence.rests))
+    rests = " and ".join(dict.fromkeys(map(_multiple, evidence.rests)))
     if not formulas.sizes:
         return f" for all sizes at which {rests}" if rests else " for all sizes"
     known = {name for sizes in formulas.sizes for name in sizes}
