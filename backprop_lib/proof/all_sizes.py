@@ -67,15 +67,30 @@ def findings(
     """
     numbers = {name: value for name, value in task.const.items() if is_number(value)}
     whole = {name: value for name, value in numbers.items() if isinstance(value, int | np.integer)}
+    comparisons = [
+        _Comparison(task, {key: numbers[key] for key in at}, named or {}, runs)
+        for at in dict.fromkeys(map(frozenset, ({}, whole, numbers)))
+    ]
     found: dict[str, Formulas] = {}
-    for at in dict.fromkeys(map(frozenset, ({}, whole, numbers))):
-        comparison = _Comparison(task, {key: numbers[key] for key in at}, named or {}, runs)
-        for name, new in comparison.under(Assumed()).items():
+
+    def improve(by: Mapping[str, Formulas]) -> None:
+        for name, new in by.items():
             known = found.get(name)
             if known is None or (known.answer is not Answer.RIGHT and _says_more(new, known)):
                 found[name] = new
-        if all(formulas.answer is Answer.RIGHT for formulas in found.values()):
-            break
+
+    def is_left() -> bool:
+        return any(formulas.answer is not Answer.RIGHT for formulas in found.values())
+
+    for comparison in comparisons:
+        improve(comparison.under(Assumed()))
+        if not is_left():
+            return found
+    if all(formulas.why and not formulas.sizes for formulas in found.values()):
+        for axis, comparison in product(task.axes, comparisons):  # what is refused if it is open?
+            improve(comparison.at_numbers(Assumed(), axis, {}))
+            if not is_left():
+                break
     return found
 
 
@@ -102,7 +117,7 @@ class _Comparison:
         if wish is None or len(assumed) >= MOST_ASSUMED:
             return found
         if isinstance(wish, Number):
-            return self._at_numbers(assumed, wish.size, found)
+            return self.at_numbers(assumed, wish.size, found)
         if isinstance(wish, IsSize):
             if wish.constant in self.task.axes or self.task.const[wish.constant] < 1:
                 return found
@@ -127,12 +142,12 @@ class _Comparison:
                 found = _both(found, self.under(here), f"at {wish.size} = {number}, ")
         return found
 
-    def _at_numbers(
-        self, assumed: Assumed, size: str, refused: dict[str, Formulas]
+    def at_numbers(
+        self, assumed: Assumed, size: str, refused: Mapping[str, Formulas]
     ) -> dict[str, Formulas]:
         """Compare with a size as a number: the one that is named, or some of the smallest."""
         if size not in (*self.task.axes, *assumed.sizes):
-            return refused
+            return dict(refused)
         if size in self.named:
             wanted, tried = 1, [self.named[size]]
         elif assumed.numbers:  # of several sizes, each has a number of its own
@@ -153,7 +168,7 @@ class _Comparison:
             wanted -= 1
             if not wanted or all(one.answer is not Answer.RIGHT for one in found.values()):
                 break
-        return found or refused
+        return found or dict(refused)
 
     def _compared(self, run: Run) -> dict[str, Formulas]:
         at = self.at

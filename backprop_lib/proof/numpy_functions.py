@@ -420,8 +420,8 @@ class _Parting:
         if calculus.size(index.size) == of:
             return
         for multiple in self.run.assumed.multiples:
-            first = multiple.rest if multiple.inner == from_end else multiple.of
-            if calculus.size(first) == of:
+            asked = multiple.rest if multiple.inner == from_end else multiple.of
+            if calculus.size(asked) == of:
                 self.run.wish(replace(multiple, inner=not multiple.inner))
         try:
             size = calculus.size_name(of)

@@ -127,15 +127,16 @@ class Run(Refusals):
                     self.wish(Larger(name, than))
                     return
 
-    def array(self, name: str, sizes: Sequence[str | int]) -> "SymbolicArray":
-        """Return an array of independent numbers, of the given shape."""
-        axes = [self.axis(size) for size in sizes]
+    def array(self, name: str, sizes: Iterable[str | int | Sequence[str | int]]) -> "SymbolicArray":
+        """Return an array of independent numbers; a size may be a product of others."""
+        axes = [self.axis(*([size] if isinstance(size, str | int) else size)) for size in sizes]
         places = [place for axis in axes for place in axis or (0,)]
         return SymbolicArray(self, axes, calculus.entry(name, *places))
 
-    def axis(self, size: str | int) -> Axis:
-        """Return an axis of a given size."""
-        return tuple(Index(part) for part in self.assumed.parts(size) if part != 1)
+    def axis(self, *sizes: str | int) -> Axis:
+        """Return an axis whose size is the product of the given ones."""
+        parts = [part for size in sizes for part in self.assumed.parts(size)]
+        return tuple(Index(part) for part in parts if part != 1)
 
 
 HERE = (  # fast forms are shown equal to their twins by tests of their own
