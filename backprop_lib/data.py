@@ -344,7 +344,7 @@ def find_shapes(
         raise ValueError(f"data.find_shapes: part is {part!r}, expected 'train' or 'test'")
     class_folders = [path for path in _visible(Path(folder)) if path.is_dir()]
     if not class_folders:
-        raise FileNotFoundError(f"data.find_shapes: {folder} has no folder, expected one per class")
+        raise FileNotFoundError(f"{folder}: it has no folder, expected one per class")
     for path in class_folders:
         _check_layout(Path(folder), path, part)
     return {path.name: _off_files(path / part) for path in class_folders}
@@ -365,11 +365,11 @@ def _check_layout(folder: Path, class_folder: Path, part: str) -> None:
         has_classes = any(path.is_dir() for path in _visible(class_folder))
         found = f"{class_folder.name}/CLASS" if has_classes else "one class only"
         raise FileNotFoundError(
-            f"data.find_shapes: {folder} has {found}, expected folders CLASS/train and CLASS/test"
+            f"{folder}: it has {found}, expected folders CLASS/train and CLASS/test"
         )
     if (class_folder / part).exists():
         return
-    told = f"data.find_shapes: there is no folder {class_folder / part}"
+    told = f"{class_folder / part}: there is no such folder"
     if any((path / part).is_dir() for path in _visible(class_folder)):
         raise FileNotFoundError(f"{told}; the classes seem to be in {class_folder}: name that one")
     raise FileNotFoundError(f"{told}, expected {folder}/CLASS/{part}/*.off")
@@ -385,7 +385,7 @@ def _off_files(folder: Path) -> list[Path]:
         more = f", and so are {len(compressed) - 1} more" if compressed[1:] else ""
         raise OffError(f"{file}: it is compressed{more}; unpack it, else it would be left out")
     if not off_files:
-        raise FileNotFoundError(f"data.find_shapes: {folder} has no OFF file")
+        raise FileNotFoundError(f"{folder}: it has no OFF file")
     return off_files
 
 
@@ -451,7 +451,8 @@ def _read_points(file: Path, count: int, rng: np.random.Generator) -> np.ndarray
     try:
         return normalise(sample(mesh, count, rng))
     except ValueError as error:
-        raise OffError(f"{file}: {error}") from None
+        _, _, problem = str(error).partition(": ")  # the file is named, and not our function
+        raise OffError(f"{file}: {problem}") from None
 
 
 def _relative_areas(corners: np.ndarray) -> np.ndarray:

@@ -638,7 +638,7 @@ def test_a_file_that_is_wrong_is_named(folder):
     file.write_text("OFF 1 0 0\n0 0 0\n")
     with pytest.raises(OffError) as raised:
         read_shapes(folder, 5, np.random.default_rng(0))
-    assert str(raised.value) == f"{file}: data.sample: the mesh has no triangle"
+    assert str(raised.value) == f"{file}: the mesh has no triangle"
 
 
 def test_what_is_not_there_is_named(folder):
@@ -650,17 +650,16 @@ def test_what_is_not_there_is_named(folder):
     with pytest.raises(FileNotFoundError) as raised:
         read_shapes(folder / "flat" / "test", 5, rng)
     test = folder / "flat" / "test"
-    assert str(raised.value) == f"data.find_shapes: {test} has no folder, expected one per class"
+    assert str(raised.value) == f"{test}: it has no folder, expected one per class"
     (test / "e.off").unlink()
     with pytest.raises(FileNotFoundError) as raised:
         read_shapes(folder, 5, rng, "test")
-    assert str(raised.value) == f"data.find_shapes: {test} has no OFF file"
+    assert str(raised.value) == f"{test}: it has no OFF file"
     test.rmdir()
     with pytest.raises(FileNotFoundError) as raised:
         read_shapes(folder, 5, rng, "test")
-    assert str(raised.value) == (
-        f"data.find_shapes: there is no folder {test}, expected {folder}/CLASS/test/*.off"
-    )
+    expected = f"{test}: there is no such folder, expected {folder}/CLASS/test/*.off"
+    assert str(raised.value) == expected
 
 
 FLAT = "OFF 3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"
@@ -679,33 +678,33 @@ def laid_out(root, *names):
     [
         (
             ["train/lamp/a.off", "test/lamp/b.off"],
-            "{root} has test/CLASS, expected folders CLASS/train and CLASS/test",
+            "{root}: it has test/CLASS, expected folders CLASS/train and CLASS/test",
         ),
         (
             ["train/a.off", "test/b.off"],
-            "{root} has one class only, expected folders CLASS/train and CLASS/test",
+            "{root}: it has one class only, expected folders CLASS/train and CLASS/test",
         ),
         (
             ["Net/lamp/train/a.off", "Net/lamp/test/a.off", "__MACOSX/Net/lamp/train/._a.off"],
-            "there is no folder {root}/Net/train; the classes seem to be in {root}/Net: "
+            "{root}/Net/train: there is no such folder; the classes seem to be in {root}/Net: "
             "name that one",
         ),
         (
             ["lamp/a.off", "sofa/b.off"],
-            "there is no folder {root}/lamp/train, expected {root}/CLASS/train/*.off",
+            "{root}/lamp/train: there is no such folder, expected {root}/CLASS/train/*.off",
         ),
         (
             ["lamp/train/a.off", "sofa/test/a.off"],
-            "there is no folder {root}/sofa/train, expected {root}/CLASS/train/*.off",
+            "{root}/sofa/train: there is no such folder, expected {root}/CLASS/train/*.off",
         ),
-        (["__MACOSX/lamp/train/a.off"], "{root} has no folder, expected one per class"),
+        (["__MACOSX/lamp/train/a.off"], "{root}: it has no folder, expected one per class"),
     ],
 )
 def test_another_layout_is_told(tmp_path, names, message):
     root = laid_out(tmp_path / "root", *names)
     with pytest.raises(FileNotFoundError) as raised:
         find_shapes(root)
-    assert str(raised.value) == "data.find_shapes: " + message.format(root=root)
+    assert str(raised.value) == message.format(root=root)
 
 
 def test_what_a_mac_adds_is_no_class(folder):

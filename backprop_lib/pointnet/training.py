@@ -197,9 +197,13 @@ class Training:
                 if not np.isfinite(array).all():
                     raise NotFiniteError(f"{name} is not finite after the step")
         except NotFiniteError as why:
+            advice = (
+                f"the rate is {self.plan.rate:g}, and a smaller one may help"
+                if self.adam.steps
+                else "no step was taken yet, so the rate is not the cause"
+            )
             raise NotFiniteError(
-                f"epoch {self.progress.epoch + 1}, step {self.progress.batch + 1}: {why}; the rate "
-                f"is {self.plan.rate:g}, and a smaller one may help"
+                f"epoch {self.progress.epoch + 1}, step {self.progress.batch + 1}: {why}; {advice}"
             ) from None
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -251,7 +255,7 @@ class Training:
             If it cannot be read.
         """
         told, arrays = weights.read(path, "training")
-        network = weights.made(path, told, derived)
+        network = weights.network_from(path, told, derived)
         weights.fill(path, network, arrays)
         try:
             plan, data = Plan(**told["plan"]), told["data"]
