@@ -34,7 +34,7 @@ def forward(
     Returns
     -------
     y
-        The loss.
+        The loss, a NumPy scalar.
     cache
         log p, t and reduction.
 

@@ -105,6 +105,14 @@ def test_labels_may_be_integers_of_any_kind(name):
     )
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_loss_is_a_scalar_of_numpy(dtype, reduction):
+    x, t = draw(4, 3)
+    y, _ = log_softmax_nll.forward(x.astype(dtype), t, reduction)
+    assert type(y) is dtype
+
+
 def test_nan_reaches_its_own_sample_and_the_loss_only():
     x, t = draw(3, 4)
     x[1, 2] = np.nan
