@@ -21,9 +21,9 @@ library itself promise more, all of them the same, so their docstrings do not re
   NumPy scalar such as ``np.float64``, which is not an array.
 - The cache may hold the arrays of the call, y, and intermediates. None of these is a copy:
   do not change any of them in place before ``backward``.
-- Results have the dtype of the inputs: float32 stays float32. If the inputs and dy have several
-  dtypes, y has the widest of the inputs' dtypes. A gradient has one of the dtypes, but not always
-  the widest.
+- Results have the dtype of the inputs: float32 stays float32. If the arguments of ``forward``
+  and dy have several dtypes, y has the widest of those of ``forward``, and a gradient has one of
+  all, but not always the widest.
 - Arrays may have any layout in memory: slices, transposes and read-only arrays will do.
 - An empty batch (N = 0) has an empty y, and zeros as gradients of the weights. A ``forward`` that
   takes a mean, a sum or a maximum over the batch refuses it.

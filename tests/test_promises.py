@@ -2,8 +2,8 @@
 
 A module that is put into ``layers`` or ``ops`` is asked without being named here. Only one that
 takes a mean or a sum over the batch is named in ``REDUCE_THE_BATCH``. The inputs are the recorded
-cases of PyTorch; what ``fast`` puts together is compared with the layers one after
-the other instead.
+cases of PyTorch; what ``fast`` puts together is compared with the layers one after the other
+instead.
 """
 
 import inspect

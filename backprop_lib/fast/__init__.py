@@ -17,8 +17,8 @@ NaN and infinity give the same results in ``conv1d``, ``bmm`` and ``max`` as in 
 twins. The other modules compute other products than their twins, and 0 times NaN or infinity is
 NaN. Therefore:
 
-- If an argument of ``forward`` contains NaN, but none infinity, the results are those of the twin.
-  The exception is ``conv1d_batchnorm1d_relu_max.backward_evaluation``: an entry of dx may be finite
+- If an argument of ``forward`` contains NaN but no infinity, the results are those of the twin. The
+  exception is ``conv1d_batchnorm1d_relu_max.backward_evaluation``: an entry of dx may be finite
   where it is NaN in the twin.
 - If an argument of ``forward`` contains infinity, each entry of y is that of the twin, or NaN. The
   gradients may differ from those of the twin in any way.
