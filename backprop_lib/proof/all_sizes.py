@@ -19,6 +19,7 @@ from backprop_lib.proof.calculus import (
     Place,
     Step,
 )
+from backprop_lib.proof.creators import making, watched
 from backprop_lib.proof.evidence import Answer, Formulas
 from backprop_lib.proof.refusal import (
     CodeError,
@@ -36,6 +37,7 @@ from backprop_lib.proof.symbolic import (
     SymbolicArray,
     as_array,
 )
+from backprop_lib.proof.symbolic_creation import SymbolicCreator
 from backprop_lib.proof.task import Task, is_number
 from backprop_lib.proof.ties import Gradient, generic
 from backprop_lib.proof.writing import gradient_name, latex_equation, letters, plain
@@ -74,9 +76,10 @@ def _says_more(new: Formulas, known: Formulas) -> bool:
 
 def _with(task: Task, at: Mapping[str, Any]) -> dict[str, Formulas]:
     """Compare with some constants as the numbers that they are, the others left open."""
+    run = Run()
     try:
-        with unchecked():
-            return _findings(task, Run(), at)
+        with unchecked(), making(SymbolicCreator(run)):
+            return _findings(task, run, at)
     except MismatchError as error:
         found = Formulas(misfit=str(error))
     except RecursionError:
@@ -100,7 +103,7 @@ def computed(task: Task) -> SymbolicArray:
     """Return y as forward computes it, for all sizes."""
     run = Run()
     whole = {name: value for name, value in task.const.items() if not isinstance(value, float)}
-    with unchecked():
+    with unchecked(), watched(*task.functions), making(SymbolicCreator(run)):
         return _forward(task, run, _arrays(task, run), whole)[0]
 
 
@@ -130,6 +133,7 @@ def _forward(
         raise y.reason
     if not isinstance(y, SymbolicArray):
         raise NotFollowedError("forward returns a y that does not depend on the inputs")
+    followed("forward", run, lambda: run.check_written(y.formula))
     return y, cache
 
 
@@ -197,6 +201,7 @@ def _finding(
     if isinstance(claim, LostArray):
         return Formulas(misfit=str(claim.reason), true=closed)
     array = _claimed(run, claim)
+    followed(task.claimant, run, lambda: run.check_written(array.formula))
     misfit = _misfit(name, array, x)
     if misfit:
         return Formulas(misfit=misfit, true=closed)
@@ -227,7 +232,7 @@ def _finding(
 
 
 def _claimed(run: Run, claim: Any) -> SymbolicArray:
-    if isinstance(claim, SymbolicArray | Size | int | float):
+    if isinstance(claim, SymbolicArray | Size | int | float | np.ndarray | np.number):
         return as_array(run, claim)
     raise NotFollowedError(f"returned a {type(claim).__name__} as a gradient")
 
