@@ -80,6 +80,18 @@ def functions_of(*given: Any) -> list[types.FunctionType]:
     return list(found.values())
 
 
+def modules_of(functions: list[types.FunctionType]) -> list[types.ModuleType]:
+    """Return the modules that functions use by name, but for those of libraries."""
+    return [
+        value
+        for function in functions
+        for value in _used(function)
+        if isinstance(value, types.ModuleType)
+        and not value.__name__.startswith(LIBRARY)
+        and not _is_of_others(getattr(value, "__file__", None) or STANDARD)
+    ]
+
+
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
     yield code
     for constant in code.co_consts:

@@ -10,14 +10,14 @@ The functions are in `backprop_lib.proof.numpy_functions`; whatever is not there
 
 import _weakrefset
 import inspect
+import itertools
 import math
 import os
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
-from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any, NoReturn
 from weakref import WeakSet
@@ -40,12 +40,23 @@ UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 METHODS: dict[str, Callable[..., Any]] = {}
 IN_PLACE: list[Callable[..., Any]] = []
+REARRANGING: list[Callable[..., Any]] = []
 """What stands for NumPy's functions and for an array's methods, filled in by
-`backprop_lib.proof.numpy_functions`; those in IN_PLACE change an argument."""
+`backprop_lib.proof.numpy_functions`; those in IN_PLACE change an argument, and those in REARRANGING
+compute nothing."""
 
 
 MOST_SMALL = 4
 """So many of the smallest sizes are proven one by one, where code treats them apart."""
+REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+}
+"""Which function a ufunc's method `reduce` is."""
+MOST_ENTRIES = 64
+"""Of a known array with more entries, all must be the same number."""
 KINDS = ("bool", "int", "float")
 """What an array holds, from the narrowest; a wider kind is not written into a narrower one."""
 
@@ -64,6 +75,8 @@ class Run(Refusals):
         self.searched: dict[str, frozenset[str]] = {}
         """Where a largest or smallest entry was sought, and of which arrays it is made."""
         self.taken: set[str] = set()
+        self.unwritten: set[str] = set()
+        """The names of arrays that np.empty made."""
         self._picks: dict[calculus.Key, str] = {}
 
     def mismatch(self, error: MismatchError) -> NoReturn:
@@ -74,10 +87,25 @@ class Run(Refusals):
     def pick_name(self, key: calculus.Key, letter: str) -> str:
         """Name the result of an argmax; the same array and axis have the same name."""
         if key not in self._picks:
-            names = (letter + "'" * i for i in count())
+            names = (letter + "'" * i for i in itertools.count())
             self._picks[key] = next(name for name in names if name not in self.taken)
             self.taken.add(self._picks[key])
         return self._picks[key]
+
+    def empty(self, axes: Sequence[Axis], kind: str) -> "SymbolicArray":
+        """Return an array of entries of which nothing is known, not even that they are numbers."""
+        name = f"np.empty{len(self.unwritten)}"
+        self.unwritten.add(name)
+        places = [index for axis in axes for index in axis]
+        return SymbolicArray(self, axes, calculus.entry(name, *places), kind=kind)
+
+    def check_written(self, formula: Formula) -> None:
+        """Refuse to go on with entries of np.empty."""
+        if self.unwritten and not self.unwritten.isdisjoint(formula.arrays):
+            self.refuse(
+                "uses entries of np.empty that are not known to be written; use np.zeros, or write "
+                "them all at once"
+            )
 
     def searches(self, indices: Iterable[Index], extreme: str, arrays: frozenset[str]) -> None:
         """Note that the largest or smallest entry is sought along some axes."""
@@ -358,13 +386,6 @@ def whole_number(run: Run, value: Any) -> Any:
     return value if isinstance(value, Size) else int(value)
 
 
-def axis_of(run: Run, size: Any) -> Axis:
-    """Return an axis of its own of a size that the code names."""
-    whole = whole_number(run, size)
-    parts = whole.parts if isinstance(whole, Size) else (whole,)
-    return tuple(Index(part) for part in parts if part != 1)
-
-
 class HasAxes:
     """What has a shape: one axis after the other."""
 
@@ -396,12 +417,22 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         kind: str = "float",
         writeable: bool = True,
         memory: "WeakSet[SymbolicArray] | None" = None,
+        part_of: "SymbolicArray | None" = None,
+        fixed: Mapping[Index, Place] | None = None,
     ):
         self.run = run
         self.axes = tuple(axes)
         self.formula = formula
         self.kind = kind
         self.writeable = writeable
+        self._base = part_of
+        """The array of which this is a part, if it is one and has the indices of that array."""
+        self._fixed = fixed or {}
+        """Where this part stands in its base."""
+        self._is_loose = memory is not None and part_of is None
+        """Whether this shares memory with another array, and it is not known how."""
+        self.is_number = False
+        """Whether NumPy would have a number here, which `+=` does not change but replaces."""
         self._memory = WeakSet() if memory is None else memory  # all arrays that share it
         self._memory.add(self)
 
@@ -434,12 +465,22 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     @property
     def T(self) -> "SymbolicArray":  # noqa: N802
         """The axes in reverse order."""
-        return self.view(self.axes[::-1], self.formula)
+        return self.view(self.axes[::-1], self.formula, fixed={})
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if method == "reduce" and ufunc in REDUCTIONS:
+            options = {"axis": 0, **options}
+            model = FUNCTIONS[REDUCTIONS[ufunc]]
+            return _called(self.run, f"{ufunc.__name__}.reduce", model, inputs, options)
+        if method == "outer" and len(inputs) == 2 and ufunc in UFUNCS and ufunc is not np.matmul:
+            first, second = (as_array(self.run, value) for value in inputs)
+            return ufunc(first[(..., *[None] * second.ndim)], second, **options)
         if method != "__call__":
             self.run.refuse(f"uses np.{ufunc.__name__}.{method}, which is not followed")
         (target,) = options.pop("out", (None,))
+        where = options.pop("where", True)
+        if not (isinstance(where, bool) and where):
+            return self._written_where(ufunc, where, target, inputs, options)
         if options:
             self.run.refuse(f"calls np.{ufunc.__name__} with {', '.join(options)}")
         function = UFUNCS.get(ufunc)
@@ -451,6 +492,18 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         if not isinstance(target, SymbolicArray):
             self.run.refuse(f"writes the result of np.{ufunc.__name__} into another array")
         target[...] = result
+        return target
+
+    def _written_where(
+        self, ufunc: np.ufunc, where: Any, target: Any, inputs: Any, options: Any
+    ) -> Any:
+        """Do what `out=` and `where=` ask for: nothing is computed where the mask is not true."""
+        if not isinstance(target, SymbolicArray):
+            self.run.refuse(f"calls np.{ufunc.__name__} with where=... and without out=...")
+        choose = FUNCTIONS[np.where]
+        safe = [_called(self.run, "where", choose, (where, value, 1), {}) for value in inputs]
+        result = ufunc(*safe, **options)
+        target[...] = _called(self.run, "where", choose, (where, result, target), {})
         return target
 
     def __array_function__(
@@ -486,11 +539,19 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     def astype(self, dtype: Any, **options: Any) -> "SymbolicArray":
         """Return a copy; all types of floats are the same here."""
         wanted = np.dtype(dtype)
-        if wanted == np.float16 or wanted.kind not in "fO" or options.keys() - {"copy"}:
+        kind = "float" if wanted.kind in "fO" else wanted.name
+        if wanted.kind == "i" and wanted.itemsize >= np.dtype(np.intp).itemsize:
+            kind = "int"
+        if (
+            wanted == np.float16
+            or kind not in KINDS
+            or KINDS.index(kind) < KINDS.index(self.kind)
+            or options.keys() - {"copy"}
+        ):
             self.run.refuse(f"calls astype({dtype!r}); keep the arrays' own type")
-        if self.kind == "float" and not options.get("copy", True):
+        if self.kind == kind and not options.get("copy", True):
             return self
-        return SymbolicArray(self.run, self.axes, self.formula)
+        return SymbolicArray(self.run, self.axes, self.formula, kind=kind)
 
     def copy(self, order: str = "C") -> "SymbolicArray":
         """Return a copy that shares no memory."""
@@ -501,9 +562,18 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         return self.formula is other.formula
 
     def view(
-        self, axes: Iterable[Axis], formula: Formula, *, writeable: bool = True
+        self,
+        axes: Iterable[Axis],
+        formula: Formula,
+        *,
+        writeable: bool = True,
+        fixed: Mapping[Index, Place] | None = None,
     ) -> "SymbolicArray":
-        """Return an array that shares this one's memory."""
+        """Return an array that shares this one's memory.
+
+        With `fixed`, it has the indices of this array but for those that are fixed, so that what
+        is written into one of the two is known to be in the other.
+        """
         return SymbolicArray(
             self.run,
             axes,
@@ -511,25 +581,52 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             kind=self.kind,
             writeable=self.writeable and writeable,
             memory=self._memory,
+            part_of=None if fixed is None or self._is_loose else self._root,
+            fixed={**self._fixed, **(fixed or {})},
         )
+
+    @property
+    def _root(self) -> "SymbolicArray":
+        return self if self._base is None else self._base
 
     def __getitem__(self, key: Any) -> Any:
         return _called(self.run, "ndarray[...]", _get, (self, key), {})
 
+    def _in_place(name: str) -> Any:  # type: ignore[misc] # noqa: N805
+        def method(self: "SymbolicArray", other: Any) -> Any:
+            kind = "" if self.is_number else "i"
+            return getattr(NDArrayOperatorsMixin, f"__{kind}{name}__")(self, other)
+
+        return method
+
+    for _name in ("add", "sub", "mul", "truediv", "pow", "and", "or", "xor"):
+        locals()[f"__i{_name}__"] = _in_place(_name)
+    del _name, _in_place
+
     def __setitem__(self, key: Any, value: Any) -> None:
-        if len(self._memory) > 1:
+        others = [array for array in self._memory if array is not self]
+        if others and (self._is_loose or any(array._is_loose for array in others)):
             self.run.refuse("writes into an array of which it keeps a view; copy it first")
         if not self.writeable:
             self.run.refuse("writes into the result of np.broadcast_to; copy it first")
         if isinstance(value, LostArray):
             self.run.mismatch(value.reason)
         part = as_array(self.run, value)
+        self.run.check_written(part.formula)
         if KINDS.index(part.kind) > KINDS.index(self.kind):
             self.run.refuse(f"writes {part.kind} numbers into an array of {self.kind}")
         try:
             self.formula = self._after_assignment(key, part)
         except MismatchError as error:
             self.run.mismatch(error)
+        base = self._root
+        if base is not self:
+            here = calculus.multiplied(calculus.delta(i, at) for i, at in self._fixed.items())
+            base.formula = here * self.formula + (ONE - here) * base.formula
+        if not self.run.unwritten.isdisjoint(base.formula.arrays):
+            base.formula = _where_all_is_written(self.run, base)
+        for array in self._memory:
+            array.formula = base.formula.substituted(array._fixed)
 
     def _after_assignment(self, key: Any, part: "SymbolicArray") -> Formula:
         """Return the formula after an assignment."""
@@ -708,13 +805,18 @@ def _called(
     for value in (*args, *kwargs.values()):
         if isinstance(value, LostArray):
             return value if function not in IN_PLACE else run.mismatch(value.reason)
+        if isinstance(value, SymbolicArray) and function not in REARRANGING:
+            run.check_written(value.formula)
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
     except TypeError:
         given = ", ".join(["array"] * len(args) + [f"{key}=..." for key in kwargs])
         run.refuse(f"calls np.{name}({given}), which is not followed")
     try:
-        return function(*bound.args, **bound.kwargs)
+        result = function(*bound.args, **bound.kwargs)
+        if isinstance(result, SymbolicArray) and not result.axes and len(result._memory) == 1:
+            result.is_number = all(result is not value for value in args)
+        return result
     except MismatchError as error:
         return LostArray(run, error) if function not in IN_PLACE else run.mismatch(error)
     except NotFollowedError as error:
@@ -723,6 +825,25 @@ def _called(
         run.refuse("computes formulas that grow too large")
     except (CalculusError, ZeroDivisionError) as error:
         run.refuse(f"computes what is not followed: {error}")
+
+
+def _where_all_is_written(run: Run, array: SymbolicArray) -> Formula:
+    """Return the formula entry by entry of the known axes, if no entry of np.empty is left so."""
+    known = [index for axis in array.axes for index in axis if isinstance(index.size, int)]
+    if math.prod(int(index.size) for index in known) <= MOST_ENTRIES:
+        parts = parts_of(array.formula, known)
+        if all(run.unwritten.isdisjoint(part.arrays) for _, part in parts):
+            return calculus.added(here * part for here, part in parts)
+    return array.formula
+
+
+def parts_of(formula: Formula, known: Sequence[Index]) -> list[tuple[Formula, Formula]]:
+    """Return a formula at each value of indices over known sizes, after what is 1 only there."""
+    parts = []
+    for values in itertools.product(*(range(int(index.size)) for index in known)):
+        here = calculus.multiplied(map(calculus.delta, known, values))
+        parts.append((here, formula.substituted(dict(zip(known, values, strict=True)))))
+    return parts
 
 
 def _not_modelled(name: str) -> str:
@@ -782,14 +903,51 @@ def as_array(run: Run, value: Any) -> SymbolicArray:
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if isinstance(value, np.ndarray):
-        run.refuse(
-            f"uses an array of the known shape {format_shape(value.shape)} beside open sizes"
-        )
+        return _known(run, value)
     if isinstance(value, bool | np.bool_):
         kind = "bool"
     else:
         kind = "int" if isinstance(value, int | np.integer) else "float"
     return SymbolicArray(run, (), calculus.number(fraction(value)), kind=kind)
+
+
+def _known(run: Run, array: np.ndarray) -> SymbolicArray:
+    """Take an array of numbers for one of known sizes."""
+    if not array.size:
+        run.refuse(f"uses an array without entries, of the shape {format_shape(array.shape)}")
+    if array.dtype.kind not in "bifO":
+        run.refuse(f"uses an array of {array.dtype} beside open sizes")
+    axes = axes_for(run, array.shape)
+    entries = [as_array(run, entry) for entry in array.flat]
+    if any(entry.axes for entry in entries):
+        run.refuse("uses an array of arrays")
+    kind = max((entry.kind for entry in entries), key=KINDS.index)
+    formulas = [entry.formula for entry in entries]
+    if all(formula == formulas[0] for formula in formulas):
+        return SymbolicArray(run, axes, formulas[0], kind=kind)
+    if len(formulas) > MOST_ENTRIES:
+        run.refuse(
+            f"uses an array of the known shape {format_shape(array.shape)} beside open sizes, with "
+            f"more than {MOST_ENTRIES} entries"
+        )
+    indices = [index for axis in axes for index in axis]
+    places = parts_of(ONE, indices)
+    formula = calculus.added(here * f for (here, _), f in zip(places, formulas, strict=True))
+    return SymbolicArray(run, axes, formula, kind=kind)
+
+
+def axes_for(run: Run, shape: Any) -> list[Axis]:
+    """Return axes of the sizes that are asked for."""
+    sizes = list(shape) if isinstance(shape, tuple | list) else [shape]
+    return [_axis_for(run, size) for size in sizes]
+
+
+def _axis_for(run: Run, size: Any) -> Axis:
+    whole = whole_number(run, size)
+    if isinstance(whole, int) and whole < 1:
+        run.refuse(f"makes an axis of {whole} entries")
+    parts = whole.parts if isinstance(whole, Size) else (whole,)
+    return tuple(Index(part) for part in parts if part != 1)
 
 
 def run_of(*values: Any) -> Run:
@@ -802,7 +960,9 @@ def run_of(*values: Any) -> Run:
 
 def aligned(*arrays: SymbolicArray) -> tuple[list[Axis], list[Formula]]:
     """Broadcast: return the common axes, and the formulas of the arrays on them."""
-    columns = list(zip_longest(*(reversed(array.axes) for array in arrays), fillvalue=()))[::-1]
+    columns = list(
+        itertools.zip_longest(*(reversed(array.axes) for array in arrays), fillvalue=())
+    )[::-1]
     common: list[Axis] = []
     for column in columns:
         sizes = {sizes_along(axis) for axis in column if axis}
@@ -901,4 +1061,10 @@ def _indexed(run: Run, axes: Sequence[Axis], key: Any) -> tuple[list[Axis], dict
 
 def _get(a: SymbolicArray, key: Any) -> SymbolicArray:
     axes, fixed = _indexed(a.run, a.axes, key)
-    return a.view(axes, a.formula.substituted(fixed))
+    formula = a.formula.substituted(fixed)
+    if not axes and not any(part is ... for part in (key if isinstance(key, tuple) else [key])):
+        return SymbolicArray(a.run, axes, formula, kind=a.kind)  # a number, and no part of a
+    return a.view(axes, formula, fixed=fixed)
+
+
+REARRANGING.append(_get)

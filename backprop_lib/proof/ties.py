@@ -245,6 +245,8 @@ class _Point:
         """Return which number an entry is, if its indices have values."""
         if any(isinstance(place, Pick) for place in entry.at):
             raise CalculusError("an index that is looked up has no value here")
+        if entry.array.startswith("np."):
+            raise CalculusError("an array that the code made has no value here")
         return entry.array, *(at[p] if isinstance(p, Index) else p for p in entry.at)
 
     def value(self, formula: Formula, at: Mapping[Index, int]) -> float:
