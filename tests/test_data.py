@@ -311,9 +311,21 @@ def test_numbers_of_any_kind_and_layout_give_the_same_points():
             ValueError,
             "length is 1, expected at least the 2 lit pixels of images[1]",
         ),
-        ((image({(3, 2): 1}), float, 0), ValueError, "length is 0, expected at least 1"),
-        ((image({(3, 2): 1}), float, 2.0), TypeError, "length is 2.0, expected an integer"),
-        ((image({(3, 2): 1}), float, True), TypeError, "length is True, expected an integer"),
+        (
+            (image({(3, 2): 1}), float, 0),
+            ValueError,
+            "length is 0, expected a whole number of at least 1",
+        ),
+        (
+            (image({(3, 2): 1}), float, 2.0),
+            TypeError,
+            "length is 2.0, expected a whole number of at least 1",
+        ),
+        (
+            (image({(3, 2): 1}), float, True),
+            TypeError,
+            "length is True, expected a whole number of at least 1",
+        ),
     ],
 )
 def test_as_points_names_what_is_wrong(arguments, error, message):
@@ -380,15 +392,31 @@ def test_a_split_depends_on_the_seed_and_on_nothing_else():
             ValueError,
             "class 0 has too few samples, 5: test = 0.95 takes 5 of them",
         ),
-        ((np.zeros(5, dtype=int), 1), ValueError, "test is 1, expected a share between 0 and 1"),
-        ((np.zeros(5, dtype=int), 0), ValueError, "test is 0, expected a share between 0 and 1"),
+        (
+            (np.zeros(5, dtype=int), 1),
+            ValueError,
+            "test is 1, expected a number above 0 and below 1",
+        ),
+        (
+            (np.zeros(5, dtype=int), 0),
+            ValueError,
+            "test is 0, expected a number above 0 and below 1",
+        ),
         (
             (np.zeros(5, dtype=int), math.nan),
             ValueError,
-            "test is nan, expected a share between 0 and 1",
+            "test is nan, expected a number above 0 and below 1",
         ),
-        ((np.zeros(5, dtype=int), 0.2, None), TypeError, "seed is None, expected an integer"),
-        ((np.zeros(5, dtype=int), 0.2, -1), ValueError, "seed is -1, expected at least 0"),
+        (
+            (np.zeros(5, dtype=int), 0.2, None),
+            TypeError,
+            "seed is None, expected a whole number of at least 0",
+        ),
+        (
+            (np.zeros(5, dtype=int), 0.2, -1),
+            ValueError,
+            "seed is -1, expected a whole number of at least 0",
+        ),
     ],
 )
 def test_split_names_what_is_wrong(arguments, error, message):
@@ -508,8 +536,8 @@ def test_areas_and_points_are_computed_in_double_precision():
             "the mesh has no area: all its triangles are lines or points",
         ),
         ({"mesh": SLANTED.vertices}, TypeError, "mesh is of type ndarray, expected a Mesh"),
-        ({"count": 0}, ValueError, "count is 0, expected at least 1"),
-        ({"count": 2.0}, TypeError, "count is 2.0, expected an integer"),
+        ({"count": 0}, ValueError, "count is 0, expected a whole number of at least 1"),
+        ({"count": 2.0}, TypeError, "count is 2.0, expected a whole number of at least 1"),
         ({"rng": 0}, TypeError, "rng is of type int, " + A_GENERATOR),
     ],
 )
@@ -744,8 +772,8 @@ def test_progress_is_told_after_each_file(folder):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"count": 1}, ValueError, "count is 1, expected at least 2"),
-        ({"count": "9"}, TypeError, "count is '9', expected an integer"),
+        ({"count": 1}, ValueError, "count is 1, expected a whole number of at least 2"),
+        ({"count": "9"}, TypeError, "count is '9', expected a whole number of at least 2"),
         ({"rng": None}, TypeError, "rng is of type NoneType, " + A_GENERATOR),
     ],
 )

@@ -37,7 +37,7 @@ HERE = Path(__file__).parent.parent
 OTHERS = tuple(
     str(place)
     for place in (
-        *(HERE / name for name in ("proof", "fast", "shapes.py", "layer.py")),
+        *(HERE / name for name in ("proof", "fast", "arguments.py", "shapes.py", "layer.py")),
         *(Path(str(module.__file__)).parent for module in (np, jaxtyping, beartype)),
     )
 )

@@ -143,5 +143,20 @@ def test_a_reduction_that_is_neither_is_refused(function):
     with pytest.raises(ValueError, match="reduction") as raised:
         call(*before, np.zeros((2, 3)), np.array([0, 2]), "average")
     assert str(raised.value) == (
-        "log_softmax_nll: reduction is 'average', expected 'mean' or 'sum'"
+        f"log_softmax_nll.{function}: reduction is 'average', expected 'mean' or 'sum'"
     )
+
+
+@pytest.mark.parametrize("reduction", [3, None])
+def test_a_reduction_that_is_no_word_is_refused_in_both_directions(reduction):
+    x, t = draw(4, 3)
+    told = rf"reduction is {reduction}, expected 'mean' or 'sum'$"
+    with pytest.raises(TypeError, match=rf"^log_softmax_nll\.forward: {told}"):
+        log_softmax_nll.forward(x, t, reduction)
+    with pytest.raises(TypeError, match=rf"^log_softmax_nll\.backward: {told}"):
+        log_softmax_nll.backward(np.float64(1), x, t, reduction)
+
+
+def test_a_reduction_that_is_neither_is_not_proven():
+    with pytest.raises(ValueError, match=r"forward: reduction is 'average', expected 'mean' or"):
+        prove(log_softmax_nll, const={"reduction": "average"})
