@@ -408,6 +408,11 @@ def test_a_split_depends_on_the_seed_and_on_nothing_else():
             "test is nan, expected a number above 0 and below 1",
         ),
         (
+            (np.zeros(5, dtype=int), "a"),
+            TypeError,
+            "test is 'a', expected a number above 0 and below 1",
+        ),
+        (
             (np.zeros(5, dtype=int), 0.2, None),
             TypeError,
             "seed is None, expected a whole number of at least 0",
@@ -761,6 +766,14 @@ def test_another_part_is_refused(folder):
         ValueError, match="find_shapes: part is 'valid', expected 'train' or 'test'"
     ):
         read_shapes(folder, 4, np.random.default_rng(0), "valid")
+    with pytest.raises(TypeError, match="find_shapes: part is 3, expected 'train' or 'test'"):
+        find_shapes(folder, 3)
+
+
+def test_a_folder_that_is_no_path_is_refused():
+    for wrong in (None, 3, b"."):
+        with pytest.raises(TypeError, match=f"^data.find_shapes: folder is {wrong!r}, expected a"):
+            find_shapes(wrong)
 
 
 def test_progress_is_told_after_each_file(folder):

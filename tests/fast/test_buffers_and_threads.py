@@ -97,6 +97,13 @@ def test_a_number_of_threads_below_one_is_refused(number):
         threads(number).__enter__()
 
 
+@pytest.mark.parametrize("number", ["2", 2.5, np.nan, None, True])
+def test_a_number_of_threads_is_whole(number):
+    told = f"threads: number is {number!r}, expected a whole number of at least 1"
+    with pytest.raises(TypeError, match=told):
+        threads(number).__enter__()
+
+
 @EACH_KERNEL
 def test_buffers_change_no_bit_and_are_used_again(layer):
     buffers = Buffers()
