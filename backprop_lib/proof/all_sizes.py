@@ -141,7 +141,10 @@ class _Comparison:
         for number in range(assumed.least(wish.size), wish.than + 1):
             here = assumed.at(wish.size, number)
             if self.runs(here.numbers):
-                found = _both(found, self.under(here), f"at {wish.size} = {number}, ")
+                small = self.under(here)
+                for name, formulas in small.items():
+                    small[name] = replace(formulas, sizes=(here.numbers,))
+                found = _both(found, small, f"at {wish.size} = {number}, ")
         return found
 
     def at_numbers(

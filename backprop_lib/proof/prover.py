@@ -11,7 +11,7 @@ a gradient and the claim is another number refutes.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice, permutations
+from itertools import islice, permutations, zip_longest
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from backprop_lib.proof import exact
 from backprop_lib.proof.all_sizes import findings
 from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.budget import SECONDS, Budget
-from backprop_lib.proof.code import functions_of, kept, looks_at_kinds
+from backprop_lib.proof.code import functions_of, kept, looks_at_kinds, numbers_in
 from backprop_lib.proof.creators import watched
 from backprop_lib.proof.dual import UndefinedError
 from backprop_lib.proof.evidence import Answer, Evidence, Numbers, Symbols, decide
@@ -68,6 +68,9 @@ COARSE = 0.05
 """A slope that is measured with float32, and how far from it a claim may be."""
 BESIDE = (2, 3, 5)
 """Where a size is divided by k, it is tried whether forward runs at so many times k, and 1."""
+BEYOND = (4, 5, 6)
+FARTHEST = 50
+"""Sizes up to this are tried because their number stands in the code."""
 SMALL = 12
 """So many small sizes are searched, if the gradient is proven at some."""
 
@@ -735,7 +738,8 @@ class _Judge:
             scale = np.abs(expected).max(initial=1.0)
             if value.shape != expected.shape or not np.isfinite(expected).all():
                 continue
-            if np.abs(value.astype(float) - expected).max(initial=0.0) > FLOAT_TOLERANCE * scale:
+            tolerance = COARSE if value.dtype == np.float32 else FLOAT_TOLERANCE
+            if np.abs(value.astype(float) - expected).max(initial=0.0) > tolerance * scale:
                 why = f"with floats, the code computes another {name} than with exact numbers"
                 for judged in task.judged:
                     self._note(judged, contradiction=why)
@@ -751,6 +755,7 @@ class _Judge:
         if proven:
             candidates = islice(candidates, SMALL)
         sizes = list(candidates)
+        sizes += [one for one in self._sizes_asked_for(evidence) if one not in sizes]
         if evidence.numbers.answer is Answer.WRONG:  # there is one, so it is worth while to go on
             sizes += [one for one in small_sizes(self.task, self.checked_sizes) if one not in sizes]
         if case is None and self.checked_sizes not in sizes:
@@ -761,6 +766,32 @@ class _Judge:
         if found is not None:
             numbers = Numbers(Answer.WRONG, self.checked_sizes, misfit=evidence.numbers.misfit)
             self._note(name, numbers=numbers, counterexample=found)
+
+    def _sizes_asked_for(self, evidence: Evidence) -> Iterator[dict[str, int]]:
+        """Yield sizes at which code that computes with sizes may be wrong, the others 1 or 2.
+
+        A size that is divided is several times its divisor. One that is needed as a number is one
+        at which there is no proof, or near a number that stands in the code.
+        """
+        if self.sizes:
+            return
+        formulas = evidence.formulas
+        asked: dict[str, list[int]] = {}
+        for multiple in formulas.multiples:
+            of = self.task.const.get(str(multiple.of), multiple.of)
+            if isinstance(of, int | np.integer):
+                asked[multiple.size] = [2 * int(of), 3 * int(of)]
+        numbers = numbers_in(functions_of(*self.task.functions))
+        near = {int(n) + d for n in numbers if n.denominator == 1 for d in (-1, 0, 1)}
+        for name in {name for sizes in formulas.sizes for name in sizes} & set(self.task.axes):
+            own = [] if formulas.answer is Answer.RIGHT else [s[name] for s in formulas.sizes]
+            far = sorted(n for n in near if max(BEYOND) < n <= FARTHEST)
+            asked[name] = [*own, *BEYOND, *far]
+        for other in (1, 2):
+            for row in zip_longest(*asked.values()):
+                pairs = zip(asked.items(), row, strict=True)
+                chosen = {name: n or values[-1] for (name, values), n in pairs}
+                yield {**dict.fromkeys(self.task.axes, other), **chosen}
 
     def _look_elsewhere(self, name: str) -> None:
         """Search a counterexample at other values of the constants that had to be known."""
