@@ -725,7 +725,8 @@ class _Judge:
             scale = np.abs(expected).max(initial=1.0)
             if value.shape != expected.shape or not np.isfinite(expected).all():
                 continue
-            if np.abs(value.astype(float) - expected).max(initial=0.0) > FLOAT_TOLERANCE * scale:
+            tolerance = COARSE if value.dtype == np.float32 else FLOAT_TOLERANCE
+            if np.abs(value.astype(float) - expected).max(initial=0.0) > tolerance * scale:
                 why = f"with floats, the code computes another {name} than with exact numbers"
                 for judged in task.judged:
                     self._note(judged, contradiction=why)

@@ -176,8 +176,8 @@ class Size:
 
     def _refuse(self, *_: Any) -> NoReturn:
         self.run.refuse(
-            f"needs the size {self} as a number (in np.zeros, range, a loop or a comparison); "
-            "use np.zeros_like, np.broadcast_to, sums over an axis"
+            f"needs the size {self} as a number (in range, a loop or a comparison); "
+            "use np.broadcast_to, sums over an axis"
         )
 
     __index__ = __int__ = __float__ = __bool__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse

@@ -300,9 +300,8 @@ def test_what_is_undecided_for_all_sizes_is_proven_at_small_ones():
     report = prove(square, with_loops, x="N C")
     assert not report
     assert repr(report) == (
-        "dx: undecided for all sizes: backward needs an entry, or the length of an array, as a "
-        "number (in if, float, len or a loop); use np.where for a choice and x.shape[0] for a "
-        "length\n"
+        "dx: undecided for all sizes: backward needs the size N as a number (in range, a loop or a "
+        "comparison); use np.broadcast_to, sums over an axis\n"
         "  at N = 2, C = 3: proven\n"
         "  at N = 3, C = 2: exact at 2 random points"
     )
@@ -325,7 +324,7 @@ def test_sizes_may_be_chosen_for_what_is_undecided():
     report = prove(square, with_loops, x="N C", sizes={"N": 4, "C": 1})
     assert report
     assert repr(report).startswith(
-        "dx: proven at N = 4, C = 1\n  for all sizes undecided: backward needs an entry"
+        "dx: proven at N = 4, C = 1\n  for all sizes undecided: backward needs the size N"
     )
     with pytest.raises(ValueError, match="sizes lacks C"):
         prove(square, with_loops, x="N C", sizes={"N": 4})
