@@ -308,7 +308,7 @@ class Size:
     def _refuse(self, *_: Any) -> NoReturn:
         self.needs_number(
             f"needs the size {self} as a number (in range, a loop or an index); use sums over an "
-            "axis, np.zeros_like, np.broadcast_to"
+            "axis, np.broadcast_to"
         )
 
     __index__ = __int__ = __float__ = __rfloordiv__ = __rmod__ = _refuse
