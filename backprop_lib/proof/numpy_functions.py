@@ -318,14 +318,14 @@ def transpose(a: Any, axes: Any = None) -> Any:
     order = list(range(a.ndim))[::-1] if axes is None else axes_of(a, tuple(axes))
     if len(order) != a.ndim:
         raise MismatchError(f"transpose names {len(order)} of the axes of {shape_text(a)}")
-    return a.view([a.axes[i] for i in order], a.formula)
+    return a.view([a.axes[i] for i in order], a.formula, fixed={})
 
 
 def _swapaxes(a: Any, axis1: Any, axis2: Any) -> Any:
     i, j = axes_of(a, (axis1,)) + axes_of(a, (axis2,))
     axes = list(a.axes)
     axes[i], axes[j] = axes[j], axes[i]
-    return a.view(axes, a.formula)
+    return a.view(axes, a.formula, fixed={})
 
 
 def _moveaxis(a: Any, source: Any, destination: Any) -> Any:
@@ -333,11 +333,11 @@ def _moveaxis(a: Any, source: Any, destination: Any) -> Any:
     order = [i for i in range(a.ndim) if i not in old]
     for to, i in sorted(zip(new, old, strict=True)):
         order.insert(to, i)
-    return a.view([a.axes[i] for i in order], a.formula)
+    return a.view([a.axes[i] for i in order], a.formula, fixed={})
 
 
 def _expand_dims(a: Any, axis: Any) -> Any:
-    return a.view(with_new_axes(a.axes, axis), a.formula)
+    return a.view(with_new_axes(a.axes, axis), a.formula, fixed={})
 
 
 def _squeeze(a: Any, axis: Any = None) -> Any:
@@ -347,7 +347,8 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
     for i in gone:
         if a.axes[i]:
             raise MismatchError(f"axis {i} of {shape_text(a)} is not of size 1")
-    return a.view([axis for i, axis in enumerate(a.axes) if i not in gone], a.formula)
+    axes = [axis for i, axis in enumerate(a.axes) if i not in gone]
+    return a.view(axes, a.formula, fixed={})
 
 
 def _reshape(a: Any, shape: Any) -> Any:

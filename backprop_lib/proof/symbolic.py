@@ -14,7 +14,7 @@ import math
 import os
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any, NoReturn
@@ -224,12 +224,22 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         kind: str = "float",
         writeable: bool = True,
         memory: "WeakSet[SymbolicArray] | None" = None,
+        part_of: "SymbolicArray | None" = None,
+        fixed: Mapping[Index, Place] | None = None,
     ):
         self.run = run
         self.axes = tuple(axes)
         self.formula = formula
         self.kind = kind
         self.writeable = writeable
+        self._base = part_of
+        """The array of which this is a part, if it is one and has the indices of that array."""
+        self._fixed = fixed or {}
+        """Where this part stands in its base."""
+        self._is_loose = memory is not None and part_of is None
+        """Whether this shares memory with another array, and it is not known how."""
+        self.is_number = False
+        """Whether NumPy would have a number here, which `+=` does not change but replaces."""
         self._memory = WeakSet() if memory is None else memory  # all arrays that share it
         self._memory.add(self)
 
@@ -262,7 +272,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     @property
     def T(self) -> "SymbolicArray":  # noqa: N802
         """The axes in reverse order."""
-        return self.view(self.axes[::-1], self.formula)
+        return self.view(self.axes[::-1], self.formula, fixed={})
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__":
@@ -329,9 +339,18 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         return self.formula is other.formula
 
     def view(
-        self, axes: Iterable[Axis], formula: Formula, *, writeable: bool = True
+        self,
+        axes: Iterable[Axis],
+        formula: Formula,
+        *,
+        writeable: bool = True,
+        fixed: Mapping[Index, Place] | None = None,
     ) -> "SymbolicArray":
-        """Return an array that shares this one's memory."""
+        """Return an array that shares this one's memory.
+
+        With `fixed`, it has the indices of this array but for those that are fixed, so that what
+        is written into one of the two is known to be in the other.
+        """
         return SymbolicArray(
             self.run,
             axes,
@@ -339,13 +358,31 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             kind=self.kind,
             writeable=self.writeable and writeable,
             memory=self._memory,
+            part_of=None if fixed is None or self._is_loose else self._root,
+            fixed={**self._fixed, **(fixed or {})},
         )
+
+    @property
+    def _root(self) -> "SymbolicArray":
+        return self if self._base is None else self._base
 
     def __getitem__(self, key: Any) -> Any:
         return _called(self.run, "ndarray[...]", _get, (self, key), {})
 
+    def _in_place(name: str) -> Any:  # type: ignore[misc] # noqa: N805
+        def method(self: "SymbolicArray", other: Any) -> Any:
+            kind = "" if self.is_number else "i"
+            return getattr(NDArrayOperatorsMixin, f"__{kind}{name}__")(self, other)
+
+        return method
+
+    for _name in ("add", "sub", "mul", "truediv", "pow", "and", "or", "xor"):
+        locals()[f"__i{_name}__"] = _in_place(_name)
+    del _name, _in_place
+
     def __setitem__(self, key: Any, value: Any) -> None:
-        if len(self._memory) > 1:
+        others = [array for array in self._memory if array is not self]
+        if others and (self._is_loose or any(array._is_loose for array in others)):
             self.run.refuse("writes into an array of which it keeps a view; copy it first")
         if not self.writeable:
             self.run.refuse("writes into the result of np.broadcast_to; copy it first")
@@ -358,6 +395,12 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             self.formula = self._after_assignment(key, part)
         except MismatchError as error:
             self.run.mismatch(error)
+        base = self._root
+        if base is not self:
+            here = calculus.multiplied(calculus.delta(i, at) for i, at in self._fixed.items())
+            base.formula = here * self.formula + (ONE - here) * base.formula
+        for array in others:
+            array.formula = base.formula.substituted(array._fixed)
 
     def _after_assignment(self, key: Any, part: "SymbolicArray") -> Formula:
         """Return the formula after an assignment."""
@@ -391,8 +434,16 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             "use np.where for a choice and x.shape[0] for a length"
         )
 
-    __float__ = __int__ = __index__ = __complex__ = __len__ = __iter__ = _refuse_number
-    __contains__ = _refuse_number
+    __float__ = __int__ = __index__ = __complex__ = __contains__ = _refuse_number
+
+    def __len__(self) -> int:
+        length = size_along(self.run, self.axes[0]) if self.axes else None
+        if not isinstance(length, int):
+            self._refuse_number()
+        return length
+
+    def __iter__(self) -> "Iterator[SymbolicArray]":
+        return iter([self[i] for i in range(len(self))])
 
     def __hash__(self) -> int:
         if _asked_by_code():
@@ -529,7 +580,10 @@ def _called(
         given = ", ".join(["array"] * len(args) + [f"{key}=..." for key in kwargs])
         run.refuse(f"calls np.{name}({given}), which is not followed")
     try:
-        return function(*bound.args, **bound.kwargs)
+        result = function(*bound.args, **bound.kwargs)
+        if isinstance(result, SymbolicArray) and not result.axes and len(result._memory) == 1:
+            result.is_number = all(result is not value for value in args)
+        return result
     except MismatchError as error:
         return LostArray(run, error) if function not in IN_PLACE else run.mismatch(error)
     except NotFollowedError as error:
@@ -716,4 +770,7 @@ def _indexed(run: Run, axes: Sequence[Axis], key: Any) -> tuple[list[Axis], dict
 
 def _get(a: SymbolicArray, key: Any) -> SymbolicArray:
     axes, fixed = _indexed(a.run, a.axes, key)
-    return a.view(axes, a.formula.substituted(fixed))
+    formula = a.formula.substituted(fixed)
+    if not axes and not any(part is ... for part in (key if isinstance(key, tuple) else [key])):
+        return SymbolicArray(a.run, axes, formula, kind=a.kind)  # a number, and no part of a
+    return a.view(axes, formula, fixed=fixed)
