@@ -5,6 +5,7 @@ A `Formula` is a sum of products. The factors of a product, its *atoms*, are
     x[n, i]          an entry of an array          (`Entry`)
     N                a size                        (`Size`)
     δ(m, n)          Kronecker's delta             (`Delta`)
+    [m ≤ n]          1 if m is not after n, else 0 (`NotAfter`)
     Σ_n ...          a sum that does not factor    (`Total`)
     u^(-1/2)         of a formula u                (`Root`)
     [u > 0]          1 if u is positive, else 0    (`Step`)
@@ -280,6 +281,31 @@ class Delta(Atom):
                 if is_whole and index.at not in free_indices_in(place):
                     start = -index.step * index.start
                     yield index.at, affine(place, start, index.step, index.size)
+
+
+@dataclass(frozen=True, eq=False)
+class NotAfter(Atom):
+    """1 where a place is not after another one of the same axis, else 0. Made by `not_after`."""
+
+    rank = 9
+    a: Place
+    b: Place
+
+    @cached_property
+    def free_indices(self) -> frozenset[Index]:  # noqa: D102
+        return free_indices_in(self.a) | free_indices_in(self.b)
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, _label(self.a, labels), _label(self.b, labels))
+
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return not_after(substituted(self.a, to), substituted(self.b, to))
+
+    def renamed(self, to: Mapping[Index, Place]) -> "NotAfter":  # noqa: D102
+        return NotAfter(substituted(self.a, to), substituted(self.b, to))
+
+    def derivative(self, by: Entry) -> "Formula":  # noqa: D102
+        return ZERO
 
 
 @dataclass(frozen=True, eq=False)
@@ -839,6 +865,31 @@ def _delta_solved(at: Index | Pick, place: Place) -> Formula:
         if turned and place.at.serial < at.serial:  # i = L - 1 - j is j = L - 1 - i
             return of(Delta(place.at, affine(at, place.start, -1, at.size)))
     return of(Delta(at, place))
+
+
+def not_after(a: Place, b: Place) -> Formula:
+    """Return 1 where a place comes before another one or is the same, else 0."""
+    (i, start, step), (j, other_start, other_step) = _parts(a), _parts(b)
+    least = least_sizes(at.size for at in (i, j) if at is not None)
+    (low, high), (other_low, other_high) = _ends(a), _ends(b)
+    gap = other_start - start
+    if i == j and step == other_step:
+        low, high, other_low, other_high = ZERO, ZERO, gap, gap
+    if is_never_negative(other_low - high, least):
+        return ONE
+    if is_never_negative(low - other_high - ONE, least):
+        return ZERO
+    if i is not None and j is not None:
+        if not gap.terms and step == other_step and abs(step) > 0 and (i, j) != (a, b):
+            return not_after(i, j) if step > 0 else not_after(j, i)
+    elif isinstance(i or j, Index):  # one of the two is a place c: Σ_k δ(i, k), k up to c
+        stop, is_first = (other_start + ONE, True) if j is None else (start, False)
+        place = a if j is None else b
+        if isinstance(place, Index) and is_never_negative(stop - ONE, least):
+            k = Index(size_name(stop))
+            inside = total(delta(place, affine(k, ZERO, 1, place.size)), [k])
+            return inside if is_first else ONE - inside
+    return of(NotAfter(a, b))
 
 
 def _is_whole(formula: Formula) -> bool:
@@ -1605,7 +1656,7 @@ def _shifted(term: Product, index: Index) -> list[tuple[int, Formula, Index]] | 
 def _places_of(atom: Atom) -> tuple[Place, ...]:
     if isinstance(atom, Entry):
         return atom.at
-    return (atom.a, atom.b) if isinstance(atom, Delta) else ()
+    return (atom.a, atom.b) if isinstance(atom, Delta | NotAfter) else ()
 
 
 def _products_inside(atom: Atom) -> Iterable["Product"]:
@@ -1660,7 +1711,7 @@ def _connected(term: Product, bound: frozenset[Index]) -> list[tuple[list[Atom],
     return groups
 
 
-ZERO_OR_ONE = (Delta, Step, Zero)
+ZERO_OR_ONE = (Delta, NotAfter, Step, Zero)
 """The atoms that are either 0 or 1."""
 MADE_OF: dict[type[Atom], Callable[[Formula], Formula]] = {
     Root: lambda u: inverse_root(u, 1),

@@ -13,12 +13,14 @@ import numpy as np
 
 from backprop_lib.proof import calculus
 from backprop_lib.proof.calculus import ONE, ZERO, Formula, Index, Pick, Place
+from backprop_lib.proof.indexing import fitted, rearranged
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, fraction
 from backprop_lib.proof.symbolic import (
     FUNCTIONS,
     IN_PLACE,
     KINDS,
     METHODS,
+    OF_PLACES,
     UFUNCS,
     Axis,
     PlaceArray,
@@ -491,8 +493,8 @@ def _along(arr: SymbolicArray, indices: Any, axis: Any) -> tuple[Index | None, P
     if len(searched) > 1:
         arr.run.refuse("looks up entries along an axis that was merged from several")
     place = calculus.substituted(indices.place, renaming(here, there))
-    if searched and isinstance(place, Pick) and place.size != searched[0].size:
-        raise MismatchError(f"a place along {place.size} is used along {searched[0].size}")
+    if searched:
+        place = fitted(place, searched[0].size)
     return (searched[0] if searched else None), place
 
 
@@ -502,6 +504,13 @@ def _take_along_axis(arr: Any, indices: Any, axis: Any) -> SymbolicArray:
     axes = [() if i == at else a for i, a in enumerate(arr.axes)]
     formula = arr.formula if index is None else arr.formula.substituted({index: place})
     return SymbolicArray(arr.run, axes, formula, kind=arr.kind)
+
+
+def _whole_places(a: Any, dtype: Any, copy: Any = True) -> Any:
+    wanted = np.dtype(dtype)
+    if wanted.kind != "i" or wanted.itemsize < LARGEST_WHOLE:
+        a.run.refuse(f"makes {wanted} of labels or of argmax's result")
+    return a
 
 
 def _put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
@@ -609,3 +618,24 @@ for _method in [
 METHODS |= {"flatten": _flatten, "sqrt": UFUNCS[np.sqrt]}
 
 IN_PLACE.append(_put_along_axis)
+
+OF_PLACES |= {
+    function: rearranged(FUNCTIONS[function])
+    for function in (
+        np.transpose,
+        np.swapaxes,
+        np.moveaxis,
+        np.expand_dims,
+        np.squeeze,
+        np.reshape,
+        np.ravel,
+    )
+}
+OF_PLACES |= {np.take_along_axis: _take_along_axis, np.put_along_axis: _put_along_axis}
+OF_PLACES |= {
+    "reshape": rearranged(lambda a, *shape: a.reshape(*shape)),
+    "transpose": rearranged(lambda a, *axes: a.transpose(*axes)),
+    **{name: OF_PLACES[getattr(np, name)] for name in ("swapaxes", "squeeze", "ravel")},
+    "flatten": OF_PLACES[np.ravel],
+    "astype": _whole_places,
+}
