@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backprop_lib.proof import calculus, numpy_functions  # noqa: F401  what is followed
+from backprop_lib.proof import calculus, joining, numpy_functions  # noqa: F401  what is followed
 from backprop_lib.proof.calculus import (
     CalculusError,
     Entry,
@@ -218,6 +218,7 @@ def _finding(
         where.append(COMPARED)
     if output.looked_up - set(task.labels):
         where += [condition for condition, arrays in searched.items() if name in arrays]
+    where += [f"{size} is at least {bound}" for size, bound in run.at_least.items() if bound > 1]
     return Formulas(
         answer=Answer.RIGHT if equal else Answer.NOTHING,
         why=ONLY_AT_TIES if but_for_ties else "",

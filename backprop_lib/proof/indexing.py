@@ -160,7 +160,7 @@ def one_axis(length: Formula) -> Axis:
 
 def sliced(run: Run, axis: Axis, key: slice) -> tuple[Axis, Places]:
     """Return the axis that a slice makes of another one, and where that stands on it."""
-    if key == slice(None):
+    if key.start is None and key.stop is None and key.step is None:
         return axis, {}
     step = whole(1 if key.step is None else key.step)
     by = None if step is None else step.as_number()

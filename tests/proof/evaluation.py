@@ -17,6 +17,7 @@ from backprop_lib.proof.calculus import (
     Exp,
     Index,
     Log,
+    NotAfter,
     Pick,
     Root,
     Size,
@@ -96,6 +97,8 @@ def value_of_formula(formula, arrays, sizes, at=None, picks=None):
             return arrays[a.array][tuple(place(p) for p in a.at)]
         if isinstance(a, Delta):
             return number(int(place(a.a) == place(a.b)))
+        if isinstance(a, NotAfter):
+            return number(int(place(a.a) <= place(a.b)))
         if isinstance(a, Total):
             ranges = [range(number_of_entries(i.size, sizes)) for i in a.bound]
             return _added(
