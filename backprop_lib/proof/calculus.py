@@ -176,7 +176,7 @@ class Atom(ABC):
     def has_slices(self) -> bool:
         """Whether something in it stands at a place of a slice."""
         return any(
-            isinstance(part, Affine) for place in _places_of(self) for part in _inside(place)
+            isinstance(part, Affine) for place in places_of(self) for part in _inside(place)
         ) or any(term.has_slices for term in _products_inside(self))
 
     @cached_property
@@ -705,7 +705,7 @@ class Formula:
         return {
             pick.name
             for atom in self.atoms()
-            for place in _places_of(atom)
+            for place in places_of(atom)
             for pick in picks_in(place)
         }
 
@@ -1268,9 +1268,9 @@ def _normalised(powers: Mapping[Atom, int]) -> Formula:
                 {index: place}
             )
         if isinstance(atom, Total) and exponent > 0:
-            for index, _ in atom.ranges:
-                moved = {a: p for a, p in others.items() if index in a.free_indices}
-                if moved or exponent > 1:  # g(l) Σ_i δ(l, i + 1) x_i = Σ_i δ(l, i + 1) x_i g(i + 1)
+            for index, place in atom.ranges:
+                moved = {a: p for a, p in others.items() if _belongs(a, atom, index, place)}
+                if moved or exponent > 1:
                     left = {a: p for a, p in others.items() if a not in moved}
                     inside, indices = atom.with_fresh_indices()
                     more = _normalised({**moved, **({atom: exponent - 1} if exponent > 1 else {})})
@@ -1289,6 +1289,22 @@ def _normalised(powers: Mapping[Atom, int]) -> Formula:
         if isinstance(atom, Total) and exponent < 0:
             return inverse_root(of(atom), -2 * exponent) * _normalised(others)
     return Formula({Product(powers): Fraction(1)})
+
+
+def _belongs(other: Atom, inside: Total, index: Index, place: Place) -> bool:
+    """Say whether a factor belongs into a sum that is 0 unless an index is at a place.
+
+    What is made of slices does, so that Σ_i δ(l, i + 1) x_i Σ_j δ(l, j + 1) y_j is one sum over i;
+    all else stands before such a sum: g(l) Σ_i δ(l, i + 1) x_i. If places are looked up, it does,
+    too: Σ_n δ(c, t[n]) x_n g(t[n]).
+    """
+    if index not in other.free_indices:
+        return False
+    if not (isinstance(place, Affine) and isinstance(place.at, Index)):
+        return True
+    return isinstance(other, Total) and other._key > inside._key and any(
+        i == index and isinstance(there, Affine) for i, there in other.ranges
+    )
 
 
 def _solved_for_others(atom: Delta, others: Mapping[Atom, int]) -> tuple[Index, Place] | None:
@@ -1609,6 +1625,9 @@ def _total_of(term: Product, bound: frozenset[Index]) -> Formula:
                     contracted = term.without(atom).substituted({index: place})
                     return factor * total(contracted, bound_here - {index})
     if term.has_slices:
+        if (parts := _apart(term, bound_here)) is not None:
+            (before, bound_before), (left, bound_left) = parts
+            return factor * (total(before, bound_before) * _total_of(left, bound_left))
         for index in sorted(bound_here, key=_made):
             if (parts := _shifted(term, index)) is not None:
                 return factor * added(
@@ -1632,17 +1651,25 @@ def _shifted(term: Product, index: Index) -> list[tuple[int, Formula, Index]] | 
     If i only occurs as i + 1, then Σ_i x[i + 1] is Σ_l x[l] - Σ_k x[k], where l runs over the
     whole axis, and k over the first place of it.
     """
-    standing = {place for atom in term.powers for place in _standing(atom, index)}
-    if len(standing) != 1:
-        return None
-    (place,) = standing
-    if not isinstance(place, Affine) or abs(place.step) != 1:
-        return None
+    standing = [place for atom in term.powers for place in _standing(atom, index)]
     length = size(index.size)
-    if place.step == -1:  # run through the same places from the other end
+    backwards = [place for place in standing if isinstance(place, Affine) and place.step == -1]
+    if backwards:  # run through the same places from the other end
         turned = index.fresh()
-        other = affine(turned, length - ONE, -1, index.size)
-        return [(1, term.substituted({index: other}), turned)]
+        other = term.substituted({index: affine(turned, length - ONE, -1, index.size)})
+        still = [
+            place
+            for product_there in other.terms
+            for atom in product_there.powers
+            for place in _standing(atom, turned)
+            if isinstance(place, Affine) and place.step == -1
+        ]
+        return [(1, other, turned)] if len(still) < len(backwards) else None
+    if len(set(standing)) != 1:
+        return None
+    (place,) = set(standing)
+    if not isinstance(place, Affine) or place.step != 1:
+        return None
     start = place.start
     if not is_never_negative(start - ONE, least_sizes([index.size])):
         return None
@@ -1653,7 +1680,41 @@ def _shifted(term: Product, index: Index) -> list[tuple[int, Formula, Index]] | 
     return parts
 
 
-def _places_of(atom: Atom) -> tuple[Place, ...]:
+Sum = tuple[Formula, frozenset[Index]]
+
+
+def _apart(term: Product, bound: frozenset[Index]) -> tuple[Sum, tuple[Product, frozenset[Index]]] | None:
+    """Take out of a sum what depends on an index that is known: Σ_i δ(l, i + 1) x_i y[i + 1]."""
+    for atom in term.powers:
+        for index, place in atom.solved() if isinstance(atom, Delta) else ():
+            if not isinstance(place, Affine) or place.at not in bound or index in bound:
+                continue
+            i = place.at
+            out = {
+                a
+                for a in term.powers
+                if a is not atom and i in a.free_indices and set(_standing(a, i)) == {place}
+            }
+            inside = set(term.powers) - out
+            others = bound - {i}
+            while linked := {
+                a for a in out if any(a.free_indices & others & b.free_indices for b in inside)
+            }:
+                out -= linked
+                inside |= linked
+            if not out:
+                continue
+            by = Fraction(1, place.step)  # it only stands in start + step · i, which is the index
+            back: Place = Affine(index, -by * place.start, by, place.size)  # type: ignore[arg-type]
+            before = Product({a: p for a, p in term.powers.items() if a in out})
+            left = Product({a: p for a, p in term.powers.items() if a in inside})
+            before_bound = before.free_indices & others
+            return (before.substituted({i: back}), before_bound), (left, bound - before_bound)
+    return None
+
+
+def places_of(atom: Atom) -> tuple[Place, ...]:
+    """Return where an entry stands, or the places that are compared."""
     if isinstance(atom, Entry):
         return atom.at
     return (atom.a, atom.b) if isinstance(atom, Delta | NotAfter) else ()
@@ -1679,7 +1740,7 @@ def _standing(atom: Atom, index: Index) -> Iterator[Place]:
     """Yield the places at which an index stands: itself, or what is made of it by a slice."""
     if index not in atom.free_indices:
         return
-    for place in _places_of(atom):
+    for place in places_of(atom):
         yield from _standing_in(place, index)
     for term in _products_inside(atom):
         for inner in term.powers:
