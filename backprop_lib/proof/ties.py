@@ -196,7 +196,7 @@ class Gradient:
         others = self.formula.looked_up - names - self.labels
         if pair is None or names & self.labels or {n[0] for n in others} & {n[0] for n in names}:
             raise _NotShownError  # two searches of one kind may tie together
-        if _picks(self.formula, within=True) & _picks(u):
+        if _picks_within(self.formula) & _picks(u):
             raise _NotShownError
         first, other = pair
 
@@ -322,11 +322,16 @@ def _check_apart(other: Formula, u: Formula, free: list[Index]) -> None:
             raise _NotShownError
 
 
-def _picks(formula: Formula, *, within: bool = False) -> set[Pick]:
-    """Return the look-ups in a formula, or only those that stand within other places."""
+def _picks(formula: Formula) -> set[Pick]:
+    """Return the look-ups in the entries of a formula."""
+    entries = [atom for atom in formula.atoms() if isinstance(atom, Entry)]
+    return {pick for entry in entries for place in entry.at for pick in calculus.picks_in(place)}
+
+
+def _picks_within(formula: Formula) -> set[Pick]:
+    """Return the look-ups that are parts of other places."""
     places = [place for atom in formula.atoms() for place in calculus.places_of(atom)]
-    found = {pick for place in places for pick in calculus.picks_in(place) if pick is not place}
-    return found if within else found | {place for place in places if isinstance(place, Pick)}
+    return {pick for place in places for pick in calculus.picks_in(place) if pick is not place}
 
 
 def _tied_places(u: Formula) -> tuple[Pick, Place] | None:
