@@ -771,6 +771,11 @@ def size_name(formula: Formula) -> str | int:
     return name
 
 
+def is_single(name: str | int) -> bool:
+    """Say whether a size is a symbol of its own, not made of others."""
+    return isinstance(name, str) and name not in _composed
+
+
 def _as_written(item: tuple[Product, Fraction]) -> Key:
     term, coefficient = item
     return (not term.powers, coefficient < 0, term._key)

@@ -213,10 +213,6 @@ def _judged_at_ties(ran: _Ran, name: str, all_ran: Sequence[_Ran]) -> str:
     return "differs"
 
 
-def _is_side(known: Mapping[sp.Expr, int], signs: Mapping[sp.Expr, int]) -> bool:
-    return all(known.get(tie, sign) == sign for tie, sign in signs.items())
-
-
 def _solved(branch: Branch) -> dict[sp.Expr, sp.Expr]:
     """Solve u = 0 for a symbol of each tie u, where it is linear in one.
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from backprop_lib.proof import calculus
+from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.calculus import ONE, ZERO, Affine, Formula, Index, Place
 from backprop_lib.proof.refusal import MismatchError
 from backprop_lib.proof.symbolic import (
@@ -38,6 +39,7 @@ from backprop_lib.proof.symbolic import (
     shape_text,
     size_along,
     sizes_along,
+    whole_number,
 )
 
 MOST_PLACES = 64
@@ -114,12 +116,14 @@ def whole(value: Any) -> Formula | None:
     if isinstance(value, Size):
         return value.formula
     if isinstance(value, SymbolicArray) and not value.axes and value.kind == "int":
-        are_sizes = all(isinstance(atom, calculus.Size) for atom in value.formula.atoms())
-        return value.formula if are_sizes and is_whole(value.formula) else None
+        if all(isinstance(atom, calculus.Size) for atom in value.formula.atoms()):
+            return value.formula if has_whole_parts(value.formula) else None
+        if len(value.formula.arrays) == 1 and not value.formula.free_indices:
+            whole_number(value.run, value)
     return None
 
 
-def is_whole(formula: Formula) -> bool:
+def has_whole_parts(formula: Formula) -> bool:
     """Say whether all coefficients are whole, and no size is a divisor."""
     return all(
         c.denominator == 1 and all(power > 0 for power in term.powers.values())
@@ -129,19 +133,25 @@ def is_whole(formula: Formula) -> bool:
 
 def require(run: Run, formula: Formula, what: str) -> None:
     """Go on for sizes at which a number is at least 0: note which, or refuse."""
-    if calculus.is_never_negative(formula, run.at_least):
+    if calculus.is_never_negative(formula, least_assumed(run)):
         return
     bound = calculus.least_size(formula)
     if bound is None:
-        run.refuse(f"{what}, of which it is not known that it is within the axis at all sizes")
+        run.needs_numbers(formula, f"{what}, which is not known to be right at all sizes")
     run.least(*bound)
+
+
+def least_assumed(run: Run) -> dict[str, int]:
+    """Return how large sizes are at least."""
+    return {size: run.assumed.least(size) for size in run.assumed.larger}
 
 
 def is_positive(run: Run, formula: Formula) -> bool | None:
     """Say whether a number is at least 0, or at most -1; None if that depends on sizes."""
-    if calculus.is_never_negative(formula, run.at_least):
+    least = least_assumed(run)
+    if calculus.is_never_negative(formula, least):
         return True
-    return False if calculus.is_never_negative(-formula - ONE, run.at_least) else None
+    return False if calculus.is_never_negative(-formula - ONE, least) else None
 
 
 # Slices.
@@ -205,8 +215,11 @@ def _start_and_length(
         span = first - beyond
     rest = span.terms.get(calculus.NO_FACTORS, Fraction(0))
     length = (span + calculus.number(-rest % abs(step))) * Fraction(1, abs(step))
-    if not is_whole(length):
-        run.refuse(f"takes every {abs(step)}th entry of an axis of {size} entries; give it a size")
+    if not has_whole_parts(length):
+        name = calculus.size_name(size)
+        if calculus.is_single(name):
+            run.wish(Multiple(str(name), abs(step), inner=True))
+        run.needs_numbers(size, f"takes every {abs(step)}th of {size} entries")
     require(run, length - ONE, "takes a slice")
     return first, length
 
@@ -217,7 +230,7 @@ def _end(run: Run, size: Formula, end: Formula | None, default: Formula) -> Form
         return default
     positive = is_positive(run, end)
     if positive is None:
-        run.refuse(f"takes a slice up to {end}, of which the sign is not known")
+        run.needs_numbers(end, f"takes a slice up to {end}, which may be negative or not")
     if positive:
         return end
     require(run, size + end, "takes a slice that starts before the axis")
@@ -244,9 +257,9 @@ def _sliced_merged(
     quotients = [None if end is None else _quotient(end, part) for end in ends]
     fits = all((end is None) == (q is None) for end, q in zip(ends, quotients, strict=True))
     if step != 1 or not fits:
-        run.refuse(
-            f"takes a slice of an axis that was merged from {size_along(run, axis)}, "
-            "which is no whole part of it"
+        run.needs_numbers(
+            length_of(axis),
+            f"takes a slice of {size_along(run, axis)} merged entries, which is no part of them",
         )
     own, places = sliced(
         run, (leading,), slice(*(None if q is None else int(q) for q in quotients))
@@ -277,7 +290,7 @@ def place_at(run: Run, axis: Axis, number: Formula) -> Places:
         return places
     positive = is_positive(run, number)
     if positive is None:
-        run.refuse(f"takes the entry at {number}, of which the sign is not known")
+        run.needs_numbers(number, f"takes the entry at {number}, which may be negative or not")
     if len(axis) == 1:
         (index,) = axis
         start = number if positive else size + number
@@ -290,7 +303,7 @@ def place_at(run: Run, axis: Axis, number: Formula) -> Places:
             else int(value or 0) * (index is axis[-1])
             for index in axis
         }
-    run.refuse("takes a part of an axis that was merged from several")
+    run.needs_numbers(size, "takes an entry of an axis that was merged from several")
 
 
 def _is_below(value: Fraction, size: str | int) -> bool:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from backprop_lib.proof import calculus
+from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.calculus import ONE, ZERO, Formula, Index
 from backprop_lib.proof.indexing import (
-    is_whole,
+    has_whole_parts,
     length_of,
     one_axis,
     read,
@@ -187,10 +188,13 @@ def _split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[SymbolicAr
         ]
     length = length_of(own)
     part = length * Fraction(1, int(number))
-    if not is_whole(part):
+    if not has_whole_parts(part):
         if part.as_number() is not None:
             raise MismatchError(f"an axis of {length} entries is split into {number} equal parts")
-        run.refuse(f"splits {size_along(run, own)} entries into {number} equal parts")
+        name = calculus.size_name(length)
+        if calculus.is_single(name):
+            run.wish(Multiple(str(name), int(number)))
+        run.needs_numbers(length, f"splits {length} entries into {number} equal parts")
     if number > MOST_PARTS:
         run.refuse(f"splits into more than {MOST_PARTS} parts")
     ends = [SymbolicArray(run, (), k * part, kind="int") for k in range(number + 1)]

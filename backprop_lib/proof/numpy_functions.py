@@ -4,15 +4,19 @@ Every function here has the name of NumPy's in the tables at the end, and takes 
 by the same names; a call with an argument that is missing here is refused.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import numpy as np
 
 from backprop_lib.proof import calculus
-from backprop_lib.proof.calculus import ONE, ZERO, Formula, Index, Pick, Place
+from backprop_lib.proof.assumptions import Multiple
+from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Pick, Place
 from backprop_lib.proof.indexing import fitted, rearranged
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, fraction
 from backprop_lib.proof.symbolic import (
@@ -31,6 +35,7 @@ from backprop_lib.proof.symbolic import (
     as_array,
     axes_of,
     axes_text,
+    axis_of,
     check_order,
     fresh_axes,
     renaming,
@@ -38,11 +43,14 @@ from backprop_lib.proof.symbolic import (
     shape_text,
     size_along,
     sizes_along,
+    whole_number,
     with_new_axes,
 )
 from backprop_lib.shapes import format_shape
 
 MINUS = Fraction(-1)
+MOST_SPLIT = 64
+"""An axis of a known size up to this is split by reshape."""
 LARGEST_WHOLE = np.dtype(np.intp).itemsize
 """Whole numbers of this many bytes are taken for all whole numbers; those of fewer overflow."""
 
@@ -355,35 +363,102 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
 
 def _reshape(a: Any, shape: Any) -> Any:
     wanted = list(shape) if isinstance(shape, tuple | list) else [shape]
-    source = [index for axis in a.axes for index in axis]
     given, asked = shape_text(a), format_shape(wanted)
     cannot = f"reshapes {given} to {asked}, which neither merges nor splits whole axes"
-
-    def taken(sizes: Sequence[Any], indices: list[Index]) -> list[Axis]:
-        axes = []
-        for size in sizes:
-            target = as_array(a.run, size).formula
-            axis: list[Index] = []
-            while calculus.multiplied(calculus.size(i.size) for i in axis) != target:
-                if not indices:
-                    a.run.refuse(cannot)
-                axis.append(indices.pop(0))
-            axes.append(tuple(axis))
-        return axes
-
+    parting = _Parting(a.run, a.formula, deque(index for axis in a.axes for index in axis), cannot)
     open_ones = [i for i, size in enumerate(wanted) if isinstance(size, int) and size == -1]
     if len(open_ones) > 1:
         a.run.refuse(cannot)
     if not open_ones:
-        axes = taken(wanted, source)
-        if source:
+        axes = [parting.taken(size) for size in wanted]
+        if parting.left:
             a.run.refuse(cannot)
-        return a.view(axes, a.formula)
+        return a.view(axes, parting.formula)
     (at,) = open_ones
-    front = taken(wanted[:at], source)
-    source.reverse()
-    back = [axis[::-1] for axis in taken(wanted[at + 1 :][::-1], source)][::-1]
-    return a.view([*front, tuple(source[::-1]), *back], a.formula)
+    front = [parting.taken(size) for size in wanted[:at]]
+    back = [parting.taken(size, from_end=True) for size in reversed(wanted[at + 1 :])]
+    return a.view([*front, parting.merged(parting.left), *reversed(back)], parting.formula)
+
+
+@dataclass
+class _Parting:
+    """The indices of an array in the order of its memory, taken from either end."""
+
+    run: Run
+    formula: Formula
+    left: deque[Index]
+    cannot: str
+
+    def taken(self, size: Any, *, from_end: bool = False) -> Axis:
+        """Take the indices that make up an axis of a given size."""
+        wanted = as_array(self.run, whole_number(self.run, size)).formula
+        axis: deque[Index] = deque()
+        while (part := calculus.power(wanted, MINUS) * _product(axis)) != ONE:
+            if not self.left:
+                self.run.refuse(self.cannot)
+            self._split(part, from_end=from_end)
+            if from_end:
+                axis.appendleft(self.left.pop())
+            else:
+                axis.append(self.left.popleft())
+        return self.merged(axis)
+
+    def merged(self, axis: Sequence[Index]) -> Axis:
+        """Merge indices to an axis; if all their sizes are known, to a single index."""
+        sizes = [index.size for index in axis if isinstance(index.size, int)]
+        if len(axis) < 2 or len(sizes) < len(axis) or math.prod(sizes) > MOST_SPLIT:
+            return tuple(axis)
+        index = Index(math.prod(sizes))
+        self.formula = calculus.added(
+            calculus.delta(index, k)
+            * self.formula.substituted(dict(zip(axis, places, strict=True)))
+            for k, places in enumerate(product(*map(range, sizes)))
+        )
+        return (index,)
+
+    def _split(self, part: Formula, *, from_end: bool) -> None:
+        """Split the next index, if only a part of it is wanted."""
+        index = self.left[-1 if from_end else 0]
+        of = calculus.power(part, MINUS)
+        if calculus.size(index.size) == of:
+            return
+        for multiple in self.run.assumed.multiples:
+            asked = multiple.rest if multiple.inner == from_end else multiple.of
+            if calculus.size(asked) == of:
+                self.run.wish(replace(multiple, inner=not multiple.inner))
+        try:
+            size = calculus.size_name(of)
+        except CalculusError:
+            return  # it is not split, but merged with others
+        if isinstance(size, str):
+            if calculus.is_single(index.size) and calculus.is_single(size):
+                self.run.wish(Multiple(str(index.size), size, inner=from_end))
+            return
+        if isinstance(index.size, str):
+            if calculus.is_single(index.size) and size > 1:
+                self.run.wish(Multiple(index.size, size, inner=from_end))
+            return
+        if 1 < size < index.size and not index.size % size:
+            if index.size > MOST_SPLIT:
+                self.run.refuse(f"{self.cannot}: at most {MOST_SPLIT} entries are written out")
+            inner = size if from_end else index.size // size
+            first, second = Index(index.size // inner), Index(inner)
+            self.formula = calculus.added(
+                calculus.delta(first, k // inner)
+                * calculus.delta(second, k % inner)
+                * self.formula.substituted({index: k})
+                for k in range(index.size)
+            )
+            if from_end:
+                self.left.pop()
+                self.left.extend((first, second))
+            else:
+                self.left.popleft()
+                self.left.extendleft((second, first))
+
+
+def _product(axis: Iterable[Index]) -> Formula:
+    return calculus.multiplied(calculus.size(index.size) for index in axis)
 
 
 def _ravel(a: Any) -> Any:
@@ -398,14 +473,7 @@ def _broadcast_to(array: Any, shape: Any) -> Any:
     wanted = list(shape) if isinstance(shape, tuple | list) else [shape]
     run = run_of(array, *wanted)
     given = as_array(run, array)
-    axes: list[Axis] = [
-        tuple(map(Index, size.parts))
-        if isinstance(size, Size)
-        else ()
-        if size == 1
-        else (Index(size),)
-        for size in wanted
-    ]
+    axes = [axis_of(run, size) for size in wanted]
     common, (_, formula) = aligned(SymbolicArray(run, axes, ZERO), given)
     if [sizes_along(axis) for axis in common] != [sizes_along(axis) for axis in axes]:
         raise MismatchError(f"{shape_text(given)} does not broadcast to {format_shape(wanted)}")

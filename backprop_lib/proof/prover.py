@@ -20,6 +20,7 @@ from backprop_lib.gradcheck import compare_along_direction
 from backprop_lib.layer import Layer
 from backprop_lib.proof import exact
 from backprop_lib.proof.all_sizes import findings
+from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.budget import SECONDS, Budget
 from backprop_lib.proof.code import functions_of, kept, looks_at_kinds
 from backprop_lib.proof.dual import UndefinedError
@@ -64,6 +65,8 @@ MEASURED = 6
 COARSE_STEP = 2.0**-5
 COARSE = 0.05
 """A slope that is measured with float32, and how far from it a claim may be."""
+BESIDE = (2, 3, 5)
+"""Where a size is divided by k, it is tried whether forward runs at so many times k, and 1."""
 SMALL = 12
 """So many small sizes are searched, if the gradient is proven at some."""
 
@@ -340,6 +343,7 @@ class _Judge:
                 named=task.named,
                 chosen=task.chosen,
                 options=task.options,
+                axes=task.axes,
                 sizes=self.sizes,
                 only_sizes=self.only_sizes,
             )
@@ -371,6 +375,8 @@ class _Judge:
             self._run("the proof at small sizes", self._prove_at, 0.5)
             if not self.evidence[name].is_settled or self._may_be_wrong(self.evidence[name]):
                 self._run_search(name, 0.8)
+        for name in self._names(lambda e: bool(e.formulas.sizes) and not self.sizes):
+            self._run_search(name, 0.3)
         for name in self._names(lambda e: decide(e).status is Status.PROVEN_AT):
             if not (self.only_sizes or decide(self.evidence[name]).is_enough):
                 elsewhere = partial(self._look_elsewhere, name)
@@ -461,10 +467,12 @@ class _Judge:
         values = self.task.const.values()
         return {v for v in values if isinstance(v, int) and not isinstance(v, bool)}
 
-    def _forward_runs(self, sizes: Mapping[str, int]) -> bool:
+    def _forward_runs(
+        self, sizes: Mapping[str, int], const: Mapping[str, Any] | None = None
+    ) -> bool:
         """Say whether forward returns entries at these sizes, if it does not raise an error."""
         inputs = self._random_floats(sizes, np.random.default_rng(1), 1)
-        y, _ = self._forward(inputs)
+        y, _ = self._forward(inputs, const)
         return bool(y.size)
 
     # Floats.
@@ -482,10 +490,12 @@ class _Judge:
             inputs[name] = labels.get(name, np.asarray(kinds[trial % 3]))
         return inputs
 
-    def _forward(self, inputs: Mapping[str, np.ndarray]) -> tuple[np.ndarray, Any]:
+    def _forward(
+        self, inputs: Mapping[str, np.ndarray], const: Mapping[str, Any] | None = None
+    ) -> tuple[np.ndarray, Any]:
         with unchecked(), np.errstate(all="ignore"):
             copies = {name: array.copy() for name, array in inputs.items()}
-            return self.task.layer.run_forward({**copies, **self.task.const})
+            return self.task.layer.run_forward({**copies, **self.task.const, **(const or {})})
 
     def _claims(
         self, inputs: Mapping[str, np.ndarray], dy: np.ndarray, cache: Any
@@ -769,14 +779,40 @@ class _Judge:
 
     def _prove(self) -> None:
         """Compare formulas, for all sizes."""
-        for name, formulas in findings(self.task).items():
+        for name, formulas in findings(self.task, self.sizes, self._runs_where).items():
             evidence = self.evidence[name]
             numbers = evidence.numbers
             generic = evidence.counterexample is not None and not evidence.counterexample.at_tie
-            if formulas.answer is Answer.RIGHT and (generic or numbers.misfit):
+            is_general = not (formulas.sizes or formulas.multiples)
+            if formulas.answer is Answer.RIGHT and is_general and (generic or numbers.misfit):
                 how = numbers.misfit or "numbers at a random point say that it is wrong"
                 raise DisagreementError(_disagreement(f"d{name}", how, self.checked_sizes))
-            self._note(name, formulas=formulas)
+            rests = tuple(one for one in formulas.multiples if self._runs_beside(one))
+            self._note(name, formulas=formulas, rests=rests)
+
+    def _runs_where(self, numbers: Mapping[str, int]) -> bool:
+        """Say whether forward runs, and returns entries, where some sizes or constants are known.
+
+        The other sizes are some at which it does, if there are any.
+        """
+        const = {name: n for name, n in numbers.items() if name in self.task.const}
+        usual = [self.checked_sizes, *islice(self._choices_of_sizes(), SMALL)]
+        for others in usual:
+            sizes = {name: numbers.get(name, size) for name, size in others.items()}
+            try:
+                if self._forward_runs(sizes, const):
+                    return True
+            except FAILURES:
+                continue
+        return False
+
+    def _runs_beside(self, multiple: Multiple) -> bool:
+        """Say whether forward also runs where a size that it divides is not the multiple."""
+        of = self.task.const.get(str(multiple.of), multiple.of)
+        by = self.checked_sizes.get(of, 2) if isinstance(of, str) else int(of)
+        return by > 1 and any(
+            self._runs_where({multiple.size: factor * by + 1}) for factor in BESIDE
+        )
 
     def _prove_at(self) -> None:
         """Prove with a symbol for every entry, at the sizes named or at small ones; once."""

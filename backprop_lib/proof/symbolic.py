@@ -15,6 +15,8 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from fractions import Fraction
 from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,6 +27,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from backprop_lib import layer, shapes
 from backprop_lib.proof import calculus
+from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number, Wish
 from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Place
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
 from backprop_lib.shapes import format_shape
@@ -44,6 +47,8 @@ IN_PLACE: list[Callable[..., Any]] = []
 in AT are the method `at` of a ufunc, those in OF_PLACES take an array of places."""
 
 
+MOST_SMALL = 4
+"""So many of the smallest sizes are proven one by one, where code treats them apart."""
 KINDS = ("bool", "int", "float")
 """What an array holds, from the narrowest; a wider kind is not written into a narrower one."""
 
@@ -51,16 +56,17 @@ KINDS = ("bool", "int", "float")
 class Run(Refusals):
     """What one run of the code has met: refusals, searches, indices looked up."""
 
-    def __init__(self) -> None:
+    def __init__(self, assumed: Assumed | None = None) -> None:
         super().__init__()
+        self.assumed = assumed or Assumed()
+        self.wanted: Wish | None = None
+        """What would help where the code was refused."""
         self.lost: MismatchError | None = None
         self.given: list[SymbolicArray] = []
         """The constants that are given as numbers."""
         self.searched: dict[str, frozenset[str]] = {}
         """Where a largest or smallest entry was sought, and of which arrays it is made."""
         self.taken: set[str] = set()
-        self.at_least: dict[str, int] = {}
-        """From which sizes on the code does what was followed, where it is not from 1 on."""
         self._picks: dict[calculus.Key, str] = {}
 
     def mismatch(self, error: MismatchError) -> NoReturn:
@@ -82,15 +88,58 @@ class Run(Refusals):
         condition = f"the {extreme} entry along {axes} occurs only once"
         self.searched[condition] = self.searched.get(condition, frozenset()) | arrays
 
-    def least(self, name: str, bound: int) -> None:
-        """Note that the code is followed for sizes from so many entries on."""
-        self.at_least[name] = max(bound, self.at_least.get(name, 1))
+    def wish(self, wanted: Wish) -> None:
+        """Note what would help, before the code is refused; the first wish counts."""
+        if self.refused is None and self.wanted is None:
+            self.wanted = wanted
 
-    def array(self, name: str, sizes: Sequence[str | int]) -> "SymbolicArray":
-        """Return an array of independent numbers, of the given shape."""
-        axes = [() if size == 1 else (Index(size),) for size in sizes]
-        places = [axis[0] if axis else 0 for axis in axes]
+    def needs_numbers(self, formula: Formula, reason: str) -> NoReturn:
+        """Refuse what only a number could answer; a size of which it is made is wished as one."""
+        for name in sorted({a.name for a in formula.atoms() if isinstance(a, calculus.Size)}):
+            self.wish(Number(name))
+        self.refuse(reason)
+
+    def least(self, size: str, number: int) -> None:
+        """Go on if a size is at least a number; the smaller sizes are then proven by themselves."""
+        if self.assumed.least(size) < number:
+            self.wish(Larger(size, number - 1))
+            self.refuse(f"needs a size {size} of at least {number}")
+
+    def lowest(self, formula: Formula) -> Fraction | float:
+        """Return a number that a formula of sizes is never below."""
+        result = Fraction(0)
+        for term, coefficient in formula.terms.items():
+            if not all(isinstance(a, calculus.Size) and p > 0 for a, p in term.powers.items()):
+                return -math.inf
+            if term.powers and coefficient < 0:
+                return -math.inf
+            sizes = {a: p for a, p in term.powers.items() if isinstance(a, calculus.Size)}
+            result += coefficient * math.prod(
+                self.assumed.least(a.name) ** p for a, p in sizes.items()
+            )
+        return result
+
+    def wish_larger(self, difference: Formula) -> None:
+        """Wish for sizes from which on a difference of sizes, or its opposite, is above 0."""
+        names = {a.name for a in difference.atoms() if isinstance(a, calculus.Size)}
+        if len(names) == 1:
+            (name,) = names
+            for than in range(1, MOST_SMALL + 1):
+                larger = Run(self.assumed.granting(Larger(name, than)))
+                if any(larger.lowest(one) > 0 for one in (difference, -difference)):
+                    self.wish(Larger(name, than))
+                    return
+
+    def array(self, name: str, sizes: Iterable[str | int | Sequence[str | int]]) -> "SymbolicArray":
+        """Return an array of independent numbers; a size may be a product of others."""
+        axes = [self.axis(*([size] if isinstance(size, str | int) else size)) for size in sizes]
+        places = [place for axis in axes for place in axis or (0,)]
         return SymbolicArray(self, axes, calculus.entry(name, *places))
+
+    def axis(self, *sizes: str | int) -> Axis:
+        """Return an axis whose size is the product of the given ones."""
+        parts = [part for size in sizes for part in self.assumed.parts(size)]
+        return tuple(Index(part) for part in parts if part != 1)
 
 
 HERE = (  # fast forms are shown equal to their twins by tests of their own
@@ -106,11 +155,12 @@ def _asked_by_code() -> bool:
 
 
 class Size:
-    """The number of entries along an axis, or a product of such numbers."""
+    """The number of entries along an axis, or a whole number made of such: N·L, L - 2."""
 
     def __init__(self, run: Run, parts: Sequence[str | int]):
         self.run = run
         self.parts = tuple(parts)
+        """The sizes of which this is the product, in the order in which axes are merged."""
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -126,58 +176,135 @@ class Size:
         """Return the size as a number to compute with."""
         return SymbolicArray(self.run, (), self.formula, kind="int")
 
+    def __add__(self, other: Any) -> Any:
+        return self._with(other, lambda a, b: a + b, "__add__")
+
+    def __sub__(self, other: Any) -> Any:
+        return self._with(other, lambda a, b: a - b, "__sub__")
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._with(other, lambda a, b: b - a, "__rsub__")
+
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Size):
             return Size(self.run, (*self.parts, *other.parts))
-        if isinstance(other, int) and other == 1:
-            return self
-        return self.number() * other
+        return self._with(other, lambda a, b: a * b, "__mul__")
 
-    def __rmul__(self, other: Any) -> Any:
-        return self if isinstance(other, int) and other == 1 else other * self.number()
+    __radd__, __rmul__ = __add__, __mul__
+
+    def _with(self, other: Any, function: Callable[..., Formula], name: str) -> Any:
+        """Compute with a whole number, which makes a size, or with any other."""
+        if not is_whole(other):
+            return getattr(self.number(), name)(other)
+        return size_of(self.run, function(self.formula, as_array(self.run, other).formula))
 
     def _number_method(name: str) -> Any:  # type: ignore[misc] # noqa: N805
         return lambda self, *others: getattr(self.number(), name)(*others)
 
-    for _name in ("add", "sub", "truediv", "pow", "radd", "rsub", "rtruediv", "rpow", "neg"):
+    for _name in ("truediv", "pow", "rtruediv", "rpow", "neg", "pos"):
         locals()[f"__{_name}__"] = _number_method(f"__{_name}__")
     sqrt = _number_method("sqrt")
     del _name, _number_method
 
+    def __floordiv__(self, other: Any) -> Any:
+        return self.divided(other)
+
+    def __mod__(self, other: Any) -> int:
+        self.divided(other)
+        return 0
+
+    def __divmod__(self, other: Any) -> Any:
+        return self.divided(other), 0
+
+    def divided(self, other: Any, *, inner: bool = False) -> Any:
+        """Divide by what divides this size; if that is not known, it is wished."""
+        divisor = whole_number(self.run, other)
+        if isinstance(divisor, int) and divisor < 1:
+            self._refuse()
+        by = as_array(self.run, divisor).formula
+        with suppress(CalculusError):
+            quotient = self.formula * calculus.power(by, Fraction(-1))
+            calculus.size_name(quotient)
+            return size_of(self.run, quotient)
+        parts = self.parts, divisor.parts if isinstance(divisor, Size) else (divisor,)
+        (size, *more), (of, *others) = parts
+        if isinstance(size, str) and not (more or others) and calculus.is_single(size):
+            self.run.wish(Multiple(size, of, inner))
+        return self.needs_number(f"divides the size {self} by {other}, which may leave a rest")
+
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Size) and self.formula == other.formula:
+        if not is_whole(other):
+            return False
+        difference = self.formula - as_array(self.run, other).formula
+        if not difference.terms:
             return True
-        if isinstance(other, int) and other < 1:
-            return False  # a proof is about sizes from 1 on
-        self.run.note(f"asks whether the size {self} is {other}")
-        return False
+        if isinstance(other, Size):
+            self.run.note(f"asks whether the size {self} is {other}")
+            return False
+        return not (self._is_above(difference) or self._is_above(-difference))
+
+    def __gt__(self, other: Any) -> bool:
+        return self._is_above(self._less(other))
+
+    def __ge__(self, other: Any) -> bool:
+        return self._is_above(self._less(other) + ONE)
+
+    def __lt__(self, other: Any) -> bool:
+        return not self >= other
+
+    def __le__(self, other: Any) -> bool:
+        return not self > other
+
+    def __bool__(self) -> bool:
+        return self > 0
+
+    def _less(self, other: Any) -> Formula:
+        return self.formula - as_array(self.run, whole_number(self.run, other)).formula
+
+    def _is_above(self, difference: Formula) -> bool:
+        """Say whether a difference of sizes is above 0, if that is so for all sizes, or for none.
+
+        Otherwise it is for large ones: sizes from which on it is so are wished.
+        """
+        if self.run.lowest(difference) > 0:
+            return True
+        if self.run.lowest(ONE - difference) > 0:
+            return False
+        self.run.wish_larger(difference)
+        return self.needs_number(f"compares the size {self} with another number")
 
     def __abs__(self) -> "Size":
         return self
 
+    def needs_number(self, reason: str) -> NoReturn:
+        """Refuse what only a number could answer; it is wished."""
+        self.run.needs_numbers(self.formula, reason)
+
     def _refuse(self, *_: Any) -> NoReturn:
-        self.run.refuse(
-            f"needs the size {self} as a number (in np.zeros, range, a loop or a comparison); "
-            "use np.zeros_like, np.broadcast_to, sums over an axis"
+        self.needs_number(
+            f"needs the size {self} as a number (in range, a loop or an index); use sums over an "
+            "axis, np.zeros_like, np.broadcast_to"
         )
 
-    __index__ = __int__ = __float__ = __bool__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __floordiv__ = __mod__ = __rfloordiv__ = __rmod__ = __hash__ = _refuse
+    __index__ = __int__ = __float__ = __rfloordiv__ = __rmod__ = _refuse
+
+    def __hash__(self) -> int:
+        self.run.refuse(f"uses the size {self} as a key, or in a set")
 
     def __repr__(self) -> str:
-        if _asked_by_code():
-            self.run.note(f"spells the size {self} out, as str, repr and f-strings do")
-        return "·".join(map(str, self.parts)) or "1"
+        return self._spelled_out(by_code=_asked_by_code())
 
     def __str__(self) -> str:
-        if _asked_by_code():
-            self.run.note(f"spells the size {self} out, as str, repr and f-strings do")
-        return repr(self)
+        return self._spelled_out(by_code=_asked_by_code())
 
     def __format__(self, how: str) -> str:
-        if _asked_by_code():
-            self.run.note(f"spells the size {self} out, as str, repr and f-strings do")
-        return str(self)
+        return self._spelled_out(by_code=_asked_by_code())
+
+    def _spelled_out(self, *, by_code: bool) -> str:
+        text = "·".join(map(str, self.parts)) or "1"
+        if by_code:
+            self.run.note(f"spells the size {text} out, as str, repr and f-strings do")
+        return text
 
 
 class DType:
@@ -200,6 +327,45 @@ class DType:
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __str__ = __repr__ = __format__ = __hash__ = _refuse
+
+
+def is_whole(value: Any) -> bool:
+    """Say whether a number is known to be whole: a size, or an integer."""
+    return isinstance(value, Size | int | np.integer) and not isinstance(value, bool)
+
+
+def size_of(run: Run, formula: Formula) -> Any:
+    """Return a formula of sizes as a size, a number if it is one."""
+    name = calculus.size_name(formula)
+    if isinstance(name, int):
+        return name
+    (term, coefficient), *more = formula.terms.items()
+    if more or coefficient != 1:
+        return Size(run, (name,))
+    powers = {a: p for a, p in term.powers.items() if isinstance(a, calculus.Size)}
+    return Size(run, sorted(a.name for a, p in powers.items() for _ in range(p)))
+
+
+def whole_number(run: Run, value: Any) -> Any:
+    """Return a size or an int; a constant that is used as a size is wished to be one."""
+    if isinstance(value, SymbolicArray) and not value.axes and value.kind == "int":
+        known = value.formula.as_number()
+        if known is not None:
+            return int(known)
+        entry = value.formula.as_entry()
+        if entry is not None:
+            run.wish(IsSize(entry.array))
+        run.refuse("uses a number that is left open as a size")
+    if not is_whole(value):
+        run.refuse(f"uses {type(value).__name__} as a size; expected a whole number")
+    return value if isinstance(value, Size) else int(value)
+
+
+def axis_of(run: Run, size: Any) -> Axis:
+    """Return an axis of its own of a size that the code names."""
+    whole = whole_number(run, size)
+    parts = whole.parts if isinstance(whole, Size) else (whole,)
+    return tuple(Index(part) for part in parts if part != 1)
 
 
 class HasAxes:
@@ -419,22 +585,27 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             self._refuse_number()
         return bool(value)
 
-    def _refuse_number(self, *_: Any) -> NoReturn:
-        self.run.refuse(
-            "needs an entry, or the length of an array, as a number (in if, float, len or a loop); "
-            "use np.where for a choice and x.shape[0] for a length"
+    def __len__(self) -> int:
+        if not self.axes:
+            raise TypeError("len() of unsized object")
+        size = size_along(self.run, self.axes[0])
+        if isinstance(size, int):
+            return size
+        return self.run.needs_numbers(
+            size.formula,
+            f"needs the length {size} of an array as a number (in len or a loop); use x.shape[0]",
         )
 
+    def __iter__(self) -> Iterator["SymbolicArray"]:
+        return (self[i] for i in range(len(self)))
+
+    def _refuse_number(self, *_: Any) -> NoReturn:
+        reason = "needs an entry as a number (in if, float or a loop); use np.where for a choice"
+        if self.formula.arrays:
+            self.run.refuse(reason)
+        self.run.needs_numbers(self.formula, reason)
+
     __float__ = __int__ = __index__ = __complex__ = __contains__ = _refuse_number
-
-    def __len__(self) -> int:
-        length = size_along(self.run, self.axes[0]) if self.axes else None
-        if not isinstance(length, int):
-            self._refuse_number()
-        return length
-
-    def __iter__(self) -> "Iterator[SymbolicArray]":
-        return iter([self[i] for i in range(len(self))])
 
     def __hash__(self) -> int:
         if _asked_by_code():
@@ -698,8 +869,8 @@ def aligned(*arrays: SymbolicArray) -> tuple[list[Axis], list[Formula]]:
 
 
 def check_order(run: Run, *axes: Sequence[str | int]) -> None:
-    """Refuse axes that were merged in different orders: their sizes are equal."""
-    if len({tuple(sorted(map(str, axis))) for axis in axes}) == 1:
+    """Refuse axes of equal sizes that are made of others in different ways."""
+    if len({calculus.multiplied(map(calculus.size, axis)) for axis in axes}) == 1:
         run.refuse("combines axes that were merged in different orders")
 
 

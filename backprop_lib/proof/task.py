@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, count, product
+from math import prod
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -124,17 +125,26 @@ class Task:
     @property
     def axes(self) -> tuple[str, ...]:
         """The names of all sizes, in the order in which they occur."""
-        names = [axis for axes in self.shapes.values() for axis in axes.split()]
+        names = [
+            part
+            for axes in self.shapes.values()
+            for axis in axes.split()
+            for part in factors_of(axis)
+            if isinstance(part, str)
+        ]
         names += [axis for axis in self.labels.values() if isinstance(axis, str)]
-        return tuple(dict.fromkeys(name for name in names if not name.isdecimal()))
+        return tuple(dict.fromkeys(names))
 
-    def axes_of(self, name: str) -> Axes:
-        """Return the axes of an input: names, or numbers where the size is fixed."""
-        return tuple(int(a) if a.isdecimal() else a for a in self.shapes[name].split())
+    def axes_of(self, name: str) -> list[Axes]:
+        """Return the axes of an input, each as the sizes whose product it is: names or numbers."""
+        return [factors_of(axis) for axis in self.shapes[name].split()]
 
     def shape_of(self, name: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """Return the shape of an input at given sizes."""
-        return tuple(a if isinstance(a, int) else sizes[a] for a in self.axes_of(name))
+        return tuple(
+            prod(part if isinstance(part, int) else sizes[part] for part in axis)
+            for axis in self.axes_of(name)
+        )
 
     def number_of_labels(self, name: str, sizes: Mapping[str, int]) -> int:
         """Return how many different labels an array of labels may hold, at given sizes."""
@@ -209,9 +219,16 @@ class Task:
 
     def different_sizes(self, chosen: Sequence[int]) -> dict[str, int]:
         """Give every axis a size of its own: the chosen ones, then larger ones."""
-        taken = {int(a) for axes in self.shapes.values() for a in axes.split() if a.isdecimal()}
+        known = {part for name in self.shapes for axis in self.axes_of(name) for part in axis}
+        taken = {part for part in known if isinstance(part, int)}
         sizes = (size for size in chain(chosen, count(max(chosen) + 1)) if size not in taken)
         return dict(zip(self.axes, sizes, strict=False))
+
+
+def factors_of(axis: str) -> Axes:
+    """Return the sizes whose product an axis is: C, H and W of ``"C*H*W"``; *L is one name."""
+    parts = [axis] if axis.startswith("*") else axis.split("*")
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
 
 
 def _several(axis: str, number: int) -> list[str]:
@@ -304,8 +321,9 @@ def _arguments(layer: Layer, shapes: Mapping[str, str], const: Mapping[str, Any]
 
 def _check_axes(name: str, axes: list[str]) -> None:
     for axis in axes:
-        if not (axis.removeprefix("*").isidentifier() or (axis.isdecimal() and int(axis) > 0)):
-            raise ValueError(
-                f"{name} has the axis {axis!r}, expected names and positive numbers, "
-                f'as in {name}="N C_in"'
-            )
+        for part in factors_of(axis.removeprefix("*") or "*"):
+            if not (part.isidentifier() if isinstance(part, str) else part > 0):
+                raise ValueError(
+                    f"{name} has the axis {axis!r}, expected names and positive numbers, or "
+                    f'products of them, as in {name}="N C_in" or {name}="N C*H*W"'
+                )

@@ -870,7 +870,7 @@ def test_code_that_asks_who_calls_makes_the_engines_disagree():
 def test_an_engine_that_is_wrong_is_noticed(monkeypatch):
     """If the calculus called everything equal, the exact numbers would object."""
     monkeypatch.setattr(
-        prover, "findings", lambda task: dict.fromkeys(task.judged, Formulas(Answer.RIGHT))
+        prover, "findings", lambda task, *_: dict.fromkeys(task.judged, Formulas(Answer.RIGHT))
     )
     with pytest.raises(DisagreementError):
         prove(square, lambda dy, x: x * dy, x="N")
