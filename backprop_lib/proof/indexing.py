@@ -89,7 +89,7 @@ class Selection:
         """Say whether an entry may be selected more than once."""
         for case in self.cases:
             told = {p.at if isinstance(p, Affine) else p for p in case.places.values()}
-            if not self.new - set(case.at) <= told:
+            if any(i.size and i not in told for i in self.new - set(case.at)):
                 return True
         return any(
             self._may_meet(one, other) for k, one in enumerate(self.cases) for other in self.cases[:k]
@@ -146,12 +146,21 @@ def least_assumed(run: Run) -> dict[str, int]:
     return {size: run.assumed.least(size) for size in run.assumed.larger}
 
 
-def is_positive(run: Run, formula: Formula) -> bool | None:
-    """Say whether a number is at least 0, or at most -1; None if that depends on sizes."""
+def counts_from_start(run: Run, formula: Formula, what: str) -> bool:
+    """Say whether a place is at least 0, so that it is no number that counts from the end."""
     least = least_assumed(run)
     if calculus.is_never_negative(formula, least):
         return True
-    return False if calculus.is_never_negative(-formula - ONE, least) else None
+    if calculus.is_never_negative(-formula - ONE, least):
+        return False
+    for sign, bound in (
+        (True, calculus.least_size(formula)),
+        (False, calculus.least_size(-formula - ONE)),
+    ):
+        if bound is not None:
+            run.least(*bound)
+            return sign
+    return run.needs_numbers(formula, f"{what}, which may be negative or not")
 
 
 # Slices.
@@ -201,7 +210,7 @@ def _start_and_length(
         ends = [None if value is None else int(value) for value in values]
         places = range(int(number))[slice(*ends, step)]
         if not places:
-            run.refuse("takes a slice that has no entries")
+            return ZERO, ZERO
         return calculus.number(places.start), calculus.number(len(places))
     last = size - ONE
     first = _end(run, size, start, ZERO if step > 0 else last)
@@ -228,10 +237,7 @@ def _end(run: Run, size: Formula, end: Formula | None, default: Formula) -> Form
     """Return the place that an end of a slice means: a negative one counts from the end."""
     if end is None:
         return default
-    positive = is_positive(run, end)
-    if positive is None:
-        run.needs_numbers(end, f"takes a slice up to {end}, which may be negative or not")
-    if positive:
+    if counts_from_start(run, end, f"takes a slice up to {end}"):
         return end
     require(run, size + end, "takes a slice that starts before the axis")
     return size + end
@@ -288,9 +294,7 @@ def place_at(run: Run, axis: Axis, number: Formula) -> Places:
         for index in reversed(axis):
             rest, places[index] = divmod(rest, int(index.size))
         return places
-    positive = is_positive(run, number)
-    if positive is None:
-        run.needs_numbers(number, f"takes the entry at {number}, which may be negative or not")
+    positive = counts_from_start(run, number, f"takes the entry at {number}")
     if len(axis) == 1:
         (index,) = axis
         start = number if positive else size + number
@@ -333,11 +337,12 @@ def selection(run: Run, axes: Sequence[Axis], key: Any) -> Selection:
         else:
             own = place_at(run, axis, part)
         places |= own
-    return Selection(kept, [Case({}, places)], _introduced(places), is_part=True)
+    return Selection(kept, [Case({}, places)], _new_in(kept, axes), is_part=True)
 
 
-def _introduced(places: Places) -> frozenset[Index]:
-    return frozenset().union(*map(calculus.free_indices_in, places.values()))
+def _new_in(kept: Sequence[Axis], axes: Sequence[Axis]) -> frozenset[Index]:
+    own = {index for axis in axes for index in axis}
+    return frozenset(index for axis in kept for index in axis if index not in own)
 
 
 def _spelled_out(run: Run, axes: Sequence[Axis], keys: list[Any]) -> list[Any]:
@@ -420,8 +425,7 @@ def _looked_up(run: Run, axes: Sequence[Axis], keys: Sequence[Any]) -> Selection
             part, axis = slots[i]
             own |= _place_along(run, axis, part, names, at)
         cases.append(Case(at, own))
-    new = frozenset(i for axis in common for i in axis) | _introduced(places)
-    return Selection(kept, cases, new, is_part=False)
+    return Selection(kept, cases, _new_in(kept, axes), is_part=False)
 
 
 def _axes_of_key(part: Any) -> list[Axis]:
@@ -702,8 +706,8 @@ def _as_places(run: Run, value: Any, size: str | int) -> PlaceArray:
     if number is None:
         run.refuse("compares labels, argmax's result or np.arange with what is no whole number")
     beyond = "compares places of an axis with a number"
-    if is_positive(run, number) is not True:
-        run.refuse(f"{beyond} that may be negative")
+    if not counts_from_start(run, number, beyond):
+        run.refuse(f"{beyond} that is negative")
     require(run, calculus.size(size) - ONE - number, beyond)
     return PlaceArray(run, (), calculus.affine(0, number, 1, size))
 

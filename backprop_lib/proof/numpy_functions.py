@@ -284,6 +284,8 @@ def _extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) -
     """Return the place of the largest entry along some indices, one look-up for each."""
     if not indices:
         return {}
+    if any(index.size == 0 for index in indices):
+        raise ValueError("zero-size array to reduction operation which has no identity")
     extreme = "largest" if sign > 0 else "smallest"
     array.run.searches(indices, extreme, array.formula.arrays)
     formula = array.formula * sign

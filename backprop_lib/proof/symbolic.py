@@ -573,7 +573,8 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         base = self._root
         if base is not self:
             here = calculus.multiplied(calculus.delta(i, at) for i, at in self._fixed.items())
-            new = frozenset().union(*map(calculus.free_indices_in, self._fixed.values()))
+            whole = {index for axis in base.axes for index in axis}
+            new = {index for axis in self.axes for index in axis} - whole
             change = self.formula - base.formula.substituted(self._fixed)
             base.formula += calculus.total(here * change, new)
         for array in others:
