@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from backprop_lib.arguments import check_choice, check_number, format_shape, why_not_plain
 from backprop_lib.layer import Layer
-from backprop_lib.shapes import format_shape
 
 TOLERANCE = 1e-6
 UNIT_ROUNDOFF = float(np.finfo(np.float64).eps) / 2
@@ -111,11 +111,12 @@ def gradcheck(
     Raises
     ------
     TypeError
-        If an input does not hold floats (an integer array cannot take a small step), or the
-        arguments, results or gradients are not those of a layer (see `backprop_lib.layer`).
+        If an input does not hold floats (an integer array cannot take a small step), tol or method
+        is of another type, or the arguments, results or gradients are not those of a layer (see
+        `backprop_lib.layer`).
     ValueError
         If an input or dy holds NaN or infinity, dy is constant or of the wrong shape, tol or
-        method is none, or forward returns something else each time.
+        method is another one, or forward returns something else each time.
     RuntimeError
         If forward or backward changes an argument in place.
 
@@ -123,10 +124,8 @@ def gradcheck(
     ----------
     W. Press et al., Numerical Recipes, 3rd ed., Cambridge 2007, section 5.7 (the step).
     """
-    if method not in ("entries", "direction"):
-        raise ValueError(f'method is {method!r}, expected "entries" or "direction"')
-    if not 0 < tol < 1:
-        raise ValueError(f"tol is {tol!r}, expected a number between 0 and 1")
+    check_choice("method", method, ("entries", "direction"))
+    tol = check_number("tol", tol, float, "> 0", "< 1")
     const = const or {}
     checked = Layer.of(layer, backward)
     names = checked.inputs(inputs, const)
@@ -178,6 +177,8 @@ def compare_along_direction(
 
 
 def _as_float64(name: str, value: Any) -> np.ndarray:
+    if (why := why_not_plain(name, value)) is not None:
+        raise TypeError(f"expected {name} to be floats: {why}")
     array = np.asarray(value)
     if array.dtype.kind != "f":
         raise TypeError(

@@ -17,17 +17,27 @@ library itself promise more, all of them the same, so their docstrings do not re
 - The shapes are in the signature, and every call is checked against them (see
   `backprop_lib.shapes`). A size that occurs twice must be the same size twice, and an axis with a
   star stands for any number of axes.
-- No argument is changed, and results are new arrays. The cache holds the arrays of the call, and
-  perhaps y, without copies: changing one in place before ``backward`` changes the gradients.
-- Results have the dtype of the inputs: float32 stays float32.
+- No argument is changed, and results are new arrays. A y of shape (), such as a loss, may be a
+  NumPy scalar such as ``np.float64``, which is not an array.
+- The cache may hold the arrays of the call, y, and intermediates. None of these is a copy:
+  do not change any of them in place before ``backward``.
+- Results have the dtype of the inputs: float32 stays float32. If the arguments of ``forward``
+  and dy have several dtypes, y has the widest of those of ``forward``, and a gradient has one of
+  all, but not always the widest.
 - Arrays may have any layout in memory: slices, transposes and read-only arrays will do.
-- An empty batch (N = 0) has an empty y, and zeros as gradients of the weights. A layer that
-  averages over the batch refuses it.
-- NaN and infinity propagate as the formulas say.
-- Wrong arguments are refused in one line that names the argument: with `ShapeError` if the number
-  of axes or a size is not that of the signature; with TypeError if an argument is not an array of
-  floats, or of integers if it holds labels, or is of another type than the signature says; with
-  ValueError if a number is out of bounds. A docstring lists what a layer refuses beyond that.
+- An empty batch (N = 0) has an empty y, and zeros as gradients of the weights. A ``forward`` that
+  takes a mean, a sum or a maximum over the batch refuses it.
+- NaN and infinity propagate as the formulas say. NaN in an argument of ``forward`` reaches every
+  entry of y that depends on it, and NaN in dy every entry of a gradient that depends on it. Some
+  faster forms treat products of 0 with NaN or infinity differently: see `backprop_lib.fast`.
+- Wrong arguments are refused in one line that names the argument, with
+
+  - `ShapeError` if the number of axes or a size is not that of the signature;
+  - ``TypeError`` if an argument is not an array of floats (of integers if it holds labels), or is
+    of another type than the signature says;
+  - ``ValueError`` if a number is out of bounds, or a label names no place.
+
+  A docstring lists what a layer refuses beyond that.
 """
 
 import inspect

@@ -264,7 +264,11 @@ def test_float32_is_checked_in_float64():
         ({"dy": np.zeros((3, 2))}, ValueError, r"dy is constant \(every entry is 0\)"),
         ({"x": np.full((3, 4), 10, np.longdouble) ** 400}, ValueError, r"x\[0, 0\] is inf"),
         ({"method": "all"}, ValueError, "method is 'all', expected"),
-        ({"tol": 0}, ValueError, "tol is 0, expected a number between 0 and 1"),
+        ({"x": np.ma.ones((3, 4))}, TypeError, r"x to be floats: it is a masked array: pass x\."),
+        ({"dy": np.eye(3, 2).view(np.matrix)}, TypeError, r"pass np\.asarray\(dy\)"),
+        ({"method": 3}, TypeError, "method is 3, expected 'entries' or 'direction'"),
+        ({"tol": None}, TypeError, "tol is None, expected a number above 0 and below 1"),
+        ({"tol": 0}, ValueError, "tol is 0, expected a number above 0 and below 1"),
     ],
 )
 def test_misleading_questions_are_refused(change, error, message):

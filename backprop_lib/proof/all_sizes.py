@@ -20,6 +20,7 @@ from backprop_lib.proof.calculus import (
     Place,
     Step,
 )
+from backprop_lib.proof.creators import making, watched
 from backprop_lib.proof.evidence import Answer, Formulas
 from backprop_lib.proof.refusal import (
     CodeError,
@@ -37,6 +38,7 @@ from backprop_lib.proof.symbolic import (
     SymbolicArray,
     as_array,
 )
+from backprop_lib.proof.symbolic_creation import SymbolicCreator
 from backprop_lib.proof.task import Task, is_number
 from backprop_lib.proof.ties import Gradient, generic
 from backprop_lib.proof.writing import gradient_name, latex_equation, letters, plain
@@ -173,7 +175,7 @@ class _Comparison:
     def _compared(self, run: Run) -> dict[str, Formulas]:
         at = self.at
         try:
-            with unchecked():
+            with unchecked(), making(SymbolicCreator(run)):
                 return _findings(self.task, run, at)
         except MismatchError as error:
             found = Formulas(misfit=str(error))
@@ -225,7 +227,7 @@ def computed(task: Task) -> SymbolicArray:
     """Return y as forward computes it, for all sizes."""
     run = Run()
     whole = {name: value for name, value in task.const.items() if not isinstance(value, float)}
-    with unchecked():
+    with unchecked(), watched(*task.functions), making(SymbolicCreator(run)):
         return _forward(task, run, _arrays(task, run), whole)[0]
 
 
@@ -255,6 +257,7 @@ def _forward(
         raise y.reason
     if not isinstance(y, SymbolicArray):
         raise NotFollowedError("forward returns a y that does not depend on the inputs")
+    followed("forward", run, lambda: run.check_written(y.formula))
     return y, cache
 
 
@@ -326,6 +329,7 @@ def _finding(
     if isinstance(claim, LostArray):
         return Formulas(misfit=str(claim.reason), true=closed)
     array = _claimed(run, claim)
+    followed(task.claimant, run, lambda: run.check_written(array.formula))
     misfit = _misfit(name, array, x)
     if misfit:
         return Formulas(misfit=misfit, true=closed)
@@ -356,7 +360,7 @@ def _finding(
 
 
 def _claimed(run: Run, claim: Any) -> SymbolicArray:
-    if isinstance(claim, SymbolicArray | Size | int | float):
+    if isinstance(claim, SymbolicArray | Size | int | float | np.ndarray | np.number):
         return as_array(run, claim)
     raise NotFollowedError(f"returned a {type(claim).__name__} as a gradient")
 

@@ -37,7 +37,7 @@ HERE = Path(__file__).parent.parent
 OTHERS = tuple(
     str(place)
     for place in (
-        *(HERE / name for name in ("proof", "fast", "shapes.py", "layer.py")),
+        *(HERE / name for name in ("proof", "fast", "arguments.py", "shapes.py", "layer.py")),
         *(Path(str(module.__file__)).parent for module in (np, jaxtyping, beartype)),
     )
 )
@@ -78,6 +78,18 @@ def functions_of(*given: Any) -> list[types.FunctionType]:
             left += [getattr(type(value), "__call__", None)]  # noqa: B004
             left += [part for part in vars(value).values() if callable(part)]
     return list(found.values())
+
+
+def modules_of(functions: list[types.FunctionType]) -> list[types.ModuleType]:
+    """Return the modules that functions use by name, but for those of libraries."""
+    return [
+        value
+        for function in functions
+        for value in _used(function)
+        if isinstance(value, types.ModuleType)
+        and not value.__name__.startswith(LIBRARY)
+        and not _is_of_others(getattr(value, "__file__", None) or STANDARD)
+    ]
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:

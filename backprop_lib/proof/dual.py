@@ -17,6 +17,8 @@ import sympy as sp
 
 from backprop_lib.layer import Layer
 from backprop_lib.proof.arithmetic import EXACTLY, Arithmetic
+from backprop_lib.proof.creators import making, watched
+from backprop_lib.proof.exact_creation import ExactCreator
 from backprop_lib.proof.object_arrays import filled
 from backprop_lib.proof.refusal import (
     NotFollowedError,
@@ -217,7 +219,7 @@ class Point:
             name: exact_constant(value, Dual(self.of.zero, self.of.zero, met).lift)
             for name, value in self.const.items()
         }
-        with unchecked():
+        with unchecked(), making(creator(met)):
             return followed("forward", met, lambda: self.layer.run_forward({**moving, **const}))
 
     def repeats(self, y: np.ndarray) -> bool:
@@ -310,7 +312,7 @@ def slopes(
     Layer(forward, forward).inputs(arrays, const or {})
     direction = {name: exact_array(value) for name, value in along.items()}
     back = {name: exact_array(np.asarray(-value)) for name, value in direction.items()}
-    with errors_of_the_code():
+    with errors_of_the_code(), watched(forward):
         point = Point(forward, arrays, const or {})
         if np.ndim(dy) and np.shape(dy) != point.shape:
             raise ValueError(
@@ -348,6 +350,11 @@ def duals(values: np.ndarray, direction: np.ndarray | None, met: Met) -> np.ndar
     entries = (Dual(value, slope, met) for value, slope in pairs)
     lift = Dual(met.of.zero, met.of.zero, met).lift
     return ExactArray.of(filled(values.shape, entries), lift)
+
+
+def creator(met: Met) -> ExactCreator:
+    """Return what makes arrays in a run."""
+    return ExactCreator(Dual(met.of.zero, met.of.zero, met, constant=True))
 
 
 def value_of(entry: Any, of: Arithmetic = EXACTLY) -> Any:

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from backprop_lib.proof.creators import making
+from backprop_lib.proof.exact_creation import ExactCreator
 from backprop_lib.proof.object_arrays import filled
 from backprop_lib.proof.refusal import NotFollowedError, followed
 from backprop_lib.proof.scalar import (
@@ -137,7 +139,8 @@ def _on_branch(
         for name, value in task.const.items()
     }
     copies = {name: array.copy() for name, array in inputs.items()}
-    with unchecked():
+    number = Scalar(sp.Integer(0), branch, constant=True)
+    with unchecked(), making(ExactCreator(number)):
         y, cache = followed("forward", branch, lambda: task.layer.run_forward({**copies, **const}))
         if not y.size:
             raise NotFollowedError("the output has no entries at these sizes: nothing is checked")

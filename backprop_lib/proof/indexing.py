@@ -25,6 +25,7 @@ from backprop_lib.proof.symbolic import (
     KINDS,
     METHODS,
     OF_PLACES,
+    REARRANGING,
     UFUNCS,
     Axis,
     PlaceArray,
@@ -483,6 +484,7 @@ def written(a: SymbolicArray, key: Any, value: Any) -> Formula:
             inside = value.under(mask).formula.substituted(renaming(value.array.axes, a.axes))
         else:
             part = as_array(a.run, value)
+            a.run.check_written(part.formula)
             _check_kind(a, part.kind)
             if part.axes:
                 a.run.refuse("writes an array into the masked entries; use np.where")
@@ -492,6 +494,7 @@ def written(a: SymbolicArray, key: Any, value: Any) -> Formula:
     if isinstance(value, Masked):
         a.run.refuse("writes entries under a mask where there is none; use np.where(mask, x, 0)")
     part = as_array(a.run, value)
+    a.run.check_written(part.formula)
     _check_kind(a, part.kind)
     if chosen.may_repeat():
         a.run.refuse(REPEATED)
@@ -734,6 +737,7 @@ def _bincount(x: Any, weights: Any = None, minlength: Any = None) -> SymbolicArr
 
 
 IN_PLACE.append(written)
+REARRANGING.extend([read, written])
 METHODS |= {"__getitem__": read, "__setitem__": written}
 AT |= {
     np.add: add_at,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations, product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,15 @@ from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Pick, Place
 from backprop_lib.proof.indexing import fitted, rearranged
-from backprop_lib.proof.refusal import MismatchError, NotFollowedError, fraction
+from backprop_lib.proof.refusal import MismatchError, NotFollowedError
 from backprop_lib.proof.symbolic import (
     FUNCTIONS,
     IN_PLACE,
     KINDS,
     METHODS,
+    MOST_ENTRIES,
     OF_PLACES,
+    REARRANGING,
     UFUNCS,
     Axis,
     PlaceArray,
@@ -33,11 +36,12 @@ from backprop_lib.proof.symbolic import (
     SymbolicArray,
     aligned,
     as_array,
+    axes_for,
     axes_of,
     axes_text,
-    axis_of,
     check_order,
     fresh_axes,
+    parts_of,
     renaming,
     run_of,
     shape_text,
@@ -51,6 +55,9 @@ from backprop_lib.shapes import format_shape
 MINUS = Fraction(-1)
 MOST_SPLIT = 64
 """An axis of a known size up to this is split by reshape."""
+MOST_FACTORS = 16
+"""So many entries are multiplied along an axis, and no more."""
+TRIANGLE = "np.tri"
 LARGEST_WHOLE = np.dtype(np.intp).itemsize
 """Whole numbers of this many bytes are taken for all whole numbers; those of fewer overflow."""
 
@@ -75,6 +82,19 @@ def _entrywise(function: Callable[..., Formula], *, to_float: bool = False) -> C
     return model
 
 
+def _of_numbers(function: Callable[[Formula], Formula], u: Formula) -> Formula:
+    """Apply a function; entry by entry if these are numbers along axes of known sizes."""
+    known = [index for index in u.free_indices if isinstance(index.size, int)]
+    are_numbers = (
+        len(known) == len(u.free_indices)
+        and u.free_indices
+        and all(isinstance(atom, calculus.Delta) for atom in u.atoms())
+    )
+    if are_numbers and prod(int(index.size) for index in known) <= MOST_ENTRIES:
+        return calculus.added(here * function(part) for here, part in parts_of(u, known))
+    return function(u)
+
+
 def _comparison(function: Callable[[Formula], Formula]) -> Callable[..., Any]:
     """Model a comparison: the function says it of the difference."""
 
@@ -83,7 +103,7 @@ def _comparison(function: Callable[[Formula], Formula]) -> Callable[..., Any]:
         operands = [as_array(run, value) for value in (a, b)]
         axes, (left, right) = aligned(*operands)
         difference = left - right
-        outcome = function(difference)
+        outcome = _of_numbers(function, difference)
         has_cases = any(isinstance(atom, calculus.Step) for atom in difference.atoms())
         if (
             outcome.as_number() is not None
@@ -198,29 +218,107 @@ def _dot(a: Any, b: Any) -> SymbolicArray:
     return matmul(left, right)
 
 
-def _outer(a: Any, b: Any) -> SymbolicArray:
+def _outer(a: Any, b: Any, out: Any = None) -> Any:
     run = run_of(a, b)
     left, right = _reshape(as_array(run, a), (-1,)), _reshape(as_array(run, b), (-1,))
-    return left[:, None] * right  # type: ignore[no-any-return]
+    return _finished(left[:, None] * right, out)
 
 
-def _einsum(subscripts: str, *operands: Any) -> SymbolicArray:
+def _tensordot(a: Any, b: Any, axes: Any = 2) -> SymbolicArray:
+    run = run_of(a, b)
+    left, right = as_array(run, a), as_array(run, b)
+    if _wider(left, right) == "bool":
+        run.refuse("multiplies two masks as matrices")
+    if isinstance(axes, int | np.integer):
+        if not 0 <= axes <= min(left.ndim, right.ndim):
+            shapes = f"{shape_text(left)} and {shape_text(right)}"
+            raise MismatchError(f"np.tensordot over {axes} axes of {shapes}")
+        axes = range(left.ndim - axes, left.ndim), range(axes)
+    here, there = (
+        axes_of(array, list(own) if isinstance(own, range) else own)
+        for array, own in zip((left, right), axes, strict=True)
+    )
+    if len(here) != len(there):
+        raise MismatchError(f"np.tensordot over {len(here)} axes and {len(there)}")
+    ours, theirs = fresh_axes(left.axes), fresh_axes(right.axes)
+    for i, j in zip(here, there, strict=True):
+        if sizes_along(ours[i]) != sizes_along(theirs[j]):
+            check_order(run, sizes_along(ours[i]), sizes_along(theirs[j]))
+            met = f"{size_along(run, ours[i])} meets {size_along(run, theirs[j])}"
+            raise MismatchError(f"np.tensordot of {shape_text(left)}, {shape_text(right)}: {met}")
+        theirs[j] = ours[i]
+    formula = left.formula.substituted(renaming(left.axes, ours)) * right.formula.substituted(
+        renaming(right.axes, theirs)
+    )
+    kept = [axis for i, axis in enumerate(ours) if i not in here]
+    kept += [axis for j, axis in enumerate(theirs) if j not in there]
+    summed = [index for i in here for index in ours[i]]
+    return SymbolicArray(run, kept, calculus.total(formula, summed), kind=_wider(left, right))
+
+
+def _inner(a: Any, b: Any) -> Any:
+    run = run_of(a, b)
+    left, right = as_array(run, a), as_array(run, b)
+    if not left.ndim or not right.ndim:
+        return left * right
+    return _tensordot(left, right, axes=((-1,), (-1,)))
+
+
+def _vdot(a: Any, b: Any) -> SymbolicArray:
+    run = run_of(a, b)
+    left, right = _ravel(as_array(run, a)), _ravel(as_array(run, b))
+    return _tensordot(left, right, axes=1)
+
+
+def _kron(a: Any, b: Any) -> SymbolicArray:
+    run = run_of(a, b)
+    left, right = as_array(run, a), as_array(run, b)
+    if _wider(left, right) == "bool":
+        run.refuse("multiplies two masks as matrices")
+    ndim = max(left.ndim, right.ndim)
+    ours, theirs = (fresh_axes([()] * (ndim - m.ndim) + list(m.axes)) for m in (left, right))
+    formula = left.formula.substituted(renaming(left.axes, ours[ndim - left.ndim :]))
+    formula *= right.formula.substituted(renaming(right.axes, theirs[ndim - right.ndim :]))
+    axes = [a + b for a, b in zip(ours, theirs, strict=True)]
+    return SymbolicArray(run, axes, formula, kind=_wider(left, right))
+
+
+ELLIPSIS = "\u2026"
+
+
+def _axes_named(name: str, ndim: int) -> list[str]:
+    """Split what einsum is told of one array; the axes under an ellipsis count from the last."""
+    before, dots, after = name.partition("...")
+    hidden = range(ndim - len(before) - len(after)) if dots else range(0)
+    return [*before, *(f"{ELLIPSIS}{i}" for i in reversed(hidden)), *after]
+
+
+def _einsum(subscripts: str, *operands: Any, out: Any = None, optimize: Any = False) -> Any:
     run = run_of(*operands)
-    if not isinstance(subscripts, str) or "." in subscripts:
-        run.refuse("calls np.einsum with something else than letters; spell all axes out")
+    if not isinstance(subscripts, str):
+        run.refuse("calls np.einsum with something else than letters")
     left, arrow, result = subscripts.replace(" ", "").partition("->")
-    names = left.split(",")
-    if not arrow:
-        result = "".join(sorted(s for s in set(left) - {","} if left.count(s) == 1))
-    if len(names) != len(operands):
-        raise MismatchError(f"np.einsum({subscripts!r}) names {len(names)} arrays")
+    inputs = left.split(",")
+    if len(inputs) != len(operands):
+        raise MismatchError(f"np.einsum({subscripts!r}) names {len(inputs)} arrays")
     arrays = [as_array(run, operand) for operand in operands]
     if _wider(*arrays) == "bool":
         run.refuse("calls np.einsum with truth values alone")
+    written = left.replace(".", "")
+    names = [_axes_named(name, array.ndim) for name, array in zip(inputs, arrays, strict=True)]
+    under = max(([a for a in axes if ELLIPSIS in a] for axes in names), key=len)
+    if not arrow:
+        once = sorted(s for s in set(written) - {","} if written.count(s) == 1)
+        result = "".join(["..." if under else "", *once])
+    before, dots, after = result.partition("...")
+    kept = [*before, *(under if dots else []), *after]
+    if under and not dots:
+        run.refuse(f"calls np.einsum({subscripts!r}), which leaves out the ellipsis at the end")
     axis_of: dict[str, Axis] = {}
     for name, array in zip(names, arrays, strict=True):
         if len(name) != array.ndim:
-            raise MismatchError(f"np.einsum({subscripts!r}): {name} names {shape_text(array)}")
+            named = "".join(name)
+            raise MismatchError(f"np.einsum({subscripts!r}): {named} names {shape_text(array)}")
         for letter, axis in zip(name, array.axes, strict=True):
             known = axis_of.get(letter, ())
             if known and axis and sizes_along(known) != sizes_along(axis):
@@ -235,11 +333,41 @@ def _einsum(subscripts: str, *operands: Any) -> SymbolicArray:
         for letter, axis in zip(name, own, strict=True):
             here = here.substituted(renaming([axis], [axis_of[letter]]))
         formula *= here
-    if len(set(result)) < len(result) or set(result) - set(axis_of):
+    if len(set(kept)) < len(kept) or set(kept) - set(axis_of):
         run.refuse(f"calls np.einsum({subscripts!r})")
-    summed = [i for letter, axis in axis_of.items() if letter not in result for i in axis]
-    axes = [axis_of[letter] for letter in result]
-    return SymbolicArray(run, axes, calculus.total(formula, summed), kind=_wider(*arrays))
+    summed = [i for letter, axis in axis_of.items() if letter not in kept for i in axis]
+    axes = [axis_of[letter] for letter in kept]
+    made = SymbolicArray(run, axes, calculus.total(formula, summed), kind=_wider(*arrays))
+    return _finished(made, out)
+
+
+def _finished(result: SymbolicArray, out: Any = None, dtype: Any = None) -> Any:
+    """Make a result what the options `out` and `dtype` of NumPy's functions ask for."""
+    run = result.run
+    if dtype is not None:
+        if isinstance(dtype, bool | np.bool_):
+            run.refuse(f"passes dtype={dtype}")
+        kind = kind_of(run, dtype)
+        if KINDS.index(kind) < KINDS.index(result.kind):
+            run.refuse(f"asks for {kind} of {result.kind} numbers")
+        result = SymbolicArray(run, result.axes, result.formula, kind=kind)
+    if out is None:
+        return result
+    (target,) = out if isinstance(out, tuple) else (out,)
+    if not isinstance(target, SymbolicArray):
+        run.refuse("writes a result into an array that is not followed; leave out=... out")
+    target[...] = result
+    return target
+
+
+def _chosen(a: SymbolicArray, where: Any, otherwise: Any) -> SymbolicArray:
+    """Replace what the option `where` of reductions leaves out."""
+    if isinstance(where, bool) and where:
+        return a
+    chosen = _where(as_array(a.run, where), a, otherwise)
+    if [sizes_along(axis) for axis in chosen.axes] != [sizes_along(axis) for axis in a.axes]:
+        raise MismatchError(f"where={shape_text(where)} for {shape_text(a)}")
+    return chosen
 
 
 def _reduced(array: SymbolicArray, axis: Any, keepdims: Any) -> tuple[list[Index], list[Axis]]:
@@ -252,32 +380,138 @@ def _reduced(array: SymbolicArray, axis: Any, keepdims: Any) -> tuple[list[Index
     return indices, axes
 
 
-def _sum(a: Any, axis: Any = None, keepdims: Any = False) -> SymbolicArray:
+def _sum(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = 0,
+    where: Any = True,
+) -> Any:
+    a = _chosen(a, where, False if a.is_mask else 0)
     indices, axes = _reduced(a, axis, keepdims)
     kind = "int" if a.is_mask else a.kind
-    return SymbolicArray(a.run, axes, calculus.total(a.formula, indices), kind=kind)
+    result = SymbolicArray(a.run, axes, calculus.total(a.formula, indices), kind=kind)
+    if not (isinstance(initial, int) and initial == 0):
+        result = result + initial
+    return _finished(result, out, dtype)
 
 
-def _mean(a: Any, axis: Any = None, keepdims: Any = False) -> SymbolicArray:
+def _mean(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+) -> Any:
     indices, axes = _reduced(a, axis, keepdims)
+    if not (isinstance(where, bool) and where):
+        chosen = _broadcast_to(as_array(a.run, where), a.shape)
+        count = _sum(chosen, axis, keepdims=keepdims)
+        return _finished(_sum(a, axis, keepdims=keepdims, where=where) / count, out, dtype)
     count = calculus.multiplied(calculus.size(index.size) for index in indices)
-    return SymbolicArray(
+    result = SymbolicArray(
         a.run, axes, calculus.total(a.formula, indices) * calculus.power(count, MINUS)
     )
+    return _finished(result, out, dtype)
 
 
-def _var(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> SymbolicArray:
+def _var(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
     indices, _ = _reduced(a, axis, keepdims)
     count = calculus.multiplied(calculus.size(index.size) for index in indices)
-    centred = a - _mean(a, axis, True)
-    squares = _sum(centred * centred, axis, keepdims)
-    divisor = calculus.power(count - calculus.number(fraction(ddof)), MINUS)
-    return SymbolicArray(a.run, squares.axes, squares.formula * divisor)
+    centred = a - (_mean(a, axis, keepdims=True) if mean is None else mean)
+    squares = _sum(centred * centred, axis, keepdims=keepdims)
+    less = as_array(a.run, ddof if correction is None else correction)
+    if less.axes:
+        a.run.refuse("passes ddof as an array")
+    divisor = calculus.power(count - less.formula, MINUS)
+    result = SymbolicArray(a.run, squares.axes, squares.formula * divisor)
+    return _finished(result, out, dtype)
 
 
-def _std(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> SymbolicArray:
-    variance = _var(a, axis, ddof, keepdims)
-    return SymbolicArray(a.run, variance.axes, calculus.power(variance.formula, Fraction(1, 2)))
+def _std(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    variance = _var(a, axis, ddof=ddof, keepdims=keepdims, mean=mean, correction=correction)
+    root = calculus.power(variance.formula, Fraction(1, 2))
+    return _finished(SymbolicArray(a.run, variance.axes, root), out, dtype)
+
+
+def _prod(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = 1,
+    where: Any = True,
+) -> Any:
+    a = _chosen(a, where, True if a.is_mask else 1)
+    indices, axes = _reduced(a, axis, keepdims)
+    count = prod(i.size if isinstance(i.size, int) else MOST_FACTORS + 1 for i in indices)
+    if count > MOST_FACTORS:
+        a.run.refuse(
+            f"multiplies along an axis whose size is open, or more than {MOST_FACTORS}; for "
+            "positive numbers, use np.exp(np.log(x).sum(axis=...))"
+        )
+    formula = calculus.multiplied(part for _, part in parts_of(a.formula, indices))
+    result = SymbolicArray(a.run, axes, formula, kind="int" if a.is_mask else a.kind)
+    if not (isinstance(initial, int) and initial == 1):
+        result = result * initial
+    return _finished(result, out, dtype)
+
+
+def _count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    return _sum(a if a.is_mask else a != 0, axis, keepdims=keepdims)
+
+
+def _average(
+    a: Any,
+    axis: Any = None,
+    weights: Any = None,
+    returned: Any = False,
+    *,
+    keepdims: Any = False,
+) -> Any:
+    run = run_of(a, weights)
+    if returned is not False:
+        run.refuse("calls np.average with returned=True")
+    a = as_array(run, a)
+    if weights is None:
+        return _mean(a, axis, keepdims=keepdims)
+    w = as_array(run, weights)
+    if w.ndim == 1 and a.ndim > 1:
+        if not isinstance(axis, int):
+            run.refuse("weights several axes by one; name the axis")
+        (at,) = axes_of(a, axis)
+        w = w[(None,) * at + (slice(None),) + (None,) * (a.ndim - at - 1)]
+        if sizes_along(w.axes[at]) != sizes_along(a.axes[at]):
+            raise MismatchError(f"weights {shape_text(w)} of {shape_text(a)}")
+    elif [sizes_along(axis) for axis in w.axes] != [sizes_along(axis) for axis in a.axes]:
+        raise MismatchError(f"weights {shape_text(w)} of {shape_text(a)}")
+    total = _sum(a * w, axis, keepdims=keepdims)
+    return total / _sum(_broadcast_to(w, a.shape), axis, keepdims=keepdims)
 
 
 def _extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) -> dict[Index, Pick]:
@@ -306,16 +540,36 @@ def _extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) -
 
 
 def _extreme(sign: int) -> Callable[..., Any]:
-    def model(a: Any, axis: Any = None, keepdims: Any = False) -> SymbolicArray:
+    def model(
+        a: Any,
+        axis: Any = None,
+        out: Any = None,
+        keepdims: Any = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Any:
+        if initial is None:
+            if not (isinstance(where, bool) and where):
+                a.run.refuse("calls np.max or np.min with where=... and without initial=...")
+        else:
+            a = _chosen(a, where, initial)
         indices, axes = _reduced(a, axis, keepdims)
         formula = a.formula.substituted(_extreme_places(a, indices, sign))
-        return SymbolicArray(a.run, axes, formula, kind=a.kind)
+        result: Any = SymbolicArray(a.run, axes, formula, kind=a.kind)
+        if initial is not None:
+            result = (np.maximum if sign > 0 else np.minimum)(result, initial)
+        return _finished(result, out)
 
     return model
 
 
+def _ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    largest, smallest = (_extreme(sign)(a, axis, keepdims=keepdims) for sign in (1, -1))
+    return _finished(largest - smallest, out)
+
+
 def _extreme_place(sign: int) -> Callable[..., Any]:
-    def model(a: Any, axis: Any = None, keepdims: Any = False) -> PlaceArray:
+    def model(a: Any, axis: Any = None, *, keepdims: Any = False) -> PlaceArray:
         indices, axes = _reduced(a, axis, keepdims)
         if len(indices) > 1:
             a.run.refuse("takes argmax over several axes at once")
@@ -475,7 +729,7 @@ def _broadcast_to(array: Any, shape: Any) -> Any:
     wanted = list(shape) if isinstance(shape, tuple | list) else [shape]
     run = run_of(array, *wanted)
     given = as_array(run, array)
-    axes = [axis_of(run, size) for size in wanted]
+    axes = axes_for(run, wanted)
     common, (_, formula) = aligned(SymbolicArray(run, axes, ZERO), given)
     if [sizes_along(axis) for axis in common] != [sizes_along(axis) for axis in axes]:
         raise MismatchError(f"{shape_text(given)} does not broadcast to {format_shape(wanted)}")
@@ -493,23 +747,32 @@ def _where(condition: Any, x: Any, y: Any) -> SymbolicArray:
 
 
 def _like(value: Formula) -> Callable[..., Any]:
-    def model(a: Any, dtype: Any = None) -> SymbolicArray:
+    def model(a: Any, dtype: Any = None, order: Any = "K", subok: Any = True) -> SymbolicArray:
         return SymbolicArray(a.run, fresh_axes(a.axes), value, kind=_kind_like(a, dtype))
 
     return model
 
 
+def _empty_like(a: Any, dtype: Any = None, order: Any = "K", subok: Any = True) -> SymbolicArray:
+    return a.run.empty(fresh_axes(a.axes), _kind_like(a, dtype))  # type: ignore[no-any-return]
+
+
 def _kind_like(a: SymbolicArray, dtype: Any) -> str:
-    if dtype is None:
-        return a.kind
+    return a.kind if dtype is None else kind_of(a.run, dtype)
+
+
+def kind_of(run: Run, dtype: Any) -> str:
+    """Return what an array of some dtype holds."""
     kinds = {"b": "bool", "i": "int", "f": "float", "O": "float"}
     wanted = np.dtype(dtype)
     if wanted.kind not in kinds or (wanted.kind == "i" and wanted.itemsize < LARGEST_WHOLE):
-        a.run.refuse(f"asks for an array of {wanted}, in which large numbers have no place")
+        run.refuse(f"asks for an array of {wanted}, in which large numbers have no place")
     return kinds[wanted.kind]
 
 
-def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> SymbolicArray:
+def _full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: Any = True
+) -> SymbolicArray:
     value, kind = as_array(a.run, fill_value), _kind_like(a, dtype)
     if value.axes:
         a.run.refuse("fills an array with an array; use np.broadcast_to")
@@ -518,7 +781,7 @@ def _full_like(a: Any, fill_value: Any, dtype: Any = None) -> SymbolicArray:
     return SymbolicArray(a.run, fresh_axes(a.axes), value.formula, kind=kind)
 
 
-def _eye(
+def eye(
     run: Run,
     N: Any,
     M: Any = None,
@@ -541,6 +804,102 @@ def _eye(
     square = run.array("", (*parts, *parts))
     places = [axis[0] if axis else 0 for axis in square.axes]
     return SymbolicArray(run, square.axes, calculus.delta(*places))
+
+
+def is_lower(run: Run, rows: Axis, columns: Axis, k: Any = 0) -> Formula:
+    """Return 1 on and below the k-th diagonal of a matrix, else 0.
+
+    Where a size is open, nothing is known of it but that it is 0 or 1: what is proven holds for
+    any such matrix.
+    """
+    if not isinstance(k, int | np.integer):
+        run.refuse("takes a triangle at a diagonal that is no known number")
+    if len(rows) > 1 or len(columns) > 1:
+        run.refuse("takes a triangle over an axis that was merged from several")
+    indices = [*rows, *columns]
+    count = prod(i.size if isinstance(i.size, int) else MOST_ENTRIES + 1 for i in indices)
+    if count <= MOST_ENTRIES:
+        heights, widths = ([here for here, _ in parts_of(ONE, axis)] for axis in (rows, columns))
+        below = [(m, n) for m in range(len(heights)) for n in range(len(widths)) if m + k >= n]
+        if len(below) == len(heights) * len(widths):
+            return ONE
+        return calculus.added(heights[m] * widths[n] for m, n in below)
+    i, j = (axis[0] if axis else 0 for axis in (rows, columns))
+    if k == -1 and sizes_along(rows) == sizes_along(columns):
+        return is_lower(run, rows, columns) * (ONE - calculus.delta(i, j))
+    name = TRIANGLE if k == 0 else f"{TRIANGLE}{k:+}"
+    return calculus.step(calculus.entry(name, i, j))
+
+
+def _triangle(lower: bool) -> Callable[..., Any]:
+    def model(m: Any, k: Any = 0) -> SymbolicArray:
+        if m.ndim < 2:
+            m.run.refuse("takes a triangle of an array with less than two axes")
+        axes = fresh_axes(m.axes)
+        mask = is_lower(m.run, axes[-2], axes[-1], k if lower else k - 1)
+        formula = m.formula.substituted(renaming(m.axes, axes))
+        kept = mask if lower else ONE - mask
+        return SymbolicArray(m.run, axes, kept * formula, kind=m.kind)
+
+    return model
+
+
+def _diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> SymbolicArray:
+    if offset != 0:
+        a.run.refuse("takes another diagonal than the one in the middle")
+    i, j = axes_of(a, (axis1, axis2))
+    one, other = a.axes[i], a.axes[j]
+    if sizes_along(one) != sizes_along(other):
+        a.run.refuse(f"takes the diagonal of {shape_text(a)}, which is not square there")
+    axes = [*(axis for at, axis in enumerate(a.axes) if at not in (i, j)), one]
+    formula = a.formula.substituted(renaming([other], [one]))
+    return a.view(axes, formula, writeable=False)  # type: ignore[no-any-return]
+
+
+def _diag(v: Any, k: Any = 0) -> SymbolicArray:
+    if k != 0:
+        v.run.refuse("takes another diagonal than the one in the middle")
+    if v.ndim != 1:
+        return _diagonal(v)
+    rows, columns = fresh_axes([v.axes[0], v.axes[0]])
+    formula = v.formula.substituted(renaming(v.axes, [rows]))
+    on_it = calculus.multiplied(map(calculus.delta, rows, columns))
+    return SymbolicArray(v.run, [rows, columns], on_it * formula, kind=v.kind)
+
+
+def _trace(
+    a: Any,
+    offset: Any = 0,
+    axis1: Any = 0,
+    axis2: Any = 1,
+    dtype: Any = None,
+    out: Any = None,
+) -> Any:
+    return _sum(_diagonal(a, offset, axis1, axis2), -1, dtype, out)
+
+
+def _at_least(ndim: int) -> Callable[..., Any]:
+    def model(*arys: Any) -> Any:
+        run = run_of(*arys)
+        results = []
+        for array in (as_array(run, array) for array in arys):
+            missing = max(0, ndim - array.ndim)
+            results.append(_expand_dims(array, tuple(range(missing))) if missing else array)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    return model
+
+
+def _broadcast_arrays(*args: Any, subok: Any = False) -> Any:
+    run = run_of(*args)
+    arrays = [as_array(run, array) for array in args]
+    axes, formulas = aligned(*arrays)
+    pairs = zip(arrays, formulas, strict=True)
+    return tuple(array.view(axes, formula, writeable=False) for array, formula in pairs)
+
+
+def _fill(a: Any, value: Any) -> None:
+    a[...] = value
 
 
 def _copy(a: Any) -> Any:
@@ -637,6 +996,10 @@ for _ufuncs, _function in (
 
 FUNCTIONS |= {
     np.sum: _sum,
+    np.prod: _prod,
+    np.average: _average,
+    np.count_nonzero: _count_nonzero,
+    np.ptp: _ptp,
     np.mean: _mean,
     np.var: _var,
     np.std: _std,
@@ -658,13 +1021,26 @@ FUNCTIONS |= {
     np.zeros_like: _like(ZERO),
     np.ones_like: _like(ONE),
     np.full_like: _full_like,
-    np.eye: _eye,
+    np.empty_like: _empty_like,
+    np.tril: _triangle(lower=True),
+    np.triu: _triangle(lower=False),
+    np.diag: _diag,
+    np.diagonal: _diagonal,
+    np.trace: _trace,
+    np.atleast_1d: _at_least(1),
+    np.atleast_2d: _at_least(2),
+    np.broadcast_arrays: _broadcast_arrays,
+    np.eye: eye,
     np.copy: _copy,
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
     np.size: lambda a: a.size,
     np.dot: _dot,
     np.outer: _outer,
+    np.tensordot: _tensordot,
+    np.inner: _inner,
+    np.vdot: _vdot,
+    np.kron: _kron,
     np.einsum: _einsum,
     np.take_along_axis: _take_along_axis,
     np.put_along_axis: _put_along_axis,
@@ -683,11 +1059,17 @@ for _method in [
     "squeeze",
     "ravel",
     "dot",
+    "prod",
+    "trace",
+    "diagonal",
 ]:
     METHODS[_method] = FUNCTIONS[getattr(np, _method)]
-METHODS |= {"flatten": _flatten, "sqrt": UFUNCS[np.sqrt]}
+METHODS |= {"flatten": _flatten, "sqrt": UFUNCS[np.sqrt], "fill": _fill}
 
-IN_PLACE.append(_put_along_axis)
+IN_PLACE += [_put_along_axis, _fill]
+REARRANGING += [transpose, _swapaxes, _moveaxis, _expand_dims, _squeeze, _reshape, _ravel, _copy]
+REARRANGING += [_fill, FUNCTIONS[np.shape], FUNCTIONS[np.ndim], FUNCTIONS[np.size]]
+REARRANGING += [FUNCTIONS[like] for like in (np.zeros_like, np.ones_like, np.empty_like)]
 
 OF_PLACES |= {
     function: rearranged(FUNCTIONS[function])

@@ -23,6 +23,7 @@ from backprop_lib.proof.all_sizes import findings
 from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.budget import SECONDS, Budget
 from backprop_lib.proof.code import functions_of, kept, looks_at_kinds
+from backprop_lib.proof.creators import watched
 from backprop_lib.proof.dual import UndefinedError
 from backprop_lib.proof.evidence import Answer, Evidence, Numbers, Symbols, decide
 from backprop_lib.proof.object_arrays import filled
@@ -263,7 +264,7 @@ def _report(
             only_sizes=only_sizes,
         )
         try:
-            with errors_of_the_code():
+            with errors_of_the_code(), watched(*task.functions):
                 report = judge.report()
         except Exception as error:
             if choice is one:

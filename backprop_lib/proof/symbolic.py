@@ -10,6 +10,7 @@ The functions are in `backprop_lib.proof.numpy_functions`; whatever is not there
 
 import _weakrefset
 import inspect
+import itertools
 import math
 import os
 import sys
@@ -17,7 +18,6 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
-from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any, NoReturn
 from weakref import WeakSet
@@ -25,7 +25,7 @@ from weakref import WeakSet
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from backprop_lib import layer, shapes
+from backprop_lib import arguments, layer, shapes
 from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number, Wish
 from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Place
@@ -42,13 +42,24 @@ METHODS: dict[str, Callable[..., Any]] = {}
 AT: dict[np.ufunc, Callable[..., Any]] = {}
 OF_PLACES: dict[Any, Callable[..., Any]] = {}
 IN_PLACE: list[Callable[..., Any]] = []
+REARRANGING: list[Callable[..., Any]] = []
 """What stands for NumPy's functions and for an array's methods, filled in by
-`backprop_lib.proof.numpy_functions` and those before it; those in IN_PLACE change an argument, those
-in AT are the method `at` of a ufunc, those in OF_PLACES take an array of places."""
+`backprop_lib.proof.numpy_functions` and those before it. Those in IN_PLACE change an argument,
+those in REARRANGING compute nothing, those in AT are the method `at` of a ufunc, and those in
+OF_PLACES take an array of places."""
 
 
 MOST_SMALL = 4
 """So many of the smallest sizes are proven one by one, where code treats them apart."""
+REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+}
+"""Which function a ufunc's method `reduce` is."""
+MOST_ENTRIES = 64
+"""Of a known array with more entries, all must be the same number."""
 KINDS = ("bool", "int", "float")
 """What an array holds, from the narrowest; a wider kind is not written into a narrower one."""
 
@@ -67,6 +78,8 @@ class Run(Refusals):
         self.searched: dict[str, frozenset[str]] = {}
         """Where a largest or smallest entry was sought, and of which arrays it is made."""
         self.taken: set[str] = set()
+        self.unwritten: set[str] = set()
+        """The names of arrays that np.empty made."""
         self._picks: dict[calculus.Key, str] = {}
 
     def mismatch(self, error: MismatchError) -> NoReturn:
@@ -77,10 +90,25 @@ class Run(Refusals):
     def pick_name(self, key: calculus.Key, letter: str) -> str:
         """Name the result of an argmax; the same array and axis have the same name."""
         if key not in self._picks:
-            names = (letter + "'" * i for i in count())
+            names = (letter + "'" * i for i in itertools.count())
             self._picks[key] = next(name for name in names if name not in self.taken)
             self.taken.add(self._picks[key])
         return self._picks[key]
+
+    def empty(self, axes: Sequence[Axis], kind: str) -> "SymbolicArray":
+        """Return an array of entries of which nothing is known, not even that they are numbers."""
+        name = f"np.empty{len(self.unwritten)}"
+        self.unwritten.add(name)
+        places = [index for axis in axes for index in axis]
+        return SymbolicArray(self, axes, calculus.entry(name, *places), kind=kind)
+
+    def check_written(self, formula: Formula) -> None:
+        """Refuse to go on with entries of np.empty."""
+        if self.unwritten and not self.unwritten.isdisjoint(formula.arrays):
+            self.refuse(
+                "uses entries of np.empty that are not known to be written; use np.zeros, or write "
+                "them all at once"
+            )
 
     def searches(self, indices: Iterable[Index], extreme: str, arrays: frozenset[str]) -> None:
         """Note that the largest or smallest entry is sought along some axes."""
@@ -145,7 +173,7 @@ class Run(Refusals):
 HERE = (  # fast forms are shown equal to their twins by tests of their own
     f"{Path(__file__).parent.parent / 'fast'}{os.sep}",
     *(f"{Path(str(module.__file__)).parent}{os.sep}" for module in (calculus, np)),
-    *(str(module.__file__) for module in (layer, shapes, weakref, _weakrefset, inspect)),
+    *(str(module.__file__) for module in (arguments, layer, shapes, weakref, _weakrefset, inspect)),
 )
 
 
@@ -361,13 +389,6 @@ def whole_number(run: Run, value: Any) -> Any:
     return value if isinstance(value, Size) else int(value)
 
 
-def axis_of(run: Run, size: Any) -> Axis:
-    """Return an axis of its own of a size that the code names."""
-    whole = whole_number(run, size)
-    parts = whole.parts if isinstance(whole, Size) else (whole,)
-    return tuple(Index(part) for part in parts if part != 1)
-
-
 class HasAxes:
     """What has a shape: one axis after the other."""
 
@@ -454,9 +475,19 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             return NotImplemented
         if method == "at" and ufunc in AT:
             return called(self.run, f"{ufunc.__name__}.at", AT[ufunc], inputs, options)
+        if method == "reduce" and ufunc in REDUCTIONS:
+            options = {"axis": 0, **options}
+            model = FUNCTIONS[REDUCTIONS[ufunc]]
+            return called(self.run, f"{ufunc.__name__}.reduce", model, inputs, options)
+        if method == "outer" and len(inputs) == 2 and ufunc in UFUNCS and ufunc is not np.matmul:
+            first, second = (as_array(self.run, value) for value in inputs)
+            return ufunc(first[(..., *[None] * second.ndim)], second, **options)
         if method != "__call__":
             self.run.refuse(f"uses np.{ufunc.__name__}.{method}, which is not followed")
         (target,) = options.pop("out", (None,))
+        where = options.pop("where", True)
+        if not (isinstance(where, bool) and where):
+            return self._written_where(ufunc, where, target, inputs, options)
         if options:
             self.run.refuse(f"calls np.{ufunc.__name__} with {', '.join(options)}")
         function = UFUNCS.get(ufunc)
@@ -468,6 +499,18 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         if not isinstance(target, SymbolicArray):
             self.run.refuse(f"writes the result of np.{ufunc.__name__} into another array")
         target[...] = result
+        return target
+
+    def _written_where(
+        self, ufunc: np.ufunc, where: Any, target: Any, inputs: Any, options: Any
+    ) -> Any:
+        """Do what `out=` and `where=` ask for: nothing is computed where the mask is not true."""
+        if not isinstance(target, SymbolicArray):
+            self.run.refuse(f"calls np.{ufunc.__name__} with where=... and without out=...")
+        choose = FUNCTIONS[np.where]
+        safe = [called(self.run, "where", choose, (where, value, 1), {}) for value in inputs]
+        result = ufunc(*safe, **options)
+        target[...] = called(self.run, "where", choose, (where, result, target), {})
         return target
 
     def __array_function__(
@@ -503,11 +546,19 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     def astype(self, dtype: Any, **options: Any) -> "SymbolicArray":
         """Return a copy; all types of floats are the same here."""
         wanted = np.dtype(dtype)
-        if wanted == np.float16 or wanted.kind not in "fO" or options.keys() - {"copy"}:
+        kind = "float" if wanted.kind in "fO" else wanted.name
+        if wanted.kind == "i" and wanted.itemsize >= np.dtype(np.intp).itemsize:
+            kind = "int"
+        if (
+            wanted == np.float16
+            or kind not in KINDS
+            or KINDS.index(kind) < KINDS.index(self.kind)
+            or options.keys() - {"copy"}
+        ):
             self.run.refuse(f"calls astype({dtype!r}); keep the arrays' own type")
-        if self.kind == "float" and not options.get("copy", True):
+        if self.kind == kind and not options.get("copy", True):
             return self
-        return SymbolicArray(self.run, self.axes, self.formula)
+        return SymbolicArray(self.run, self.axes, self.formula, kind=kind)
 
     def copy(self, order: str = "C") -> "SymbolicArray":
         """Return a copy that shares no memory."""
@@ -577,7 +628,9 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             new = {index for axis in self.axes for index in axis} - whole
             change = self.formula - base.formula.substituted(self._fixed)
             base.formula += calculus.total(here * change, new)
-        for array in others:
+        if not self.run.unwritten.isdisjoint(base.formula.arrays):
+            base.formula = _where_all_is_written(self.run, base)
+        for array in self._memory:
             array.formula = base.formula.substituted(array._fixed)
 
     def __bool__(self) -> bool:
@@ -755,6 +808,8 @@ def called(
     for value in (*args, *kwargs.values()):
         if isinstance(value, LostArray):
             return value if function not in IN_PLACE else run.mismatch(value.reason)
+        if isinstance(value, SymbolicArray) and function not in REARRANGING:
+            run.check_written(value.formula)
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
     except TypeError:
@@ -773,6 +828,25 @@ def called(
         run.refuse("computes formulas that grow too large")
     except (CalculusError, ZeroDivisionError) as error:
         run.refuse(f"computes what is not followed: {error}")
+
+
+def _where_all_is_written(run: Run, array: SymbolicArray) -> Formula:
+    """Return the formula entry by entry of the known axes, if no entry of np.empty is left so."""
+    known = [index for axis in array.axes for index in axis if isinstance(index.size, int)]
+    if math.prod(int(index.size) for index in known) <= MOST_ENTRIES:
+        parts = parts_of(array.formula, known)
+        if all(run.unwritten.isdisjoint(part.arrays) for _, part in parts):
+            return calculus.added(here * part for here, part in parts)
+    return array.formula
+
+
+def parts_of(formula: Formula, known: Sequence[Index]) -> list[tuple[Formula, Formula]]:
+    """Return a formula at each value of indices over known sizes, after what is 1 only there."""
+    parts = []
+    for values in itertools.product(*(range(int(index.size)) for index in known)):
+        here = calculus.multiplied(map(calculus.delta, known, values))
+        parts.append((here, formula.substituted(dict(zip(known, values, strict=True)))))
+    return parts
 
 
 def _not_modelled(name: str) -> str:
@@ -832,14 +906,51 @@ def as_array(run: Run, value: Any) -> SymbolicArray:
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if isinstance(value, np.ndarray):
-        run.refuse(
-            f"uses an array of the known shape {format_shape(value.shape)} beside open sizes"
-        )
+        return _known(run, value)
     if isinstance(value, bool | np.bool_):
         kind = "bool"
     else:
         kind = "int" if isinstance(value, int | np.integer) else "float"
     return SymbolicArray(run, (), calculus.number(fraction(value)), kind=kind)
+
+
+def _known(run: Run, array: np.ndarray) -> SymbolicArray:
+    """Take an array of numbers for one of known sizes."""
+    if not array.size:
+        run.refuse(f"uses an array without entries, of the shape {format_shape(array.shape)}")
+    if array.dtype.kind not in "bifO":
+        run.refuse(f"uses an array of {array.dtype} beside open sizes")
+    axes = axes_for(run, array.shape)
+    entries = [as_array(run, entry) for entry in array.flat]
+    if any(entry.axes for entry in entries):
+        run.refuse("uses an array of arrays")
+    kind = max((entry.kind for entry in entries), key=KINDS.index)
+    formulas = [entry.formula for entry in entries]
+    if all(formula == formulas[0] for formula in formulas):
+        return SymbolicArray(run, axes, formulas[0], kind=kind)
+    if len(formulas) > MOST_ENTRIES:
+        run.refuse(
+            f"uses an array of the known shape {format_shape(array.shape)} beside open sizes, with "
+            f"more than {MOST_ENTRIES} entries"
+        )
+    indices = [index for axis in axes for index in axis]
+    places = parts_of(ONE, indices)
+    formula = calculus.added(here * f for (here, _), f in zip(places, formulas, strict=True))
+    return SymbolicArray(run, axes, formula, kind=kind)
+
+
+def axes_for(run: Run, shape: Any) -> list[Axis]:
+    """Return axes of the sizes that are asked for."""
+    sizes = list(shape) if isinstance(shape, tuple | list) else [shape]
+    return [_axis_for(run, size) for size in sizes]
+
+
+def _axis_for(run: Run, size: Any) -> Axis:
+    whole = whole_number(run, size)
+    if isinstance(whole, int) and whole < 1:
+        run.refuse(f"makes an axis of {whole} entries")
+    parts = whole.parts if isinstance(whole, Size) else (whole,)
+    return tuple(Index(part) for part in parts if part != 1)
 
 
 def run_of(*values: Any) -> Run:
@@ -852,7 +963,9 @@ def run_of(*values: Any) -> Run:
 
 def aligned(*arrays: SymbolicArray) -> tuple[list[Axis], list[Formula]]:
     """Broadcast: return the common axes, and the formulas of the arrays on them."""
-    columns = list(zip_longest(*(reversed(array.axes) for array in arrays), fillvalue=()))[::-1]
+    columns = list(
+        itertools.zip_longest(*(reversed(array.axes) for array in arrays), fillvalue=())
+    )[::-1]
     common: list[Axis] = []
     for column in columns:
         sizes = {sizes_along(axis) for axis in column if axis}

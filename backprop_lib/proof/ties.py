@@ -259,6 +259,8 @@ class _Point:
 
     def key(self, entry: Entry, at: Mapping[Index, int]) -> tuple[object, ...]:
         """Return which number an entry is, if its indices have values."""
+        if entry.array.startswith("np."):
+            raise CalculusError("an array that the code made has no value here")
         return entry.array, *(self.place(place, at) for place in entry.at)
 
     def value(self, formula: Formula, at: Mapping[Index, int]) -> float:

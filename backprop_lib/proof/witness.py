@@ -17,11 +17,13 @@ import numpy as np
 from backprop_lib.proof.arithmetic import EXACTLY, WITH_DIGITS, Arithmetic
 from backprop_lib.proof.budget import tick
 from backprop_lib.proof.code import functions_of, numbers_in
+from backprop_lib.proof.creators import making
 from backprop_lib.proof.dual import (
     CLOSE,
     Met,
     Point,
     UndefinedError,
+    creator,
     dot,
     duals,
     numbers,
@@ -103,7 +105,7 @@ class Evaluated:
         upstream = duals(self.dy, None, self.met)
         given = self.arguments(lambda array: duals(array, None, self.met))
         try:
-            with unchecked():
+            with unchecked(), making(creator(self.met)):
                 claimed = followed(
                     self.task.claimant,
                     self.met,

@@ -150,6 +150,45 @@ CODE = {
     "dtype passed on": lambda x: np.zeros_like(x, dtype=x.dtype) + x.astype(x.dtype) + np.full_like(x, 2, dtype=x.dtype),
     "asked whether it is an array": lambda x: 2 * x if isinstance(x, np.ndarray) else x,
     "asked whether a size is whole": lambda x: 2 * x if isinstance(x.shape[0], int) and isinstance(x.size, int) else x,
+    # reductions with options
+    "sum with options": lambda x, y: np.sum(x, 0, None, None, False, 2) + x.sum(0, float, keepdims=True) + np.sum(x, axis=0, where=y > 0, initial=-1),
+    "mean with options": lambda x, y: np.mean(x, 0, float) + x.mean(axis=0, where=x < y + 9),
+    "var with options": lambda x: np.var(x, 0, None, None, 0) + x.var(0, mean=x.mean(0, keepdims=True)) + (x * x + 1).std(1, None, None, 0, True),
+    "max with options": lambda x, y: np.max(x, axis=1, initial=0.5) + y[:, 0],
+    "sum into": lambda x, w: np.sum(x, 0, out=np.zeros_like(w)) + np.add(w, 1, out=w.copy()),
+    "reduce": lambda x: np.add.reduce(x) + np.add.reduce(x, axis=1, keepdims=True) - np.maximum.reduce(x, axis=1, keepdims=True),
+    "product": lambda three: np.prod(three, axis=1) + three.prod(axis=-1) + np.multiply.reduce(three, axis=1) * three.prod(1, where=three > 0),
+    "outer of ufuncs": lambda v, w: np.multiply.outer(v, w) + np.subtract.outer(v, w),
+    "where and out": lambda x, y: np.divide(x, y, out=np.zeros_like(x), where=y > 0) + np.sqrt(y * y + 1, out=x.copy(), where=y > 0),
+    "average": lambda x, v: np.average(x, axis=0, weights=v * v + 1) + np.average(x) + np.average(x, axis=0) + np.average(x, weights=x * x + 1),
+    "count of nonzero": lambda x: np.count_nonzero(x > 0, axis=0) + np.count_nonzero(np.maximum(x, 0), axis=0) + np.count_nonzero(x > 0),
+    "peak to peak": lambda one: np.ptp(one, axis=1) + one[:, 0],
+    "kinds of masks": lambda x, y: (x > 0).astype(int) * x + (x > y).astype(x.dtype) + (x > 0).astype(bool) * y + (x > 0).astype(float).sum(),
+    # products, and what is made of matrices
+    "tensordot": lambda t, z, x: np.tensordot(t, z) + np.tensordot(x, x, axes=((0, 1), [0, 1])) + np.tensordot(t, t, 3),
+    "tensordot of one": lambda t, x: np.tensordot(t, x, axes=(1, 1)) + np.tensordot(t, x, axes=([1], [1])),
+    "tensordot outer": lambda v, w: np.tensordot(v, w, axes=0),
+    "inner": lambda x, y, w: np.inner(x, y) + np.inner(x, w)[:, None] + np.inner(w, 3).sum(),
+    "vdot": lambda x, y: np.vdot(x, y) * x,
+    "kron": lambda x, q, w: np.kron(x, q).sum(axis=0) + np.kron(w, q).sum(axis=0) * np.kron(w, w),
+    "outer into": lambda v, w, x: np.outer(v, w, out=x.copy()),
+    "einsum ellipsis": lambda t, p: np.einsum("...l,lk->...k", t, p) + np.einsum("...l,lk", t, p, optimize=True),
+    "einsum broadcast": lambda t, w, x: np.einsum("n...,...->n...", x, w) + np.einsum("...i->...", t) + np.einsum("...,...", x, w, out=x.copy()),
+    "diagonal": lambda q, w: np.diag(q) + np.diagonal(q) + q.diagonal(0, 1, 0) + np.diagonal(q * w[:, None, None], axis1=1, axis2=2).sum(axis=0),
+    "diagonal of a vector": lambda w: np.diag(w) @ w,
+    "trace": lambda q, x: np.trace(q) * x + q.trace(),
+    "atleast": lambda w, s, x: np.atleast_2d(w) * np.atleast_1d(s) + np.atleast_2d(x, s)[0] * np.atleast_2d(s),
+    "broadcast arrays": lambda x, w: np.broadcast_arrays(x, w)[1] * np.broadcast_arrays(x, w)[0],
+    "filled": lambda x, w: (lambda a: a.fill(2) or a)(x.copy()) * w,
+    "empty": lambda x: np.multiply(x, 2, out=np.empty_like(x)),
+    "triangles": lambda q: np.tril(q) * 2 + np.triu(q) + np.tril(q, -1) ** 2 + np.triu(q, k=1) * np.tril(q, 1),
+    "triangles of products": lambda q: np.tril(q @ q.T) @ np.triu(q, 1),
+    "triangles of several": lambda t, p: np.tril(t @ p) - np.triu(t @ p, 2),
+    # known arrays
+    "known array": lambda three: three * np.array([1, 2, 1]) + np.array([[0.5, 0, 2]]) - three @ np.array([[1, 2], [3, 4], [0, 1.0]]).sum(axis=1)[:, None],
+    "known matrix": lambda three: three @ np.array([[1, 2, 0], [3, 4, 1], [0, 1, -1.0]]) + np.ones((3,)),
+    "known mask": lambda three: np.where(np.array([True, False, True]), three, 1) + three * (np.eye(3) @ three.T > 0).T,
+    "known column": lambda x: x * np.array([[3]]) + np.float64(2) + np.array(2.0),
     # looking up
     "take": lambda t: np.take_along_axis(t, t.argmax(-1)[..., None], axis=-1)[..., 0],
     "take at least": lambda x: np.take_along_axis(x, np.expand_dims(x.argmin(1), 1), axis=1),
@@ -173,6 +212,12 @@ def floats(sizes, seed=0):
     return {name: rng.normal(size=shape) for name, shape in shapes.items()}
 
 
+def triangles():
+    """Return what the arrays hold by whose sign a triangle is told."""
+    i, j = np.mgrid[:9, :9]
+    return {f"np.tri{k:+}" if k else "np.tri": i + k - j + 0.5 for k in range(-9, 9)}
+
+
 def symbols(run):
     axes = {
         name: [int(a) if a.isdecimal() else a for a in text.split()]
@@ -190,7 +235,8 @@ def instantiated(array, arrays, sizes, picks):
         at = {}
         for axis, values, number in zip(array.axes, spread, place, strict=True):
             at |= dict(zip(axis, values[number], strict=True))
-        result[place] = value_of_formula(array.formula, arrays, sizes, at, picks)
+        known = {**arrays, **triangles()}
+        result[place] = value_of_formula(array.formula, known, sizes, at, picks)
     return result
 
 
@@ -214,6 +260,7 @@ def test_means_what_numpy_means(name, sizes):
 COMPARISONS = [
     "maximum", "absolute", "sign", "greater", "at least", "relu mask", "wrong relu mask", "masks", "leaky",
     "whole numbers", "and or not", "logical", "equal", "not equal", "equal formulas", "where", "write a mask", "count",
+    "sum with options", "kinds of masks", "known mask", "count of nonzero", "product",
 ]  # fmt: skip
 
 
@@ -314,9 +361,30 @@ REFUSED = {
     "np.cumsum": (lambda x: np.cumsum(x, axis=0), "uses np.cumsum, which is not followed"),
     "np.clip": (lambda x: np.clip(x, 0, 1), "uses np.clip, which is not followed; use np.maximum"),
     "np.sin": (np.sin, "uses np.sin, which is not followed"),
-    "reduce": (lambda x: np.add.reduce(x), "uses np.add.reduce"),
-    "dtype of sum": (lambda x: x.sum(axis=0, dtype=float), "calls np.sum"),
-    "where of sum": (lambda x: np.sum(x, axis=0, where=x > 0), "calls np.sum"),
+    "reduce": (lambda x: np.subtract.reduce(x), "uses np.subtract.reduce"),
+    "at": (lambda x: np.minimum.at(x, 0, 1), "uses np.minimum.at"),
+    "dtype of sum": (lambda x: x.sum(axis=0, dtype=int), "asks for int of float numbers"),
+    "truth value as dtype": (lambda x: x.sum(0, True), "passes dtype=True"),
+    "where of var": (lambda x: np.var(x, axis=0, where=x > 0), "calls np.var"),
+    "where of max": (lambda x: np.max(x, axis=0, where=x > 0), "without initial=..."),
+    "where without out": (lambda x: np.sqrt(x, where=x > 0), "with where=... and without out"),
+    "into another": (lambda x: np.sum(x, out=np.zeros(())), "writes a result into an array that"),
+    "product": (lambda x: x.prod(axis=1), "multiplies along an axis whose size is open"),
+    "einsum without the rest": (lambda x: np.einsum("...->", x), "leaves out the ellipsis"),
+    "another diagonal": (lambda x: np.diagonal(x @ x.T, 1), "takes another diagonal"),
+    "no square": (lambda x: np.diag(x), "which is not square there"),
+    "nansum": (lambda x: np.nansum(x), "uses np.nansum, which is not followed"),
+    "isclose": (lambda x: np.isclose(x, 0), "uses np.isclose, which is not followed"),
+    "median": (lambda x: np.median(x), "uses np.median, which is not followed"),
+    "item": (lambda x: x.sum().item(), "uses .item of an array"),
+    "triangle of a vector": (lambda x: np.tril(x[0]), "an array with less than two axes"),
+    "triangle that is merged": (lambda x: np.tril(x.reshape(-1)[None]), "that was merged"),
+    "written later": (lambda x: np.empty_like(x) * 0, "entries of np.empty that are not known"),
+    "written in part": (lambda x: np.empty_like(x).__setitem__(0, 1) or np.sum(np.empty_like(x)), "entries of np.empty"),
+    "known array without entries": (lambda x: x * np.zeros((0, 1)), "an array without entries"),
+    "known array of many": (lambda x: x.sum() * np.arange(99.0), "more than 64 entries"),
+    "known array, rounded": (lambda x: x.sum() * np.array([1 / 3, 1]), "computes with the float"),
+    "complex": (lambda x: x * np.array([1j]), "an array of complex128"),
     "unknown method": (lambda x: x.cumprod(), "uses .cumprod of an array"),
     "int": (lambda x: x.astype(int), "calls astype"),
     "bool": (lambda x: x.astype(bool), "calls astype"),
@@ -342,7 +410,6 @@ REFUSED = {
     "argmax computed": (lambda x: x.argmax(1) + 1, "computes with argmax's result"),
     "argmax index": (lambda x: x[0, x.argmax(1)], "indexes with an array"),
     "argmax of two": (lambda x: x.argmax(), "argmax over several axes"),
-    "known array": (lambda x: x * np.arange(3.0), "an array of the known shape (3,)"),
     "masks added": (lambda x: (x > 0) + (x < 1), "computes with truth values alone"),
     "mask turned": (lambda x: -(x > 0), "computes with truth values alone"),
     "exp of a mask": (lambda x: np.exp(x > 0), "computes with truth values alone"),
@@ -409,6 +476,11 @@ MISFITS = {
     "add": (lambda x, v: x + v, "(N, C) and (N,) do not fit: C and N meet"),
     "matmul": (lambda x, y: x @ y, "(N, C) @ (N, C): C meets N"),
     "vector": (lambda x, s: x @ s, "a number is no matrix"),
+    "known": (lambda x: x * np.arange(3.0), "(N, C) and (3,) do not fit: C and 3 meet"),
+    "tensordot": (lambda x, y: np.tensordot(x, y, axes=1), "C meets N"),
+    "tensordot over three": (lambda x: np.tensordot(x, x, axes=3), "np.tensordot over 3 axes"),
+    "weights": (lambda x, v: np.average(x, axis=1, weights=v), "weights (1, N) of (N, C)"),
+    "where": (lambda v, x: np.sum(v, where=x.T > 0), "where=(C, N) for (N,)"),
     "axis": (lambda x: x.sum(axis=2), "there is no axis 2 in (N, C)"),
     "axis twice": (lambda x: x.sum(axis=(0, -2)), "names an axis twice"),
     "einsum": (lambda x, y: np.einsum("ij,jk->ik", x, y), "j is both C and N"),
