@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backprop_lib.proof import calculus, numpy_functions  # noqa: F401  what is followed
+from backprop_lib.proof import calculus, joining, numpy_functions  # noqa: F401  what is followed
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number
 from backprop_lib.proof.calculus import (
     CalculusError,

@@ -5,6 +5,7 @@ A `Formula` is a sum of products. The factors of a product, its *atoms*, are
     x[n, i]          an entry of an array          (`Entry`)
     N                a size                        (`Size`)
     δ(m, n)          Kronecker's delta             (`Delta`)
+    [m ≤ n]          1 if m is not after n, else 0 (`NotAfter`)
     Σ_n ...          a sum that does not factor    (`Total`)
     u^(-1/2)         of a formula u                (`Root`)
     [u > 0]          1 if u is positive, else 0    (`Step`)
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache, reduce
 from itertools import count, permutations, product
-from math import gcd, lcm
+from math import ceil, gcd, lcm
 from typing import Any, Union
 
 import sympy as sp
@@ -43,6 +44,8 @@ MOST_STEPS = 4
 HIGHEST_DEGREE = 12
 HIGHEST_POWER = 100
 """A sum is multiplied with itself so many times, and no more."""
+MOST_RANGES = 12
+"""So many slices are put together in one function, and no more."""
 MOST_TERMS = 60
 """Polynomials up to this size are factored."""
 MOST_TERMS_OF_A_SUM = 8
@@ -88,7 +91,20 @@ class Pick:
     at: tuple["Place", ...]
 
 
-Place = Index | Pick | int
+@dataclass(frozen=True)
+class Affine:
+    """start + step · at: where an entry of a slice stands on the whole axis. Made by `affine`.
+
+    Without `at` it is the place start, such as L - 1, that is no number.
+    """
+
+    at: Index | Pick | None
+    start: "Formula"
+    step: int
+    size: str | int
+
+
+Place = Index | Pick | Affine | int
 """Where an entry stands along one axis."""
 
 
@@ -98,6 +114,8 @@ def free_indices_in(place: Place) -> frozenset[Index]:
         return frozenset((place,))
     if isinstance(place, Pick):
         return _union(free_indices_in(part) for part in place.at)
+    if isinstance(place, Affine) and place.at is not None:
+        return free_indices_in(place.at)
     return frozenset()
 
 
@@ -107,12 +125,22 @@ def substituted(place: Place, to: Mapping[Index, Place]) -> Place:
         return to.get(place, place)
     if isinstance(place, Pick):
         return Pick(place.name, place.size, tuple(substituted(part, to) for part in place.at))
+    if isinstance(place, Affine) and place.at is not None:
+        return affine(substituted(place.at, to), place.start, place.step, place.size)
     return place
+
+
+def picks_in(place: Place) -> Iterator[Pick]:
+    """Yield the look-ups on which a place depends."""
+    return (part for part in _inside(place) if isinstance(part, Pick))
 
 
 def _label(place: Place, labels: Labels) -> Key:
     if isinstance(place, int):
         return (0, place)
+    if isinstance(place, Affine):
+        at = () if place.at is None else _label(place.at, labels)
+        return (4, place.step, place.start._key, at)
     if isinstance(place, Index):
         return labels.get(place) or (1, place.serial)
     return (3, place.name, *(_label(part, labels) for part in place.at))
@@ -143,6 +171,13 @@ class Atom(ABC):
     @abstractmethod
     def derivative(self, by: "Entry") -> "Formula":
         """Differentiate by an entry of an array."""
+
+    @cached_property
+    def has_slices(self) -> bool:
+        """Whether something in it stands at a place of a slice."""
+        return any(
+            isinstance(part, Affine) for place in places_of(self) for part in _inside(place)
+        ) or any(term.has_slices for term in _products_inside(self))
 
     @cached_property
     def _key(self) -> Key:
@@ -241,6 +276,36 @@ class Delta(Atom):
         for index, place in ((self.a, self.b), (self.b, self.a)):
             if isinstance(index, Index) and index not in free_indices_in(place):
                 yield index, place
+            elif isinstance(index, Affine) and isinstance(index.at, Index):
+                is_whole = abs(index.step) == 1 and index.at.size == index.size
+                if is_whole and index.at not in free_indices_in(place):
+                    start = -index.step * index.start
+                    yield index.at, affine(place, start, index.step, index.size)
+
+
+@dataclass(frozen=True, eq=False)
+class NotAfter(Atom):
+    """1 where a place is not after another one of the same axis, else 0. Made by `not_after`."""
+
+    rank = 9
+    a: Place
+    b: Place
+
+    @cached_property
+    def free_indices(self) -> frozenset[Index]:  # noqa: D102
+        return free_indices_in(self.a) | free_indices_in(self.b)
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, _label(self.a, labels), _label(self.b, labels))
+
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return not_after(substituted(self.a, to), substituted(self.b, to))
+
+    def renamed(self, to: Mapping[Index, Place]) -> "NotAfter":  # noqa: D102
+        return NotAfter(substituted(self.a, to), substituted(self.b, to))
+
+    def derivative(self, by: Entry) -> "Formula":  # noqa: D102
+        return ZERO
 
 
 @dataclass(frozen=True, eq=False)
@@ -409,6 +474,18 @@ class Total(Atom):
             groups.setdefault(look, []).append(index)
         return [groups[look] for look in sorted(groups)]
 
+    @cached_property
+    def ranges(self) -> list[tuple[Index, "Place"]]:
+        """Which free indices are at a place that is summed, so that the sum is 0 elsewhere."""
+        bound = frozenset(self.bound)
+        return [
+            (index, place)
+            for atom in self.product.powers
+            if isinstance(atom, Delta)
+            for index, place in atom.solved()
+            if index not in bound and not bound.isdisjoint(free_indices_in(place))
+        ]
+
     def with_fresh_indices(self) -> tuple["Formula", set[Index]]:
         """Return what is summed and over which indices, under names that are used nowhere else."""
         renamed = {index: index.fresh() for index in self.bound}
@@ -446,6 +523,11 @@ class Product:
         if not labels or self.free_indices.isdisjoint(labels):
             return self._key
         return tuple(sorted((atom.key(labels), power) for atom, power in self.powers.items()))
+
+    @cached_property
+    def has_slices(self) -> bool:
+        """Whether something stands at a place of a slice."""
+        return any(atom.has_slices for atom in self.powers)
 
     @cached_property
     def _key(self) -> Key:
@@ -621,16 +703,10 @@ class Formula:
     def looked_up(self) -> set[str]:
         """The names of the arrays in which indices were looked up."""
         return {
-            place.name
+            pick.name
             for atom in self.atoms()
-            for place in (
-                atom.at
-                if isinstance(atom, Entry)
-                else (atom.a, atom.b)
-                if isinstance(atom, Delta)
-                else ()
-            )
-            if isinstance(place, Pick)
+            for place in places_of(atom)
+            for pick in picks_in(place)
         }
 
     def __repr__(self) -> str:
@@ -719,7 +795,148 @@ def delta(a: Place, b: Place) -> Formula:
         return ZERO
     if not isinstance(a, int) and not isinstance(b, int) and a.size != b.size:
         raise RangeError(f"an index over {a.size} meets one over {b.size}")
+    if isinstance(a, Affine) or isinstance(b, Affine):
+        return _delta_of_slices(a, b)
     return of(Delta(a, b))
+
+
+def affine(at: Place, start: Formula, step: int, size: str | int) -> Place:
+    """Return the place start + step · at on an axis; a place that is simpler as what it is."""
+    if isinstance(at, Affine):
+        inner = start + step * at.start
+        if at.at is not None:
+            return affine(at.at, inner, step * at.step, size)
+        at, start = 0, inner
+    if isinstance(at, int):
+        start = start + number(step * at)
+        value = start.as_number()
+        return Affine(None, start, 1, size) if value is None else int(value)
+    is_same = step == 1 and at.size == size and not start.terms
+    return at if is_same else Affine(at, start, step, size)
+
+
+def _parts(place: Place) -> tuple[Index | Pick | None, Formula, int]:
+    """Return what a place is made of: at, start and step."""
+    if isinstance(place, Affine):
+        return place.at, place.start, place.step if place.at is not None else 0
+    return (None, number(place), 0) if isinstance(place, int) else (place, ZERO, 1)
+
+
+def _ends(place: Place) -> tuple[Formula, Formula]:
+    """Return the first and the last of the places that a place may be."""
+    at, start, step = _parts(place)
+    last = start if at is None else start + step * (size(at.size) - ONE)
+    return (start, last) if step >= 0 else (last, start)
+
+
+def _delta_of_slices(a: Place, b: Place) -> Formula:
+    """Return 1 where start + step · i is the same on both sides, else 0."""
+    (i, start, step), (j, other_start, other_step) = _parts(a), _parts(b)
+    gap = other_start - start  # step i = gap + other_step j
+    least = least_sizes(at.size for at in (i, j) if at is not None)
+    if i == j and (i is None or step == other_step):
+        apart = is_never_negative(gap - ONE, least) or is_never_negative(-gap - ONE, least)
+        return ZERO if apart else of(Delta(a, b)) if gap.terms else ONE
+    if i != j:
+        ways = [(i, step, gap, j, other_step), (j, other_step, -gap, i, step)]
+        for at, own, offset, other, by in ways:
+            start_there = offset * Fraction(1, own) if own else ZERO
+            if at is None or by % own or not _is_whole(start_there):
+                continue
+            there = affine(other if other is not None else 0, start_there, by // own, at.size)
+            first, last = _ends(there)
+            if is_never_negative(first, least) and is_never_negative(
+                size(at.size) - ONE - last, least
+            ):
+                return _delta_solved(at, there)
+    (low, high), (other_low, other_high) = _ends(a), _ends(b)
+    for difference in (low - other_high, other_low - high):
+        if is_never_negative(difference - ONE, least):
+            return ZERO
+    common = gcd(step, other_step)
+    residue = gap.terms.get(NO_FACTORS, Fraction(0))
+    others = gap - number(residue)
+    if common and residue % common and _is_whole(others * Fraction(1, common)):
+        return ZERO
+    return of(Delta(a, b))
+
+
+def _delta_solved(at: Index | Pick, place: Place) -> Formula:
+    """Return 1 where an index is at a place that always is on its axis."""
+    if at == place:
+        return ONE
+    if isinstance(place, Affine) and isinstance(place.at, Index) and isinstance(at, Index):
+        turned = place.step == -1 and place.at.size == at.size
+        if turned and place.at.serial < at.serial:  # i = L - 1 - j is j = L - 1 - i
+            return of(Delta(place.at, affine(at, place.start, -1, at.size)))
+    return of(Delta(at, place))
+
+
+def not_after(a: Place, b: Place) -> Formula:
+    """Return 1 where a place comes before another one or is the same, else 0."""
+    (i, start, step), (j, other_start, other_step) = _parts(a), _parts(b)
+    least = least_sizes(at.size for at in (i, j) if at is not None)
+    (low, high), (other_low, other_high) = _ends(a), _ends(b)
+    gap = other_start - start
+    if i == j and step == other_step:
+        low, high, other_low, other_high = ZERO, ZERO, gap, gap
+    if is_never_negative(other_low - high, least):
+        return ONE
+    if is_never_negative(low - other_high - ONE, least):
+        return ZERO
+    if i is not None and j is not None:
+        if not gap.terms and step == other_step and abs(step) > 0 and (i, j) != (a, b):
+            return not_after(i, j) if step > 0 else not_after(j, i)
+    elif isinstance(i or j, Index):  # one of the two is a place c: Σ_k δ(i, k), k up to c
+        stop, is_first = (other_start + ONE, True) if j is None else (start, False)
+        place = a if j is None else b
+        if isinstance(place, Index) and is_never_negative(stop - ONE, least):
+            k = Index(size_name(stop))
+            inside = total(delta(place, affine(k, ZERO, 1, place.size)), [k])
+            return inside if is_first else ONE - inside
+    return of(NotAfter(a, b))
+
+
+def _is_whole(formula: Formula) -> bool:
+    return all(c.denominator == 1 for c in formula.terms.values())
+
+
+def least_sizes(names: Iterable[str | int]) -> dict[str, int]:
+    """Return how large sizes are at least, if there are axes of the given sizes.
+
+    An axis of L - 2 entries has one at least, so that L is at least 3.
+    """
+    least: dict[str, int] = {}
+    for name in names:
+        if (bound := least_size(size(name) - ONE)) is not None:
+            least[bound[0]] = max(bound[1], least.get(bound[0], 1))
+    return least
+
+
+def least_size(formula: Formula) -> tuple[str, int] | None:
+    """Return the size of which alone a formula depends, and from where on it is not negative."""
+    slope, constant, name = Fraction(0), Fraction(0), ""
+    for term, coefficient in formula.terms.items():
+        atom = next(iter(term.powers), None)
+        if atom is None:
+            constant = coefficient
+        elif isinstance(atom, Size) and term.powers == {atom: 1} and not name:
+            slope, name = coefficient, atom.name
+        else:
+            return None
+    return (name, max(1, ceil(-constant / slope))) if slope > 0 else None
+
+
+def is_never_negative(formula: Formula, least: Mapping[str, int]) -> bool:
+    """Say whether a polynomial in sizes is certainly at least 0, if all are at least so large."""
+
+    def shifted(atom: Atom) -> Formula | None:
+        if not isinstance(atom, Size):
+            return None
+        return of(atom) + number(least.get(atom.name, 1))  # the size now counts from there
+
+    are_sizes = all(isinstance(a, Size) and p > 0 for t in formula.terms for a, p in t.powers.items())
+    return are_sizes and all(c >= 0 for c in formula.replaced(shifted).terms.values())
 
 
 def total(formula: Formula, bound: Iterable[Index]) -> Formula:
@@ -768,6 +985,8 @@ def inverse_root(u: Formula, times: int) -> Formula:
     """
     if not u.terms:
         raise ZeroDivisionError("division by a formula that is zero for all values")
+    if (parts := _by_ranges(u, lambda part: inverse_root(part, times))) is not None:
+        return parts
     if (parts := _split(u, lambda part: inverse_root(part, times))) is not None:
         return parts
     pairs, single = divmod(times, 2)
@@ -802,6 +1021,8 @@ def step(u: Formula) -> Formula:
     value = u.as_number()
     if value is not None:
         return ONE if value > 0 else ZERO
+    if (parts := _by_ranges(u, step)) is not None:
+        return parts
     if (parts := _split(u, step)) is not None:
         return parts
     # [s u > 0] = s [u > 0] for an s that is 0 or 1
@@ -822,6 +1043,8 @@ def zero(u: Formula) -> Formula:
     value = u.as_number()
     if value is not None:
         return ZERO if value else ONE
+    if (parts := _by_ranges(u, zero)) is not None:
+        return parts
     if (parts := _split(u, zero, kinds=ZERO_OR_ONE)) is not None:
         return parts
     different = ONE  # a product is not 0 where none of its factors is
@@ -846,6 +1069,8 @@ def zero(u: Formula) -> Formula:
 
 def exp(u: Formula) -> Formula:
     """Return e^u, one factor for each term of u."""
+    if (parts := _by_ranges(u, exp)) is not None:
+        return parts
     if (parts := _split(u, exp, whole=True)) is not None:
         return parts
     result = ONE
@@ -867,6 +1092,8 @@ def log(u: Formula) -> Formula:
     """Return the logarithm of u; a common factor that is an exponential is taken out."""
     if not u.terms:
         raise ZeroDivisionError("the logarithm of a formula that is zero for all values")
+    if (parts := _by_ranges(u, log)) is not None:
+        return parts
     if (parts := _split(u, log)) is not None:
         return parts
     common = _common(u, lambda atom, _: isinstance(atom, Exp))
@@ -945,6 +1172,61 @@ def _split(
     return None
 
 
+def _by_ranges(u: Formula, function: Callable[[Formula], Formula]) -> Formula | None:
+    """Take a function of what is put together of slices apart, into one of each slice.
+
+    Where l is in a slice, u has no other terms than those there and those for all l.
+    """
+    if _range_in(u) is None:
+        return None
+    result, where = ZERO, ONE
+    for _ in range(MOST_RANGES):
+        found = _range_in(u)
+        if found is None:
+            return result + where * function(u)
+        index, place, bound = found
+        here = delta(index, place)
+        inside = where * total(here, bound)
+        if inside.terms:
+            result += where * total(here * function(u.substituted({index: place})), bound)
+        u = Formula({term: c for term, c in u.terms.items() if not _is_within(term, index, place)})
+        where = where - inside
+        if not where.terms:
+            return result
+    raise CalculusError("a function of what is put together of too many slices")
+
+
+def _range_in(u: Formula) -> tuple[Index, Place, list[Index]] | None:
+    """Return an index of u that some terms confine to a slice: its place there, at new indices."""
+    for term in u.terms:
+        for atom in term.powers:
+            if isinstance(atom, Delta):
+                for index, place in atom.solved():
+                    if isinstance(index.size, str) and not free_indices_in(place):
+                        return index, place, []
+            if isinstance(atom, Total):
+                for index, place in atom.ranges:
+                    if isinstance(place, Affine) and isinstance(place.at, Index):
+                        fresh = place.at.fresh()
+                        return index, substituted(place, {place.at: fresh}), [fresh]
+    return None
+
+
+def _is_within(term: Product, index: Index, place: Place) -> bool:
+    """Say whether a product is 0 where an index is not at a place, wherever that is."""
+    for atom in term.powers:
+        if isinstance(atom, Delta) and (index, place) in atom.solved():
+            return True
+        if isinstance(atom, Total):
+            for other, there in atom.ranges:
+                if other == index and isinstance(there, Affine) and isinstance(place, Affine):
+                    own, at = there.at, place.at
+                    same = isinstance(own, Index) and isinstance(at, Index) and own.size == at.size
+                    if same and (there.start, there.step) == (place.start, place.step):
+                        return True
+    return False
+
+
 def _power_of_atom(atom: Atom, exponent: int) -> Formula:
     return _normalised({atom: exponent}) if exponent else ONE
 
@@ -990,6 +1272,14 @@ def _normalised(powers: Mapping[Atom, int]) -> Formula:
             return Formula({Product({atom: 1}): Fraction(1)}) * Product(others).substituted(
                 {index: place}
             )
+        if isinstance(atom, Total) and exponent > 0:
+            for index, place in atom.ranges:
+                moved = {a: p for a, p in others.items() if _belongs(a, atom, index, place)}
+                if moved or exponent > 1:
+                    left = {a: p for a, p in others.items() if a not in moved}
+                    inside, indices = atom.with_fresh_indices()
+                    more = _normalised({**moved, **({atom: exponent - 1} if exponent > 1 else {})})
+                    return total(inside * more, indices) * _normalised(left)
         if isinstance(atom, Zero) and (simpler := _where_zero(atom, others)) is not None:
             return simpler
         if isinstance(atom, Root) and exponent > 1:
@@ -1004,6 +1294,22 @@ def _normalised(powers: Mapping[Atom, int]) -> Formula:
         if isinstance(atom, Total) and exponent < 0:
             return inverse_root(of(atom), -2 * exponent) * _normalised(others)
     return Formula({Product(powers): Fraction(1)})
+
+
+def _belongs(other: Atom, inside: Total, index: Index, place: Place) -> bool:
+    """Say whether a factor belongs into a sum that is 0 unless an index is at a place.
+
+    What is made of slices does, so that Σ_i δ(l, i + 1) x_i Σ_j δ(l, j + 1) y_j is one sum over i;
+    all else stands before such a sum: g(l) Σ_i δ(l, i + 1) x_i. If places are looked up, it does,
+    too: Σ_n δ(c, t[n]) x_n g(t[n]).
+    """
+    if index not in other.free_indices:
+        return False
+    if not (isinstance(place, Affine) and isinstance(place.at, Index)):
+        return True
+    return isinstance(other, Total) and other._key > inside._key and any(
+        i == index and isinstance(there, Affine) for i, there in other.ranges
+    )
 
 
 def _solved_for_others(atom: Delta, others: Mapping[Atom, int]) -> tuple[Index, Place] | None:
@@ -1323,6 +1629,15 @@ def _total_of(term: Product, bound: frozenset[Index]) -> Formula:
                 if index in bound_here:
                     contracted = term.without(atom).substituted({index: place})
                     return factor * total(contracted, bound_here - {index})
+    if term.has_slices:
+        if (parts := _apart(term, bound_here)) is not None:
+            (before, bound_before), (left, bound_left) = parts
+            return factor * (total(before, bound_before) * _total_of(left, bound_left))
+        for index in sorted(bound_here, key=_made):
+            if (parts := _shifted(term, index)) is not None:
+                return factor * added(
+                    sign * total(part, (bound_here - {index}) | {new}) for sign, part, new in parts
+                )
     outside: dict[Atom, int] = {}
     result = factor
     for atoms, indices in _connected(term, bound_here):
@@ -1333,6 +1648,118 @@ def _total_of(term: Product, bound: frozenset[Index]) -> Formula:
         inner = Total(tuple(sorted(indices, key=_made)), Product(powers))
         result *= Formula({Product({inner: 1}): Fraction(1)})
     return result * Formula({Product(outside): Fraction(1)})
+
+
+def _shifted(term: Product, index: Index) -> list[tuple[int, Formula, Index]] | None:
+    """Count a summed index from the start of the axis on which it stands, if all agree on it.
+
+    If i only occurs as i + 1, then Σ_i x[i + 1] is Σ_l x[l] - Σ_k x[k], where l runs over the
+    whole axis, and k over the first place of it.
+    """
+    standing = [place for atom in term.powers for place in _standing(atom, index)]
+    length = size(index.size)
+    backwards = [place for place in standing if isinstance(place, Affine) and place.step == -1]
+    if backwards:  # run through the same places from the other end
+        turned = index.fresh()
+        other = term.substituted({index: affine(turned, length - ONE, -1, index.size)})
+        still = [
+            place
+            for product_there in other.terms
+            for atom in product_there.powers
+            for place in _standing(atom, turned)
+            if isinstance(place, Affine) and place.step == -1
+        ]
+        return [(1, other, turned)] if len(still) < len(backwards) else None
+    if len(set(standing)) != 1:
+        return None
+    (place,) = set(standing)
+    if not isinstance(place, Affine) or place.step != 1:
+        return None
+    start = place.start
+    if not is_never_negative(start - ONE, least_sizes([index.size])):
+        return None
+    parts = []
+    for sign, stop in ((1, start + length), (-1, start)):
+        new = Index(size_name(stop))
+        parts.append((sign, term.substituted({index: Affine(new, -start, 1, index.size)}), new))
+    return parts
+
+
+Sum = tuple[Formula, frozenset[Index]]
+
+
+def _apart(term: Product, bound: frozenset[Index]) -> tuple[Sum, tuple[Product, frozenset[Index]]] | None:
+    """Take out of a sum what depends on an index that is known: Σ_i δ(l, i + 1) x_i y[i + 1]."""
+    for atom in term.powers:
+        for index, place in atom.solved() if isinstance(atom, Delta) else ():
+            if not isinstance(place, Affine) or place.at not in bound or index in bound:
+                continue
+            i = place.at
+            out = {
+                a
+                for a in term.powers
+                if a is not atom and i in a.free_indices and set(_standing(a, i)) == {place}
+            }
+            inside = set(term.powers) - out
+            others = bound - {i}
+            while linked := {
+                a for a in out if any(a.free_indices & others & b.free_indices for b in inside)
+            }:
+                out -= linked
+                inside |= linked
+            if not out:
+                continue
+            by = Fraction(1, place.step)  # it only stands in start + step · i, which is the index
+            back: Place = Affine(index, -by * place.start, by, place.size)  # type: ignore[arg-type]
+            before = Product({a: p for a, p in term.powers.items() if a in out})
+            left = Product({a: p for a, p in term.powers.items() if a in inside})
+            before_bound = before.free_indices & others
+            return (before.substituted({i: back}), before_bound), (left, bound - before_bound)
+    return None
+
+
+def places_of(atom: Atom) -> tuple[Place, ...]:
+    """Return where an entry stands, or the places that are compared."""
+    if isinstance(atom, Entry):
+        return atom.at
+    return (atom.a, atom.b) if isinstance(atom, Delta | NotAfter) else ()
+
+
+def _products_inside(atom: Atom) -> Iterable["Product"]:
+    if isinstance(atom, Total):
+        return [atom.product]
+    return atom.u.terms if isinstance(atom, OfFormula) else []
+
+
+def _inside(place: Place) -> Iterator[Place]:
+    """Yield a place and those that it is made of."""
+    yield place
+    if isinstance(place, Pick):
+        for part in place.at:
+            yield from _inside(part)
+    elif isinstance(place, Affine) and place.at is not None:
+        yield from _inside(place.at)
+
+
+def _standing(atom: Atom, index: Index) -> Iterator[Place]:
+    """Yield the places at which an index stands: itself, or what is made of it by a slice."""
+    if index not in atom.free_indices:
+        return
+    for place in places_of(atom):
+        yield from _standing_in(place, index)
+    for term in _products_inside(atom):
+        for inner in term.powers:
+            yield from _standing(inner, index)
+
+
+def _standing_in(place: Place, index: Index) -> Iterator[Place]:
+    if place == index or (isinstance(place, Affine) and place.at == index):
+        yield place
+    elif isinstance(place, Affine) and isinstance(place.at, Pick):
+        yield from _standing_in(place.at, index)
+    elif isinstance(place, Pick):
+        for part in place.at:
+            yield from _standing_in(part, index)
 
 
 def _connected(term: Product, bound: frozenset[Index]) -> list[tuple[list[Atom], frozenset[Index]]]:
@@ -1350,7 +1777,7 @@ def _connected(term: Product, bound: frozenset[Index]) -> list[tuple[list[Atom],
     return groups
 
 
-ZERO_OR_ONE = (Delta, Step, Zero)
+ZERO_OR_ONE = (Delta, NotAfter, Step, Zero)
 """The atoms that are either 0 or 1."""
 MADE_OF: dict[type[Atom], Callable[[Formula], Formula]] = {
     Root: lambda u: inverse_root(u, 1),

@@ -18,6 +18,7 @@ import numpy as np
 from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Pick, Place
+from backprop_lib.proof.indexing import fitted, rearranged
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError
 from backprop_lib.proof.symbolic import (
     FUNCTIONS,
@@ -25,6 +26,7 @@ from backprop_lib.proof.symbolic import (
     KINDS,
     METHODS,
     MOST_ENTRIES,
+    OF_PLACES,
     REARRANGING,
     UFUNCS,
     Axis,
@@ -516,6 +518,8 @@ def _extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) -
     """Return the place of the largest entry along some indices, one look-up for each."""
     if not indices:
         return {}
+    if any(index.size == 0 for index in indices):
+        raise ValueError("zero-size array to reduction operation which has no identity")
     extreme = "largest" if sign > 0 else "smallest"
     array.run.searches(indices, extreme, array.formula.arrays)
     formula = array.formula * sign
@@ -918,8 +922,8 @@ def _along(arr: SymbolicArray, indices: Any, axis: Any) -> tuple[Index | None, P
     if len(searched) > 1:
         arr.run.refuse("looks up entries along an axis that was merged from several")
     place = calculus.substituted(indices.place, renaming(here, there))
-    if searched and isinstance(place, Pick) and place.size != searched[0].size:
-        raise MismatchError(f"a place along {place.size} is used along {searched[0].size}")
+    if searched:
+        place = fitted(place, searched[0].size)
     return (searched[0] if searched else None), place
 
 
@@ -929,6 +933,13 @@ def _take_along_axis(arr: Any, indices: Any, axis: Any) -> SymbolicArray:
     axes = [() if i == at else a for i, a in enumerate(arr.axes)]
     formula = arr.formula if index is None else arr.formula.substituted({index: place})
     return SymbolicArray(arr.run, axes, formula, kind=arr.kind)
+
+
+def _whole_places(a: Any, dtype: Any, copy: Any = True) -> Any:
+    wanted = np.dtype(dtype)
+    if wanted.kind != "i" or wanted.itemsize < LARGEST_WHOLE:
+        a.run.refuse(f"makes {wanted} of labels or of argmax's result")
+    return a
 
 
 def _put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
@@ -1059,3 +1070,24 @@ IN_PLACE += [_put_along_axis, _fill]
 REARRANGING += [transpose, _swapaxes, _moveaxis, _expand_dims, _squeeze, _reshape, _ravel, _copy]
 REARRANGING += [_fill, FUNCTIONS[np.shape], FUNCTIONS[np.ndim], FUNCTIONS[np.size]]
 REARRANGING += [FUNCTIONS[like] for like in (np.zeros_like, np.ones_like, np.empty_like)]
+
+OF_PLACES |= {
+    function: rearranged(FUNCTIONS[function])
+    for function in (
+        np.transpose,
+        np.swapaxes,
+        np.moveaxis,
+        np.expand_dims,
+        np.squeeze,
+        np.reshape,
+        np.ravel,
+    )
+}
+OF_PLACES |= {np.take_along_axis: _take_along_axis, np.put_along_axis: _put_along_axis}
+OF_PLACES |= {
+    "reshape": rearranged(lambda a, *shape: a.reshape(*shape)),
+    "transpose": rearranged(lambda a, *axes: a.transpose(*axes)),
+    **{name: OF_PLACES[getattr(np, name)] for name in ("swapaxes", "squeeze", "ravel")},
+    "flatten": OF_PLACES[np.ravel],
+    "astype": _whole_places,
+}

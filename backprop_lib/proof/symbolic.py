@@ -39,11 +39,14 @@ Axis = tuple[Index, ...]
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 METHODS: dict[str, Callable[..., Any]] = {}
+AT: dict[np.ufunc, Callable[..., Any]] = {}
+OF_PLACES: dict[Any, Callable[..., Any]] = {}
 IN_PLACE: list[Callable[..., Any]] = []
 REARRANGING: list[Callable[..., Any]] = []
 """What stands for NumPy's functions and for an array's methods, filled in by
-`backprop_lib.proof.numpy_functions`; those in IN_PLACE change an argument, and those in REARRANGING
-compute nothing."""
+`backprop_lib.proof.numpy_functions` and those before it. Those in IN_PLACE change an argument,
+those in REARRANGING compute nothing, those in AT are the method `at` of a ufunc, and those in
+OF_PLACES take an array of places."""
 
 
 MOST_SMALL = 4
@@ -468,10 +471,14 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         return self.view(self.axes[::-1], self.formula, fixed={})
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if any(getattr(type(value), "is_masked", False) for value in inputs):
+            return NotImplemented
+        if method == "at" and ufunc in AT:
+            return called(self.run, f"{ufunc.__name__}.at", AT[ufunc], inputs, options)
         if method == "reduce" and ufunc in REDUCTIONS:
             options = {"axis": 0, **options}
             model = FUNCTIONS[REDUCTIONS[ufunc]]
-            return _called(self.run, f"{ufunc.__name__}.reduce", model, inputs, options)
+            return called(self.run, f"{ufunc.__name__}.reduce", model, inputs, options)
         if method == "outer" and len(inputs) == 2 and ufunc in UFUNCS and ufunc is not np.matmul:
             first, second = (as_array(self.run, value) for value in inputs)
             return ufunc(first[(..., *[None] * second.ndim)], second, **options)
@@ -486,7 +493,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         function = UFUNCS.get(ufunc)
         if function is None:
             self.run.refuse(_not_modelled(ufunc.__name__))
-        result = _called(self.run, ufunc.__name__, function, inputs, {})
+        result = called(self.run, ufunc.__name__, function, inputs, {})
         if target is None:
             return result
         if not isinstance(target, SymbolicArray):
@@ -501,9 +508,9 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         if not isinstance(target, SymbolicArray):
             self.run.refuse(f"calls np.{ufunc.__name__} with where=... and without out=...")
         choose = FUNCTIONS[np.where]
-        safe = [_called(self.run, "where", choose, (where, value, 1), {}) for value in inputs]
+        safe = [called(self.run, "where", choose, (where, value, 1), {}) for value in inputs]
         result = ufunc(*safe, **options)
-        target[...] = _called(self.run, "where", choose, (where, result, target), {})
+        target[...] = called(self.run, "where", choose, (where, result, target), {})
         return target
 
     def __array_function__(
@@ -514,7 +521,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             self.run.refuse(_not_modelled(func.__name__))
         if func is np.eye:  # called with like=self, which is no argument of its model
             args = (self.run, *args)
-        return _called(self.run, func.__name__, function, args, kwargs)
+        return called(self.run, func.__name__, function, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -522,17 +529,17 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         function = METHODS.get(name)
         if function is None:
             self.run.refuse(f"uses .{name} of an array, which is not followed")
-        return lambda *args, **kwargs: _called(self.run, f"{name}", function, (self, *args), kwargs)
+        return lambda *args, **kwargs: called(self.run, f"{name}", function, (self, *args), kwargs)
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """Return the same entries under another shape."""
         if order != "C":
             self.run.refuse(f"reshapes in the order {order!r}")
-        return _called(self.run, "reshape", FUNCTIONS[np.reshape], (self, _one_tuple(shape)), {})
+        return called(self.run, "reshape", FUNCTIONS[np.reshape], (self, _one_tuple(shape)), {})
 
     def transpose(self, *axes: Any) -> Any:
         """Return the array with its axes in another order."""
-        return _called(
+        return called(
             self.run, "transpose", FUNCTIONS[np.transpose], (self, _one_tuple(axes) or None), {}
         )
 
@@ -582,7 +589,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             writeable=self.writeable and writeable,
             memory=self._memory,
             part_of=None if fixed is None or self._is_loose else self._root,
-            fixed={**self._fixed, **(fixed or {})},
+            fixed=_fixed_in(self._fixed, fixed or {}),
         )
 
     @property
@@ -590,7 +597,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         return self if self._base is None else self._base
 
     def __getitem__(self, key: Any) -> Any:
-        return _called(self.run, "ndarray[...]", _get, (self, key), {})
+        return called(self.run, "ndarray[...]", METHODS["__getitem__"], (self, key), {})
 
     def _in_place(name: str) -> Any:  # type: ignore[misc] # noqa: N805
         def method(self: "SymbolicArray", other: Any) -> Any:
@@ -611,42 +618,20 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             self.run.refuse("writes into the result of np.broadcast_to; copy it first")
         if isinstance(value, LostArray):
             self.run.mismatch(value.reason)
-        part = as_array(self.run, value)
-        self.run.check_written(part.formula)
-        if KINDS.index(part.kind) > KINDS.index(self.kind):
-            self.run.refuse(f"writes {part.kind} numbers into an array of {self.kind}")
-        try:
-            self.formula = self._after_assignment(key, part)
-        except MismatchError as error:
-            self.run.mismatch(error)
+        self.formula = called(
+            self.run, "ndarray[...] = ", METHODS["__setitem__"], (self, key, value), {}
+        )
         base = self._root
         if base is not self:
             here = calculus.multiplied(calculus.delta(i, at) for i, at in self._fixed.items())
-            base.formula = here * self.formula + (ONE - here) * base.formula
+            whole = {index for axis in base.axes for index in axis}
+            new = {index for axis in self.axes for index in axis} - whole
+            change = self.formula - base.formula.substituted(self._fixed)
+            base.formula += calculus.total(here * change, new)
         if not self.run.unwritten.isdisjoint(base.formula.arrays):
             base.formula = _where_all_is_written(self.run, base)
         for array in self._memory:
             array.formula = base.formula.substituted(array._fixed)
-
-    def _after_assignment(self, key: Any, part: "SymbolicArray") -> Formula:
-        """Return the formula after an assignment."""
-        if isinstance(key, SymbolicArray) and key.is_mask:
-            if part.axes:
-                self.run.refuse("writes an array into the masked entries; use np.where")
-            own = self.axes[: key.ndim]  # a mask of the leading axes picks whole rows
-            if [sizes_along(a) for a in key.axes] != [sizes_along(a) for a in own]:
-                raise MismatchError(f"a mask {shape_text(key)} on an array {shape_text(self)}")
-            mask = key.formula.substituted(renaming(key.axes, own))
-            return mask * part.formula + (ONE - mask) * self.formula
-        kept, fixed = _indexed(self.run, self.axes, key)
-        while part.ndim > len(kept) and not part.axes[0]:  # NumPy drops leading axes of size 1
-            part = part.view(part.axes[1:], part.formula)
-        axes, (_, inside) = aligned(SymbolicArray(self.run, kept, ZERO), part)
-        if [sizes_along(axis) for axis in axes] != [sizes_along(axis) for axis in kept]:
-            raise MismatchError(f"{shape_text(part)} into {axes_text(self.run, kept)}")
-        inside = inside.substituted(renaming(axes, kept))
-        here = calculus.multiplied(calculus.delta(i, place) for i, place in fixed.items())
-        return here * inside + (ONE - here) * self.formula
 
     def __bool__(self) -> bool:
         value = None if self.axes else self.formula.as_number()
@@ -703,13 +688,30 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         return repr(self)
 
 
-class PlaceArray(HasAxes):
-    """Places along an axis, one for each entry: what argmax returns, or labels that are given."""
+def _fixed_in(outer: Mapping[Index, Place], inner: Mapping[Index, Place]) -> dict[Index, Place]:
+    """Return where a part of a part stands in the whole."""
+    between = frozenset().union(*map(calculus.free_indices_in, outer.values()))
+    own = {index: place for index, place in inner.items() if index not in between}
+    return {index: calculus.substituted(place, inner) for index, place in outer.items()} | own
+
+
+class PlaceArray(HasAxes, NDArrayOperatorsMixin):
+    """Places along an axis, one for each entry: from argmax or np.arange, or labels."""
 
     def __init__(self, run: Run, axes: Iterable[Axis], place: Place):
         self.run = run
         self.axes = tuple(axes)
         self.place = place
+
+    @property
+    def size(self) -> Any:
+        """The number of entries."""
+        return math.prod(self.shape)
+
+    @property
+    def T(self) -> "PlaceArray":  # noqa: N802
+        """The axes in reverse order."""
+        return PlaceArray(self.run, self.axes[::-1], self.place)
 
     def copy(self) -> "PlaceArray":
         """Return itself: nothing can be written into it."""
@@ -719,38 +721,39 @@ class PlaceArray(HasAxes):
         """Say that nothing was written into it."""
         return self is other
 
-    def __getitem__(self, key: Any) -> "PlaceArray":
-        axes, fixed = _indexed(self.run, self.axes, key)
-        if fixed:
-            self.run.refuse("takes a part of argmax's result; use np.take_along_axis")
-        return PlaceArray(self.run, axes, self.place)
+    def __getitem__(self, key: Any) -> Any:
+        return called(self.run, "ndarray[...]", OF_PLACES["__getitem__"], (self, key), {})
 
     def __array_function__(
         self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
-        function = FUNCTIONS.get(func)
-        if func is np.expand_dims:
-            array, axis = args if len(args) == 2 else (args[0], kwargs["axis"])
-            return PlaceArray(self.run, with_new_axes(array.axes, axis), array.place)
-        if func not in (np.take_along_axis, np.put_along_axis) or function is None:
+        function = OF_PLACES.get(func)
+        if function is None:
             self._refuse()
-        return _called(self.run, func.__name__, function, args, kwargs)
+        return called(self.run, func.__name__, function, args, kwargs)
 
     def _refuse(self, *_: Any) -> NoReturn:
         self.run.refuse(
-            "computes with argmax's result; use np.take_along_axis and np.put_along_axis"
+            "computes with argmax's result, labels or np.arange as with numbers; use them as "
+            "indices, or compare them with each other"
         )
 
-    def __array_ufunc__(self, *_: Any, **__: Any) -> NoReturn:
-        self._refuse()
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        function = OF_PLACES.get(ufunc)
+        if function is None or method != "__call__" or options:
+            self._refuse()
+        return called(self.run, ufunc.__name__, function, inputs, {})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        self._refuse()
+        function = OF_PLACES.get(name)
+        if function is None:
+            self._refuse()
+        return lambda *args, **kwargs: called(self.run, name, function, (self, *args), kwargs)
 
-    __array__ = __index__ = __int__ = __len__ = __iter__ = __eq__ = __add__ = _refuse
-    __mul__ = __sub__ = __lt__ = __gt__ = __radd__ = __rsub__ = __rmul__ = _refuse
+    __array__ = __index__ = __int__ = __float__ = __bool__ = __len__ = __iter__ = _refuse
+    __setitem__ = __contains__ = _refuse
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -798,7 +801,7 @@ class LostArray(NDArrayOperatorsMixin):
     __setitem__ = __bool__ = __len__ = __iter__ = __array__ = __float__ = __index__ = _raise
 
 
-def _called(
+def called(
     run: Run, name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Any
 ) -> Any:
     """Call a model of a NumPy function with the arguments of the original."""
@@ -1014,57 +1017,3 @@ def _one_tuple(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(arguments) == 1 and isinstance(arguments[0], tuple | list):
         return tuple(arguments[0])
     return () if len(arguments) == 1 and arguments[0] is None else arguments
-
-
-def _indexed(run: Run, axes: Sequence[Axis], key: Any) -> tuple[list[Axis], dict[Index, int]]:
-    """Apply NumPy's basic indexing: return the axes that stay, and the indices that are fixed."""
-    keys = list(key) if isinstance(key, tuple) else [key]
-    for part in keys:
-        if isinstance(part, SymbolicArray) and part.is_mask:
-            run.refuse("picks the entries under a mask; use np.where(mask, x, 0)")
-        if not (part is None or part is ... or isinstance(part, slice | int | np.integer)):
-            run.refuse("indexes with an array or a list; use np.take_along_axis")
-        if isinstance(part, bool | np.bool_):
-            run.refuse("indexes with a truth value")
-        if isinstance(part, slice) and part != slice(None):
-            run.refuse("takes a slice of an axis whose size is open")
-    used = sum(part is not None and part is not ... for part in keys)
-    if used > len(axes):
-        raise MismatchError(f"{used} indices for {axes_text(run, axes)}")
-    if ... not in keys:
-        keys.append(...)
-    left = len(axes) - used
-    kept: list[Axis] = []
-    fixed: dict[Index, int] = {}
-    position = 0
-    for part in keys:
-        if part is None:
-            kept.append(())
-        elif part is ...:
-            kept += axes[position : position + left]
-            position += left
-        elif isinstance(part, slice):
-            kept.append(axes[position])
-            position += 1
-        else:
-            axis = axes[position]
-            position += 1
-            if part < 0 and axis:
-                run.refuse("counts an index from the end of an axis whose size is open")
-            if part and len(axis) != 1:
-                if not axis:
-                    raise MismatchError(f"index {part} of an axis of size 1")
-                run.refuse("takes a part of an axis that was merged from several")
-            fixed |= {index: int(part) for index in axis}
-    return kept, fixed
-
-
-def _get(a: SymbolicArray, key: Any) -> SymbolicArray:
-    axes, fixed = _indexed(a.run, a.axes, key)
-    formula = a.formula.substituted(fixed)
-    if not axes and not any(part is ... for part in (key if isinstance(key, tuple) else [key])):
-        return SymbolicArray(a.run, axes, formula, kind=a.kind)  # a number, and no part of a
-    return a.view(axes, formula, fixed=fixed)
-
-
-REARRANGING.append(_get)

@@ -20,6 +20,7 @@ from backprop_lib.proof import calculus
 from backprop_lib.proof.calculus import (
     ONE,
     ZERO,
+    Affine,
     Atom,
     CalculusError,
     Delta,
@@ -28,6 +29,7 @@ from backprop_lib.proof.calculus import (
     Formula,
     Index,
     Log,
+    NotAfter,
     OfFormula,
     Pick,
     Place,
@@ -194,6 +196,8 @@ class Gradient:
         others = self.formula.looked_up - names - self.labels
         if pair is None or names & self.labels or {n[0] for n in others} & {n[0] for n in names}:
             raise _NotShownError  # two searches of one kind may tie together
+        if _picks_within(self.formula) & _picks(u):
+            raise _NotShownError
         first, other = pair
 
         def substituted(place: Place) -> Place:
@@ -239,15 +243,25 @@ class _Point:
         """Return the number of entries along an axis."""
         if isinstance(name, int):
             return name
+        length = calculus.size(name)
+        if length != of(Size(name)):  # such as L - 2
+            return max(0, round(self.value(length, {})))
         return self._sizes.setdefault(name, 3 + len(self._sizes))
+
+    def place(self, place: Place, at: Mapping[Index, int]) -> int:
+        """Return where a place is if its indices have values."""
+        if isinstance(place, Pick):
+            raise CalculusError("an index that is looked up has no value here")
+        if isinstance(place, Affine):
+            own = 0 if place.at is None else self.place(place.at, at)
+            return round(self.value(place.start, at)) + place.step * own
+        return at[place] if isinstance(place, Index) else place
 
     def key(self, entry: Entry, at: Mapping[Index, int]) -> tuple[object, ...]:
         """Return which number an entry is, if its indices have values."""
-        if any(isinstance(place, Pick) for place in entry.at):
-            raise CalculusError("an index that is looked up has no value here")
         if entry.array.startswith("np."):
             raise CalculusError("an array that the code made has no value here")
-        return entry.array, *(at[p] if isinstance(p, Index) else p for p in entry.at)
+        return entry.array, *(self.place(place, at) for place in entry.at)
 
     def value(self, formula: Formula, at: Mapping[Index, int]) -> float:
         """Return the value of a formula where its free indices have values."""
@@ -278,8 +292,9 @@ class _Point:
                 for values in product(*ranges)
             )
         if isinstance(atom, Delta):
-            a, b = (at[p] if isinstance(p, Index) else p for p in (atom.a, atom.b))
-            return float(a == b)
+            return float(self.place(atom.a, at) == self.place(atom.b, at))
+        if isinstance(atom, NotAfter):
+            return float(self.place(atom.a, at) <= self.place(atom.b, at))
         if isinstance(atom, Exp):
             return math.exp(self.value(atom.u, at))
         if isinstance(atom, Log):
@@ -295,7 +310,7 @@ class _Point:
 def _is_polynomial(term: Product) -> bool:
     """Say whether a product is made of entries, sizes and masks."""
     return all(
-        isinstance(atom, Size | Delta | Step | Zero) or (isinstance(atom, Entry) and power > 0)
+        isinstance(atom, Size | Delta | NotAfter | Step | Zero) or (isinstance(atom, Entry) and power > 0)
         for atom, power in term.powers.items()
     )
 
@@ -312,7 +327,13 @@ def _check_apart(other: Formula, u: Formula, free: list[Index]) -> None:
 def _picks(formula: Formula) -> set[Pick]:
     """Return the look-ups in the entries of a formula."""
     entries = [atom for atom in formula.atoms() if isinstance(atom, Entry)]
-    return {place for entry in entries for place in entry.at if isinstance(place, Pick)}
+    return {pick for entry in entries for place in entry.at for pick in calculus.picks_in(place)}
+
+
+def _picks_within(formula: Formula) -> set[Pick]:
+    """Return the look-ups that are parts of other places."""
+    places = [place for atom in formula.atoms() for place in calculus.places_of(atom)]
+    return {pick for place in places for pick in calculus.picks_in(place) if pick is not place}
 
 
 def _tied_places(u: Formula) -> tuple[Pick, Place] | None:

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from backprop_lib.proof.calculus import (
     NO_FACTORS,
+    Affine,
     Atom,
     Delta,
     Entry,
@@ -17,6 +18,7 @@ from backprop_lib.proof.calculus import (
     Formula,
     Index,
     Log,
+    NotAfter,
     Pick,
     Place,
     Product,
@@ -211,6 +213,8 @@ class _Style(ABC):
             return self.indexed(self.name(atom.array), [self.place(p, names) for p in atom.at])
         if isinstance(atom, Delta):
             return self.delta(self.place(atom.a, names), self.place(atom.b, names))
+        if isinstance(atom, NotAfter):
+            return self.not_after(self.place(atom.a, names), self.place(atom.b, names))
         if isinstance(atom, Root):
             return self.letter(atom, "r", names, lambda text: self.power(f"({text})", "-1/2"))
         if isinstance(atom, Step):
@@ -263,7 +267,22 @@ class _Style(ABC):
             return names[place]
         if isinstance(place, Pick):
             return self.indexed(place.name, [self.place(part, names) for part in place.at])
+        if isinstance(place, Affine):
+            return self.affine(place, names)
         return str(place)
+
+    def affine(self, place: Affine, names: Mapping[Index, str]) -> str:
+        """Write the place of an entry of a slice: "i + 1", "2 i", "L - 1 - i"."""
+        if place.at is None:
+            return self.sum(place.start, {})
+        at = self.place(place.at, names)
+        at = at if abs(place.step) == 1 else f"{abs(place.step)} {at}"
+        if not place.start.terms:
+            return at if place.step > 0 else f"-{at}"
+        start = self.sum(place.start, {})
+        if place.step < 0:
+            return f"{start} - {at}"
+        return f"{at} - {start[1:].lstrip()}" if start.startswith("-") else f"{at} + {start}"
 
     def bracketed(self, u: Formula, names: Mapping[Index, str]) -> str:
         return f"({self.sum(u, names)})"
@@ -296,6 +315,10 @@ class _Style(ABC):
     @abstractmethod
     def step(self, text: str) -> str:
         """Write a comparison with 0."""
+
+    @abstractmethod
+    def not_after(self, a: str, b: str) -> str:
+        """Write that a place comes before another one, or is the same."""
 
     def zero(self, text: str) -> str:
         """Write that something is 0."""
@@ -344,6 +367,9 @@ class _Plain(_Style):
     def step(self, text: str) -> str:
         return f"[{text} > 0]"
 
+    def not_after(self, a: str, b: str) -> str:
+        return f"[{a} ≤ {b}]"
+
     def exp(self, text: str) -> str:
         return f"exp({text})"
 
@@ -388,6 +414,9 @@ class _Latex(_Style):
 
     def step(self, text: str) -> str:
         return rf"[{text} > 0]"
+
+    def not_after(self, a: str, b: str) -> str:
+        return rf"[{a} \le {b}]"
 
     def exp(self, text: str) -> str:
         return f"e^{{{text}}}"

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from proof.evaluation import value_of_formula
+from proof.evaluation import number_of_entries, value_of_formula
 
 from backprop_lib.proof import numpy_functions, symbolic
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError
@@ -228,9 +228,7 @@ def symbols(run):
 
 def instantiated(array, arrays, sizes, picks):
     """Fill in numbers: the value of a symbolic array at known sizes."""
-    lengths = [
-        [i.size if isinstance(i.size, int) else sizes[i.size] for i in a] for a in array.axes
-    ]
+    lengths = [[number_of_entries(i.size, sizes) for i in axis] for axis in array.axes]
     result = np.empty([int(np.prod(own)) for own in lengths])
     spread = [list(itertools.product(*map(range, own))) for own in lengths]
     for place in np.ndindex(result.shape):
