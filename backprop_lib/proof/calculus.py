@@ -4,6 +4,7 @@ A `Formula` is a sum of products. The factors of a product, its *atoms*, are
 
     x[n, i]          an entry of an array          (`Entry`)
     N                a size                        (`Size`)
+    π, 1.0507...     a number of many digits       (`Constant`)
     δ(m, n)          Kronecker's delta             (`Delta`)
     Σ_n ...          a sum that does not factor    (`Total`)
     u^(-1/2)         of a formula u                (`Root`)
@@ -19,6 +20,7 @@ defined, where numbers that are compared are equal as well. The converse does no
 identity is found.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ from typing import Any, Union
 import sympy as sp
 
 from backprop_lib.proof.budget import tick
+from backprop_lib.proof.constants import Irrational, Opaque
 
 Number = int | Fraction
 Key = tuple[Any, ...]
@@ -184,6 +187,31 @@ class Size(Atom):
 
 
 @dataclass(frozen=True, eq=False)
+class Constant(Atom):
+    """A positive number of which nothing else is used: π, or a float of many digits."""
+
+    rank = 9
+    name: str
+    value: float
+
+    @cached_property
+    def free_indices(self) -> frozenset[Index]:  # noqa: D102
+        return frozenset()
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, self.name)
+
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return of(self)
+
+    def renamed(self, to: Mapping[Index, Place]) -> "Constant":  # noqa: D102
+        return self
+
+    def derivative(self, by: "Entry") -> "Formula":  # noqa: D102
+        return ZERO
+
+
+@dataclass(frozen=True, eq=False)
 class Entry(Atom):
     """An entry of an array of independent numbers; without indices, a single number."""
 
@@ -303,13 +331,13 @@ class Zero(OfFormula):
         """An entry that occurs in u once, linearly, and what it equals where u is 0."""
         choices = []
         for term, coefficient in self.u.terms.items():
-            powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size)}
+            powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size | Constant)}
             atom = next(iter(powers), None)
             if isinstance(atom, Entry) and powers == {atom: 1}:
                 rest = self.u - Formula({term: coefficient})
                 if all(atom != other for other in rest.atoms()):
                     sizes: dict[Atom, int] = {
-                        a: -p for a, p in term.powers.items() if isinstance(a, Size)
+                        a: -p for a, p in term.powers.items() if isinstance(a, Size | Constant)
                     }
                     value = (-1 / coefficient) * (rest * _normalised(sizes))
                     looked_up = any(isinstance(place, Pick) for place in atom.at)
@@ -642,6 +670,7 @@ class Formula:
 NO_FACTORS = Product({})
 ZERO = Formula({})
 ONE = Formula({NO_FACTORS: Fraction(1)})
+PI = Constant("π", math.pi)
 
 
 def number(value: Number) -> Formula:
@@ -657,6 +686,18 @@ def of(atom: Atom) -> Formula:
 def entry(array: str, *at: Place) -> Formula:
     """Return an entry of an array of independent numbers."""
     return of(Entry(array, at))
+
+
+def of_float(value: Irrational | Opaque) -> Formula:
+    """Return what a float of many digits stands for as a formula."""
+    if isinstance(value, Opaque):
+        floats: dict[Atom, int] = {Constant(text, float(text)): p for text, p in value.powers}
+        return value.factor * _normalised(floats)
+    result = _root_of_number(Fraction(value.root)) * power(of(PI), Fraction(value.half_powers, 2))
+    if value.other:
+        base = exp(ONE) if value.other == "e" else log(number(int(value.other.split()[1])))
+        result *= power(base, Fraction(value.other_power))
+    return value.factor * result
 
 
 def size(name: str | int) -> Formula:
@@ -1143,7 +1184,7 @@ def _signature(term: Product) -> Key:
 def _kind(atom: Atom) -> Key:
     if isinstance(atom, Entry):
         return (atom.rank, atom.array)
-    if isinstance(atom, Size):
+    if isinstance(atom, Size | Constant):
         return (atom.rank, atom.name)
     if isinstance(atom, Total):
         return (atom.rank, _signature(atom.product))
@@ -1196,7 +1237,7 @@ def _primitive(u: Formula, wanted: Filter) -> tuple[Fraction, dict[Atom, int], F
 
 def _is_positive(atom: Atom, exponent: int) -> bool:
     """Say whether a power of an atom is positive wherever it is defined."""
-    return isinstance(atom, Size | Exp) or (isinstance(atom, Root) and exponent % 2 == 1)
+    return isinstance(atom, Size | Constant | Exp) or (isinstance(atom, Root) and exponent % 2 == 1)
 
 
 def _is_not_negative(term: Product) -> bool:
@@ -1231,7 +1272,7 @@ def vanishes_nowhere_dense(u: Formula) -> bool:
         return True
     arrays = [a.array for a in u.atoms() if isinstance(a, Entry)]
     for term in u.terms:
-        powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size)}
+        powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size | Constant)}
         atom = next(iter(powers), None)
         if atom is None or powers != {atom: 1}:
             continue
@@ -1246,7 +1287,7 @@ def vanishes_nowhere_dense(u: Formula) -> bool:
 def _is_monomial(term: Product) -> bool:
     """Say whether a product is made of entries and sizes only, possibly summed."""
     return all(
-        isinstance(atom, Size)
+        isinstance(atom, Size | Constant)
         or (isinstance(atom, Entry) and p > 0)
         or (isinstance(atom, Total) and _is_monomial(atom.product))
         for atom, p in term.powers.items()

@@ -29,9 +29,11 @@ from backprop_lib.proof.scalar import (
     MINUS_ONE,
     Exact,
     ExactArray,
+    constant,
     exact,
     exact_constant,
     expression,
+    is_float,
 )
 from backprop_lib.shapes import unchecked
 
@@ -49,7 +51,7 @@ class Met(Refusals):
         super().__init__()
         self.of = of
         self.may_round = may_round
-        """Whether a float of many digits is taken for the fraction that it is, or refused."""
+        """Whether a float of many digits is taken for what it stands for, or refused."""
         self.compares = False
         self.tie = False
         """Whether two numbers that are compared were equal."""
@@ -87,13 +89,15 @@ class Dual(Exact):
         return Dual(value, slope, self.met, constant=constant, moves=moves)
 
     def _lifted(self, other: Any) -> Any:
-        if self.met.may_round and isinstance(other, float | np.floating) and np.isfinite(other):
-            try:
-                return self.lift(exact(other))
-            except NotFollowedError:
-                self.met.rounded = True
-                return self.lift(Fraction(float(other)))
-        return super()._lifted(other)
+        if not is_float(other):
+            return super()._lifted(other)
+        try:
+            return self.lift(exact(other))
+        except NotFollowedError as error:
+            if not self.met.may_round:
+                self.refuse(str(error))
+        self.met.rounded = True
+        return self.lift(nearest(other))
 
     def plus(self, other: "Dual") -> "Dual":
         """Add."""
@@ -188,7 +192,8 @@ class Point:
     of : Arithmetic
         How numbers are computed with.
     may_round : bool
-        Whether a float of many digits is taken for the fraction that it is.
+        Whether a float of many digits is taken for the simple number that it stands for, or for
+        the fraction that it is.
     """
 
     def __init__(
@@ -350,8 +355,18 @@ def duals(values: np.ndarray, direction: np.ndarray | None, met: Met) -> np.ndar
     return ExactArray.of(filled(values.shape, entries), lift)
 
 
+def nearest(number: float) -> Any:
+    """Return the simple number that a float of many digits stands for, or the fraction it is."""
+    try:
+        return constant(number)
+    except NotFollowedError:
+        return Fraction(float(number))
+
+
 def value_of(entry: Any, of: Arithmetic = EXACTLY) -> Any:
     """Return the value of an entry, which may be a plain number."""
+    if is_float(entry):
+        entry = nearest(entry)
     return entry.value if isinstance(entry, Dual) else of.number(entry)
 
 

@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 import numpy as np
 import sympy as sp
 
+from backprop_lib.proof.constants import Floats, Irrational, Opaque, closed_form
 from backprop_lib.proof.object_arrays import CONTRACTIONS, contracted, filled
-from backprop_lib.proof.refusal import NotFollowedError, Refusals, decimal, fraction
+from backprop_lib.proof.refusal import NotFollowedError, Refusals, decimal, fraction, written
 
 HALF, MINUS_ONE = Fraction(1, 2), Fraction(-1)
 DIGITS = 30
@@ -50,6 +51,40 @@ def exact(number: Any) -> Any:
     if isinstance(number, sp.Expr) and not number.is_Rational and not number.has(sp.Float):
         return number
     return fraction(number)
+
+
+def constant(number: Any) -> Any:
+    """Return a number of the code, as `exact`; a float of many digits as what it stands for.
+
+    Raises
+    ------
+    NotFollowedError
+        If it stands for no simple number.
+    """
+    try:
+        return exact(number)
+    except NotFollowedError:
+        if not is_float(number):
+            raise
+        found = closed_form(written(abs(number)))
+        if found is None:
+            raise
+        return exact(_irrational(found) * (1 if number > 0 else -1))
+
+
+def _irrational(value: Irrational) -> sp.Expr:
+    """Return a product of roots of numbers, of π, and of e or a logarithm."""
+    factor = sp.Rational(value.factor.numerator, value.factor.denominator)
+    result = factor * sp.sqrt(value.root) * sp.pi ** sp.Rational(value.half_powers, 2)
+    if value.other:
+        base = sp.E if value.other == "e" else sp.log(int(value.other.split()[1]))
+        result *= base**value.other_power
+    return result
+
+
+def is_float(number: Any) -> bool:
+    """Say whether a number is a finite float."""
+    return isinstance(number, float | np.floating) and bool(np.isfinite(number))
 
 
 def exact_constant(value: Any, number: Callable[[Any], "Exact"]) -> Any:
@@ -120,7 +155,7 @@ class Exact(ABC):
         if isinstance(other, type(self)):
             return other
         try:
-            return self.lift(exact(other))
+            return self.lift(constant(other))
         except NotFollowedError as error:
             self.refuse(str(error))
 
@@ -166,7 +201,7 @@ class Exact(ABC):
 
     def _constant(self, number: Any) -> Any:
         try:
-            return exact(number)
+            return constant(number)
         except NotFollowedError as error:
             self.refuse(str(error))
 
@@ -282,13 +317,15 @@ OF_ENTRIES = (np.exp, np.log, np.sqrt, np.tanh, np.expm1, np.log1p)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, np.float32):  # among objects, NumPy would make a float of its bits
+        return float(written(value))
     return value.view(np.ndarray) if isinstance(value, ExactArray) else value
 
 
 def _lifted(array: np.ndarray, lift: Callable[[Any], Exact]) -> np.ndarray:
     if array.dtype != object or all(isinstance(entry, Exact) for entry in array.flat):
         return array
-    entries = (e if isinstance(e, Exact) else lift(exact(e)) for e in array.flat)
+    entries = (e if isinstance(e, Exact) else lift(constant(e)) for e in array.flat)
     return filled(array.shape, entries)
 
 
@@ -312,6 +349,7 @@ class Branch(Refusals):
         self.answers = list(answers)
         self.known: dict[sp.Expr, int] = {}
         """The expressions that were asked for, in order, and their signs."""
+        self._floats = Floats()
         self._with_zero = {} if with_zero is None else with_zero
         """For each expression, with which sign comparisons put the 0, over all branches."""
 
@@ -350,6 +388,19 @@ class Branch(Refusals):
             return sides == {1}
         both_are = any(not sp.diff(value, symbol).has(symbol) for symbol in value.free_symbols)
         return both_are and sides in ({1}, {-1})
+
+    def number(self, number: Any) -> sp.Expr:
+        """Return a number of the code; a float of many digits as a symbol, if it is not simple."""
+        try:
+            return expression(constant(number))
+        except NotFollowedError:
+            if not is_float(number):
+                raise
+        found = self._floats.read(abs(number))
+        assert isinstance(found, Opaque)
+        factor = sp.Rational(found.factor.numerator, found.factor.denominator)
+        powers = (sp.Symbol(text, positive=True) ** power for text, power in found.powers)
+        return sp.Mul(factor if number > 0 else -factor, *powers)
 
     @property
     def ties(self) -> list[sp.Expr]:
@@ -407,6 +458,9 @@ class Scalar(Exact):
     def lift(self, constant: Any) -> "Scalar":
         """Return a constant as a number of this kind."""
         return Scalar(expression(constant), self.branch, constant=True)
+
+    def _lifted(self, other: Any) -> Any:
+        return self.lift(self.branch.number(other)) if is_float(other) else super()._lifted(other)
 
     def _made(self, expression: sp.Expr, other: "Scalar | None" = None) -> "Scalar":
         constant = self.constant and (other is None or other.constant)

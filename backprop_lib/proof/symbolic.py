@@ -26,6 +26,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from backprop_lib import layer, shapes
 from backprop_lib.proof import calculus
 from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Place
+from backprop_lib.proof.constants import Floats
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
 from backprop_lib.shapes import format_shape
 
@@ -57,11 +58,29 @@ class Run(Refusals):
         """Where a largest or smallest entry was sought, and of which arrays it is made."""
         self.taken: set[str] = set()
         self._picks: dict[calculus.Key, str] = {}
+        self._floats = Floats()
 
     def mismatch(self, error: MismatchError) -> NoReturn:
         """Raise a shape error; should the code catch it, that is not followed."""
         self.note(f"catches an error of shapes: {error}")
         raise error
+
+    def number(self, value: Any) -> Formula:
+        """Return a number of the code; a float of many digits is the number it stands for.
+
+        Raises
+        ------
+        NotFollowedError
+            If it is no number.
+        """
+        try:
+            return calculus.number(fraction(value))
+        except NotFollowedError:
+            if not isinstance(value, float | np.floating) or not np.isfinite(value):
+                raise
+        size: Any = abs(value)
+        found = calculus.of_float(self._floats.read(size))
+        return found if value > 0 else -found
 
     def pick_name(self, key: calculus.Key, letter: str) -> str:
         """Name the result of an argmax; the same array and axis have the same name."""
@@ -604,7 +623,7 @@ def as_array(run: Run, value: Any) -> SymbolicArray:
         kind = "bool"
     else:
         kind = "int" if isinstance(value, int | np.integer) else "float"
-    return SymbolicArray(run, (), calculus.number(fraction(value)), kind=kind)
+    return SymbolicArray(run, (), run.number(value), kind=kind)
 
 
 def run_of(*values: Any) -> Run:

@@ -22,6 +22,7 @@ from backprop_lib.proof.calculus import (
     ZERO,
     Atom,
     CalculusError,
+    Constant,
     Delta,
     Entry,
     Exp,
@@ -41,6 +42,7 @@ from backprop_lib.proof.calculus import (
     zero,
 )
 
+FIXED = (Size, Constant)
 MOST_INDICES = 4
 """Of comparisons with more free indices, no kink is shown."""
 
@@ -79,7 +81,8 @@ def _moves(u: Formula, name: str) -> bool:
         atom
         for term in u.terms
         for atom in term.powers
-        if atom in entries and {a for a in term.powers if not isinstance(a, Size)} == {atom}
+        if atom in entries
+        and {a for a in term.powers if not isinstance(a, Size | Constant)} == {atom}
     ]
     if len(entries) == 1:
         return len(plain) == 1
@@ -263,6 +266,8 @@ class _Point:
     def _atom(self, atom: Atom, at: Mapping[Index, int]) -> float:
         if isinstance(atom, Size):
             return self.size(atom.name)
+        if isinstance(atom, Constant):
+            return atom.value
         if isinstance(atom, Entry):
             key = self.key(atom, at)
             if key not in self.entries:
@@ -293,7 +298,8 @@ class _Point:
 def _is_polynomial(term: Product) -> bool:
     """Say whether a product is made of entries, sizes and masks."""
     return all(
-        isinstance(atom, Size | Delta | Step | Zero) or (isinstance(atom, Entry) and power > 0)
+        isinstance(atom, Size | Constant | Delta | Step | Zero)
+        or (isinstance(atom, Entry) and power > 0)
         for atom, power in term.powers.items()
     )
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from backprop_lib.proof.calculus import (
     NO_FACTORS,
     Atom,
+    Constant,
     Delta,
     Entry,
     Exp,
@@ -202,11 +203,13 @@ class _Style(ABC):
             at = [self.place(place, names) for place in atom.at]
             return (1 if atom.array == "dy" else 2, atom.array, at)
         own = sorted(names[index] for index in atom.free_indices)
-        return (0 if isinstance(atom, Size) else 1 + atom.rank, "", own)
+        return (0 if isinstance(atom, Size | Constant) else 1 + atom.rank, "", own)
 
     def atom(self, atom: Atom, names: Mapping[Index, str]) -> str:
         if isinstance(atom, Size):
             return self.name(atom.name)
+        if isinstance(atom, Constant):
+            return self.constant(atom.name)
         if isinstance(atom, Entry):
             return self.indexed(self.name(atom.array), [self.place(p, names) for p in atom.at])
         if isinstance(atom, Delta):
@@ -267,6 +270,10 @@ class _Style(ABC):
 
     def bracketed(self, u: Formula, names: Mapping[Index, str]) -> str:
         return f"({self.sum(u, names)})"
+
+    def constant(self, name: str) -> str:
+        """Write a number of many digits, or π."""
+        return name
 
     # what the two styles do differently
     @abstractmethod
@@ -359,6 +366,10 @@ class _Plain(_Style):
 class _Latex(_Style):
     def name(self, name: str) -> str:
         return latex_name(name)
+
+    def constant(self, name: str) -> str:
+        digits, _, exponent = name.replace("π", r"\pi").partition("e")
+        return rf"{digits} \cdot 10^{{{int(exponent)}}}" if exponent else digits
 
     def indexed(self, name: str, places: Sequence[str]) -> str:
         if not places:

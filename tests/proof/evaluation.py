@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 
 from backprop_lib.proof.calculus import (
+    Constant,
     Delta,
     Entry,
     Exp,
@@ -73,6 +74,8 @@ def value_of_formula(formula, arrays, sizes, at=None, picks=None):
     def atom(a):
         if isinstance(a, Size):
             return number(sizes[a.name])
+        if isinstance(a, Constant):
+            return number(a.value)
         if isinstance(a, Entry):
             return arrays[a.array][tuple(place(p) for p in a.at)]
         if isinstance(a, Delta):
