@@ -11,6 +11,7 @@ A `Formula` is a sum of products. The factors of a product, its *atoms*, are
     [u > 0]          1 if u is positive, else 0    (`Step`)
     [u = 0]          1 if u is zero, else 0        (`Zero`)
     exp(u), log(u)                                 (`Exp`, `Log`)
+    tanh(u), sin(u), erf(u), ...                   (`Function`)
 
 Whatever is built with the functions of this module is in normal form: products are expanded,
 equal terms collected, a delta under its sum is contracted, and sums are split into factors that
@@ -287,6 +288,10 @@ class OfFormula(Atom):
     def renamed(self, to: Mapping[Index, Place]) -> "OfFormula":  # noqa: D102
         return type(self)(self.u.renamed(to))
 
+    def of_other(self, u: "Formula") -> "Formula":
+        """Return the same function of another formula, in normal form."""
+        return MADE_OF[type(self)](u)
+
 
 class Root(OfFormula):
     """u^(-1/2). Only its even powers occur where u may be negative."""
@@ -388,6 +393,47 @@ class Log(OfFormula):
 
     def derivative(self, by: Entry) -> "Formula":  # noqa: D102
         return power(self.u, Fraction(-1)) * self.u.derivative(by)
+
+
+@dataclass(frozen=True, eq=False)
+class Function(OfFormula):
+    """A function of u of which its derivative is known. Made by `function`."""
+
+    rank = 10
+    name: str = ""
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, self.name, self.u.key(labels))
+
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return function(self.name, self.u.substituted(to))
+
+    def renamed(self, to: Mapping[Index, Place]) -> "Function":  # noqa: D102
+        return Function(self.u.renamed(to), self.name)
+
+    def of_other(self, u: "Formula") -> "Formula":  # noqa: D102
+        return function(self.name, u)
+
+    def derivative(self, by: Entry) -> "Formula":  # noqa: D102
+        inner = self.u.derivative(by)
+        return FUNCTIONS[self.name].slope(self.u) * inner if inner.terms else ZERO
+
+    @property
+    def has_sign_of_u(self) -> bool:
+        """Whether it is positive where u is, and zero where u is."""
+        return FUNCTIONS[self.name].has_sign_of_u
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a function."""
+
+    slope: Callable[["Formula"], "Formula"]
+    value: Callable[[float], float]
+    is_even: bool = False
+    """Whether f(-u) = f(u); if not, f(-u) = -f(u)."""
+    has_sign_of_u: bool = False
+    """Whether it is positive where u is, and zero where u is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -812,6 +858,9 @@ def step(u: Formula) -> Formula:
     scale, _, rest = _primitive(u, _is_positive)
     if all(c > 0 for c in rest.terms.values()) and all(map(_is_not_negative, rest.terms)):
         return ONE - zero(rest) if scale > 0 else ZERO
+    atom = next((atom for term in rest.terms for atom in term.powers), None)
+    if isinstance(atom, Function) and atom.has_sign_of_u and rest == of(atom):
+        return step(atom.u if scale > 0 else -atom.u)
     if scale > 0:
         return _power_of_atom(Step(rest), 1)
     return ONE - _power_of_atom(Step(rest), 1) - zero(rest)
@@ -836,6 +885,9 @@ def zero(u: Formula) -> Formula:
     for atom, power in common.items():
         if isinstance(atom, Log):
             different *= ONE - zero(atom.u - ONE)
+        elif isinstance(atom, Function) and power > 0:
+            inside = zero(atom.u) if atom.has_sign_of_u else _power_of_atom(Zero(of(atom)), 1)
+            different *= ONE - inside
         elif isinstance(atom, Entry) and power > 0:
             different *= ONE - _power_of_atom(Zero(of(atom)), 1)
     positive = all(c > 0 for c in rest.terms.values()) and all(map(_is_not_negative, rest.terms))
@@ -861,6 +913,30 @@ def exp(u: Formula) -> Formula:
             base = Formula({term: Fraction(1, coefficient.denominator)})
             result *= _power_of_atom(Exp(base), coefficient.numerator)
     return result
+
+
+def function(name: str, u: Formula) -> Formula:
+    """Return tanh(u), sin(u) or another of `FUNCTIONS`, as a factor of its own."""
+    known = FUNCTIONS[name]
+    if not u.terms:
+        return ONE if known.is_even else ZERO
+    if (parts := _split(u, lambda part: function(name, part), whole=True)) is not None:
+        return parts
+    if _primitive(u, lambda atom, p: False)[0] > 0:
+        return _power_of_atom(Function(u, name), 1)
+    mirrored = _power_of_atom(Function(-u, name), 1)
+    return mirrored if known.is_even else -mirrored
+
+
+def expanded(formula: Formula) -> Formula:
+    """Write tanh(u) as 1 - 2/(e^(2u) + 1), so that it can be compared with exponentials."""
+
+    def by(atom: Atom) -> Formula | None:
+        if not isinstance(atom, Function) or atom.name != "tanh":
+            return None
+        return ONE - 2 * power(exp(2 * expanded(atom.u)) + ONE, Fraction(-1))
+
+    return formula.replaced(by)
 
 
 def log(u: Formula) -> Formula:
@@ -918,7 +994,7 @@ def _replaced(atom: Atom, by: Callable[[Atom], Formula | None]) -> Formula:
         return total(inside.replaced(by), indices)
     if isinstance(atom, OfFormula):
         inside = atom.u.replaced(by)
-        return of(atom) if inside is atom.u else MADE_OF[type(atom)](inside)
+        return of(atom) if inside is atom.u else atom.of_other(inside)
     return of(atom)
 
 
@@ -992,6 +1068,14 @@ def _normalised(powers: Mapping[Atom, int]) -> Formula:
             )
         if isinstance(atom, Zero) and (simpler := _where_zero(atom, others)) is not None:
             return simpler
+        if isinstance(atom, Step) and (implied := _implied(atom, others)) is not None:
+            return implied
+        if (
+            isinstance(atom, Function)
+            and exponent > 1
+            and (simpler := _without_square(atom, exponent, others)) is not None
+        ):
+            return simpler
         if isinstance(atom, Root) and exponent > 1:
             even = exponent - exponent % 2
             simpler = inverse_root(atom.u, even) if _splits(atom.u) else None
@@ -1033,6 +1117,51 @@ def _where_zero(atom: Zero, others: Mapping[Atom, int]) -> Formula | None:
         return None
     rest = Product(others).times({a: -p for a, p in term.powers.items()})
     return here * ((-1 / coefficient) * rest * (atom.u - Formula({term: coefficient})))
+
+
+def _implied(atom: Step, others: Mapping[Atom, int]) -> Formula | None:
+    """Use that u > 2 where u > 3, and that u is not 1 there; None if no other factor says so."""
+    if len(others) < 1 or (own := _bound(atom.u)) is None:
+        return None
+    direction, least = own
+    for other in others:
+        if not isinstance(other, Step | Zero) or (found := _bound(other.u)) is None:
+            continue
+        if found[0] == direction:
+            if isinstance(other, Zero):
+                return ZERO if found[1] <= least else _normalised(others)
+            kept = atom if least >= found[1] else other
+            gone = other if kept is atom else atom
+            return _normalised({a: p for a, p in {**others, atom: 1}.items() if a != gone})
+        if found[0] == -direction:
+            if isinstance(other, Zero):
+                return ZERO if -found[1] <= least else _normalised(others)
+            if -found[1] <= least:
+                return ZERO
+    return None
+
+
+@lru_cache(maxsize=MOST_KNOWN)
+def _bound(u: Formula) -> tuple[Formula, Fraction] | None:
+    """Write u > 0 as w > t, with a number t and a w that is the same for all numbers t."""
+    number_in_u = u.terms.get(NO_FACTORS, Fraction(0))
+    rest = {term: c for term, c in u.terms.items() if term != NO_FACTORS}
+    if not rest:
+        return None
+    scale = abs(rest[min(rest, key=lambda term: term._key)])
+    return Formula(rest) * (1 / scale), -number_in_u / scale
+
+
+def _without_square(atom: Function, exponent: int, others: Mapping[Atom, int]) -> Formula | None:
+    """Use sin² = 1 - cos² to remove sin², or, beside a negative power of sin, cos²."""
+    if atom.name not in ("sin", "cos"):
+        return None
+    other = Function(atom.u, "cos" if atom.name == "sin" else "sin")
+    if atom.name == "cos" and others.get(other, 0) >= 0:
+        return None
+    square = ONE - _normalised({other: 2})
+    left = {**others, atom: exponent - 2} if exponent > 2 else dict(others)
+    return square * _normalised(left)
 
 
 def _may_be_inverted(atom: Atom, _: int) -> bool:
@@ -1189,7 +1318,8 @@ def _kind(atom: Atom) -> Key:
     if isinstance(atom, Total):
         return (atom.rank, _signature(atom.product))
     if isinstance(atom, OfFormula):
-        return (atom.rank, tuple(sorted((_signature(t), c) for t, c in atom.u.terms.items())))
+        name = atom.name if isinstance(atom, Function) else ""
+        return (atom.rank, name, tuple(sorted((_signature(t), c) for t, c in atom.u.terms.items())))
     return (atom.rank,)
 
 
@@ -1352,6 +1482,24 @@ def _connected(term: Product, bound: frozenset[Index]) -> list[tuple[list[Atom],
 
 ZERO_OR_ONE = (Delta, Step, Zero)
 """The atoms that are either 0 or 1."""
+
+
+def _known_functions() -> dict[str, Known]:
+    one_over_root_pi = power(of(PI), Fraction(-1, 2))
+    return {
+        "tanh": Known(lambda u: ONE - function("tanh", u) ** 2, math.tanh, has_sign_of_u=True),
+        "sin": Known(lambda u: function("cos", u), math.sin),
+        "cos": Known(lambda u: -function("sin", u), math.cos, is_even=True),
+        "arctan": Known(lambda u: power(ONE + u * u, Fraction(-1)), math.atan, has_sign_of_u=True),
+        "arcsin": Known(
+            lambda u: power(ONE - u * u, Fraction(-1, 2)), math.asin, has_sign_of_u=True
+        ),
+        "erf": Known(lambda u: 2 * one_over_root_pi * exp(-(u * u)), math.erf, has_sign_of_u=True),
+    }
+
+
+FUNCTIONS = _known_functions()
+"""What is known of the functions that have an atom of their own."""
 MADE_OF: dict[type[Atom], Callable[[Formula], Formula]] = {
     Root: lambda u: inverse_root(u, 1),
     Step: step,

@@ -153,6 +153,17 @@ class Dual(Exact):
             slope = of.times(self.slope, of.power(self.value, MINUS_ONE))
         return self._made(of.log(self.value), slope)
 
+    def function(self, name: str) -> "Dual":
+        """Return a sine, a cosine, and so on."""
+        of, one = self.met.of, self.lift(Fraction(1))
+        if name == "arcsin" and of.sign(of.plus(one.value, -of.times(self.value, self.value))) != 1:
+            raise UndefinedError(f"the slope of arcsin at {self.value}")
+        slope = of.zero
+        if self.moves:
+            here = Dual(self.value, of.zero, self.met)
+            slope = of.times(SLOPES[name](here).value, self.slope)
+        return self._made(of.function(name, self.value), slope)
+
     def compared(self, other: "Dual", with_zero: int) -> int:
         """Return the sign of self - other just beside the point, in the direction of the slopes."""
         constant = self.constant and other.constant
@@ -178,6 +189,16 @@ class Dual(Exact):
 
     def __repr__(self) -> str:
         return f"{self.value} + {self.slope}·t"
+
+
+SLOPES: dict[str, Callable[[Any], Any]] = {
+    "sin": lambda u: u.cos(),
+    "cos": lambda u: -u.sin(),
+    "arcsin": lambda u: 1 / (1 - u * u).sqrt(),
+    "arctan": lambda u: 1 / (1 + u * u),
+    "erf": lambda u: 2 * (-(u * u)).exp() / u.lift(sp.pi).sqrt(),
+}
+"""The derivatives."""
 
 
 class Point:

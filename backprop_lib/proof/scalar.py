@@ -141,6 +141,10 @@ class Exact(ABC):
         """Return the natural logarithm."""
 
     @abstractmethod
+    def function(self, name: str) -> "Exact":
+        """Return one of `FUNCTIONS` of this number."""
+
+    @abstractmethod
     def compared(self, other: Any, with_zero: int) -> int:
         """Return the sign of self - other; it must not raise, for NumPy hides exceptions here.
 
@@ -213,6 +217,62 @@ class Exact(ABC):
     def tanh(self) -> Any:
         """Return the hyperbolic tangent, written with exp so that it can be compared."""
         return 1 - 2 / ((2 * self).exp() + 1)
+
+    def sinh(self) -> Any:
+        """Return the hyperbolic sine."""
+        return (self.exp() - (-self).exp()) / 2
+
+    def cosh(self) -> Any:
+        """Return the hyperbolic cosine."""
+        return (self.exp() + (-self).exp()) / 2
+
+    def arctanh(self) -> Any:
+        """Return the number of which this is the hyperbolic tangent."""
+        return ((1 + self).log() - (1 - self).log()) / 2
+
+    def sin(self) -> "Exact":
+        """Return the sine."""
+        return self.function("sin")
+
+    def cos(self) -> "Exact":
+        """Return the cosine."""
+        return self.function("cos")
+
+    def tan(self) -> Any:
+        """Return the tangent."""
+        return self.sin() / self.cos()
+
+    def arcsin(self) -> "Exact":
+        """Return the angle of which this is the sine."""
+        return self.function("arcsin")
+
+    def arctan(self) -> "Exact":
+        """Return the angle of which this is the tangent."""
+        return self.function("arctan")
+
+    def erf(self) -> "Exact":
+        """Return the error function."""
+        return self.function("erf")
+
+    def hypot(self, other: Any) -> Any:
+        """Return the root of the sum of two squares."""
+        return (self * self + other * other).sqrt()
+
+    def logaddexp(self, other: Any) -> Any:
+        """Return the logarithm of the sum of two exponentials."""
+        return (self.exp() + self._lifted(other).exp()).log()
+
+    def log2(self) -> Any:
+        """Return the logarithm to base 2."""
+        return self.log() / self.lift(sp.Integer(2)).log()
+
+    def log10(self) -> Any:
+        """Return the logarithm to base 10."""
+        return self.log() / self.lift(sp.Integer(10)).log()
+
+    def exp2(self) -> Any:
+        """Return 2 to this power."""
+        return (self * self.lift(sp.Integer(2)).log()).exp()
 
     def expm1(self) -> Any:
         """Return e to this power, minus 1."""
@@ -287,6 +347,8 @@ class ExactArray(np.ndarray):
         plain = [_plain(value) for value in inputs]
         if ufunc.signature is not None:  # @ and its like
             return self._wrapped(contracted(ufunc, plain, options))
+        if ufunc is np.logaddexp and self.lift is not None:  # of objects NumPy has none
+            ufunc, plain = _logaddexp, [_lifted(np.asarray(a), self.lift) for a in plain]
         if ufunc in OF_ENTRIES and self.lift is not None and isinstance(plain[0], np.ndarray):
             plain[0] = _lifted(plain[0], self.lift)
         if "out" in options:
@@ -312,8 +374,14 @@ class ExactArray(np.ndarray):
 
 
 CREATING = (np.eye, np.zeros, np.ones, np.full, np.empty, np.arange)
-OF_ENTRIES = (np.exp, np.log, np.sqrt, np.tanh, np.expm1, np.log1p)
-"""The functions for which NumPy calls a method of each entry."""
+OF_ENTRIES = (
+    *(np.exp, np.log, np.sqrt, np.tanh, np.expm1, np.log1p, np.log2, np.log10, np.exp2),
+    *(np.sin, np.cos, np.tan, np.arcsin, np.arctan, np.sinh, np.cosh, np.arctanh, np.hypot),
+)
+"""The functions for which NumPy calls a method of each entry, or of the first of two."""
+FUNCTIONS = {"sin": sp.sin, "cos": sp.cos, "arcsin": sp.asin, "arctan": sp.atan, "erf": sp.erf}
+"""What they are in SymPy."""
+_logaddexp = np.frompyfunc(lambda a, b: a.logaddexp(b), 2, 1)
 
 
 def _plain(value: Any) -> Any:
@@ -323,7 +391,7 @@ def _plain(value: Any) -> Any:
 
 
 def _lifted(array: np.ndarray, lift: Callable[[Any], Exact]) -> np.ndarray:
-    if array.dtype != object or all(isinstance(entry, Exact) for entry in array.flat):
+    if array.dtype == object and all(isinstance(entry, Exact) for entry in array.flat):
         return array
     entries = (e if isinstance(e, Exact) else lift(constant(e)) for e in array.flat)
     return filled(array.shape, entries)
@@ -487,6 +555,10 @@ class Scalar(Exact):
     def log(self) -> "Scalar":
         """Return the natural logarithm."""
         return self._made(sp.log(self.expression))
+
+    def function(self, name: str) -> "Scalar":
+        """Return one of `FUNCTIONS` of this number."""
+        return self._made(FUNCTIONS[name](self.expression))
 
     def compared(self, other: "Scalar", with_zero: int) -> int:
         """Return the sign of self - other on this branch."""

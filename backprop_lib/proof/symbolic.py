@@ -561,8 +561,7 @@ def _called(
 
 def _not_modelled(name: str) -> str:
     instead = {
-        "clip": "np.maximum and np.minimum",
-        "norm": "np.sqrt((x * x).sum(axis=...))",
+        "nan_to_num": "formulas that are defined everywhere",
         "concatenate": "np.where with a mask, or separate arrays",
         "append": "separate arrays",
         "cumsum": "a matrix product",

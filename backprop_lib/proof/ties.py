@@ -27,6 +27,7 @@ from backprop_lib.proof.calculus import (
     Entry,
     Exp,
     Formula,
+    Function,
     Index,
     Log,
     OfFormula,
@@ -287,6 +288,8 @@ class _Point:
             return math.exp(self.value(atom.u, at))
         if isinstance(atom, Log):
             return math.log(self.value(atom.u, at))
+        if isinstance(atom, Function):
+            return calculus.FUNCTIONS[atom.name].value(self.value(atom.u, at))
         if isinstance(atom, Step | Zero):
             value = self.value(atom.u, at)
             if abs(value) < ROUNDING:

@@ -16,8 +16,10 @@ from backprop_lib.proof.calculus import (
     Entry,
     Exp,
     Formula,
+    Function,
     Index,
     Log,
+    OfFormula,
     Pick,
     Place,
     Product,
@@ -30,6 +32,7 @@ from backprop_lib.proof.calculus import (
 
 LONGEST_LINE = 160
 SPARE_LETTERS = "jkmpqstuvw"
+LATEX_FUNCTIONS = frozenset(["sin", "cos", "tanh", "arctan", "arcsin"])
 GREEK = frozenset(
     [
         "alpha",
@@ -224,6 +227,8 @@ class _Style(ABC):
             return self.zero(self.sum(atom.u, names))
         if isinstance(atom, Log):
             return self.log(self.sum(atom.u, names))
+        if isinstance(atom, Function):
+            return self.function(atom.name, self.sum(atom.u, names))
         raise TypeError(f"no way to write a {type(atom).__name__}")
 
     def letter(
@@ -316,6 +321,10 @@ class _Style(ABC):
     def log(self, text: str) -> str:
         """Write a logarithm."""
 
+    def function(self, name: str, text: str) -> str:
+        """Write a function of a formula."""
+        return f"{name}({text})"
+
     @abstractmethod
     def definitions(self) -> str:
         """Write what the letters stand for."""
@@ -406,6 +415,10 @@ class _Latex(_Style):
     def log(self, text: str) -> str:
         return rf"\log\Bigl({text}\Bigr)"
 
+    def function(self, name: str, text: str) -> str:
+        known = rf"\{name}" if name in LATEX_FUNCTIONS else rf"\operatorname{{{name}}}"
+        return rf"{known}\Bigl({text}\Bigr)"
+
     def definitions(self) -> str:
         return "".join(
             rf",\quad\text{{where }} {line}" if not i else rf",\quad {line}"
@@ -419,7 +432,7 @@ def _products_in(formula: Formula) -> Iterable[Product]:
         for atom in term.powers:
             if isinstance(atom, Total):
                 yield from _products_in(Formula({atom.product: Fraction(1)}))
-            elif isinstance(atom, Root | Step | Zero | Exp | Log):
+            elif isinstance(atom, OfFormula):
                 yield from _products_in(atom.u)
 
 

@@ -4,6 +4,7 @@ Nothing here is shared with the library but the classes that hold the parts of a
 """
 
 import itertools
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +15,7 @@ from backprop_lib.proof.calculus import (
     Delta,
     Entry,
     Exp,
+    Function,
     Index,
     Log,
     Pick,
@@ -24,6 +26,11 @@ from backprop_lib.proof.calculus import (
     Zero,
 )
 from backprop_lib.proof.scalar import Exact
+
+FUNCTIONS = {
+    "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "arctan": np.arctan, "arcsin": np.arcsin,
+    "erf": math.erf,
+}  # fmt: skip
 
 
 def value_of_sympy(e, arrays, sizes, at=None):
@@ -95,6 +102,8 @@ def value_of_formula(formula, arrays, sizes, at=None, picks=None):
             return number(int(inner == 0))
         if isinstance(a, Exp):
             return np.exp(inner)
+        if isinstance(a, Function):
+            return FUNCTIONS[a.name](inner)
         assert isinstance(a, Log)
         return np.log(inner)
 

@@ -67,6 +67,18 @@ CODE = {
     "log": lambda x: np.log(1 + x * x) + np.log1p(x * x),
     "tanh": lambda x: np.tanh(x),
     "floats of many digits": lambda x, s: x / 3.0 * (1 / 3) + 0.7978845608028654 * s - np.pi * x * np.float64(1.2345678901) + x * np.e * 0.6931471805599453,
+    "logarithms to a base": lambda x: np.log2(1 + x * x) - np.log10(2 + x * x) + np.exp2(x / 2),
+    "two exponentials": lambda x, w: np.logaddexp(x, w) + np.logaddexp(0, -x) + np.hypot(x, 1 + w * w),
+    "trigonometric": lambda x, y: np.sin(x - y) ** 3 / np.cos(y) ** 2 + np.cos(y - x) ** 2 / np.sin(x - y) ** 2 + np.tan(x),
+    "arcs": lambda x: np.arctan(-x) + np.arcsin(x / (1 + x * x)) * np.arctan(2 * x) ** 2,
+    "hyperbolic": lambda x: np.sinh(x) * np.cosh(x) - np.arctanh(x / (1 + x * x)) + np.tanh(-x) ** 2,
+    "functions of cases": lambda x: np.cos(np.maximum(x, 0)) + np.tanh(np.minimum(x, 0.5)) ** 2,
+    "sign of a function": lambda x: x * (np.tanh(x - 1) > 0) + (np.arctan(-x) >= 0) + np.abs(np.sin(x)) + (np.sin(x) == 0),
+    "clip": lambda x, w: np.clip(x, -0.5, 0.5) + x.clip(w, None) + np.clip(x, None, w) + x.clip(max=1) + np.clip(x, a_min=0, a_max=w * w),
+    "bounds of one number": lambda x: x * (x > -1) * (x < 1) - (x > 1) * (x < -1) * 2.0 + x * (2 * x > 1) * (x > 2) + 3 * (x > 0) * (x == 1) + 4.0 * (x < 0.5) * (x == 1) - 5.0 * (x > 1) * (x == 1),
+    "norm": lambda x: np.linalg.norm(x) * x + np.linalg.norm(x, axis=1, keepdims=True) + np.linalg.norm(x, ord=2, axis=0),
+    "norm of a vector": lambda w: np.linalg.norm(w, 1) + np.linalg.norm(w) + np.linalg.norm(w, 2),
+    "norms of absolute values": lambda x: np.linalg.norm(x, ord=1, axis=-1),
     "size 1": lambda x, one: x * one,
     "three dimensions": lambda t, w: t * w[:, None],
     "numbers": lambda x: 0.5 * x + np.float64(0.25) - np.int64(2) + x * True,
@@ -216,7 +228,8 @@ def test_means_what_numpy_means(name, sizes):
 
 COMPARISONS = [
     "maximum", "absolute", "sign", "greater", "at least", "relu mask", "wrong relu mask", "masks", "leaky",
-    "whole numbers", "and or not", "logical", "equal", "not equal", "equal formulas", "where", "write a mask", "count",
+    "whole numbers", "and or not", "logical", "equal", "not equal", "equal formulas", "where", "write a mask", "count", "clip", "bounds of one number",
+    "sign of a function", "functions of cases",
 ]  # fmt: skip
 
 
@@ -315,8 +328,13 @@ def lost_put(x):
 
 REFUSED = {
     "np.cumsum": (lambda x: np.cumsum(x, axis=0), "uses np.cumsum, which is not followed"),
-    "np.clip": (lambda x: np.clip(x, 0, 1), "uses np.clip, which is not followed; use np.maximum"),
-    "np.sin": (np.sin, "uses np.sin, which is not followed"),
+    "np.cbrt": (np.cbrt, "uses np.cbrt, which is not followed"),
+    "clipped in place": (lambda x: np.clip(x, 0, 1, out=x.copy()), "calls np.clip(array, array, array, out=...)"),
+    "bound twice": (lambda x: np.clip(x, 0, 1, min=0), "gives a bound of np.clip twice"),
+    "largest norm": (lambda x: np.linalg.norm(x, np.inf, axis=1), "calls np.linalg.norm with ord=inf"),
+    "norm of a matrix": (lambda x: np.linalg.norm(x, 2), "calls np.linalg.norm with ord=2"),
+    "norm along two": (lambda x: np.linalg.norm(x, axis=(0, 1)), "calls np.linalg.norm with two axes"),
+    "NaN replaced": (np.nan_to_num, "uses np.nan_to_num, which is not followed; use formulas that"),
     "reduce": (lambda x: np.add.reduce(x), "uses np.add.reduce"),
     "dtype of sum": (lambda x: x.sum(axis=0, dtype=float), "calls np.sum"),
     "where of sum": (lambda x: np.sum(x, axis=0, where=x > 0), "calls np.sum"),
