@@ -51,6 +51,8 @@ MOST_TERMS = 60
 """Polynomials up to this size are factored."""
 MOST_TERMS_OF_A_SUM = 8
 """A sum over an axis of a known size up to this is written out."""
+MOST_TERMS_OF_A_DIFFERENCE = 2000
+"""Differences up to this size are multiplied by their denominators."""
 MOST_ORDERS = 720
 """So many orders of summed indices are compared in search of the normal one, and no more."""
 MOST_KNOWN = 4096
@@ -939,6 +941,83 @@ def expanded(formula: Formula) -> Formula:
     return formula.replaced(by)
 
 
+def vanishes(formula: Formula) -> bool:
+    """Say whether a formula is found to be zero once its denominators are multiplied away.
+
+    What is multiplied by one mask is judged for itself: where u = 0, a mask may leave out what is
+    divided by u, but what it leaves must be zero without being multiplied by u.
+    """
+    if len(formula.terms) > MOST_TERMS_OF_A_DIFFERENCE:
+        return False
+    parts: dict[Product, dict[Product, Fraction]] = {}
+    for term, coefficient in formula.terms.items():
+        masks = {a: p for a, p in term.powers.items() if isinstance(a, ZERO_OR_ONE)}
+        rest = {a: p for a, p in term.powers.items() if a not in masks}
+        parts.setdefault(Product(masks), {})[Product(rest)] = coefficient
+    return all(_vanishes_without_masks(Formula(part)) for part in parts.values())
+
+
+def _vanishes_without_masks(formula: Formula) -> bool:
+    """Eliminate one root r = u^(-1/2) after the other.
+
+    Times a power of u, the formula is A + r B, where r occurs in neither. If both vanish, so does
+    the formula wherever it is defined.
+    """
+    tick()
+    root = _outermost_root(formula)
+    if root is None:
+        inside = _inside_a_sum(formula)
+        return not formula.terms or (inside is not None and vanishes(inside))
+    exponents = [term.powers.get(root, 0) for term in formula.terms]
+    most = max(exponents) // 2
+    powers = [ONE]
+    for _ in range(most):
+        powers.append(powers[-1] * root.u)
+    halves = [ZERO, ZERO]
+    for (term, coefficient), exponent in zip(formula.terms.items(), exponents, strict=True):
+        rest = Product({a: p for a, p in term.powers.items() if a != root})
+        pairs, odd = divmod(exponent, 2)
+        halves[odd] += Formula({rest: coefficient}) * powers[most - pairs]
+    return all(map(vanishes, halves))
+
+
+def _outermost_root(formula: Formula) -> "Root | None":
+    """Return a root that is a factor and stands in no other factor, as far as there is one."""
+    roots = {a for term in formula.terms for a in term.powers if isinstance(a, Root)}
+    inside = {a: {b for b in a.u.atoms() if b in roots} for a in roots}
+    within = set().union(*inside.values()) if inside else set()
+    choices = roots - within or roots
+    return max(choices, key=lambda root: (len(root.u.terms) > 1, root._key), default=None)
+
+
+def _inside_a_sum(formula: Formula) -> Formula | None:
+    """Write a formula as one sum over an index, and return what is summed; None if it is not so.
+
+    Each term must have one sum over an axis of this size that has roots in it.
+    """
+    parts = []
+    sizes = set()
+    for term, coefficient in formula.terms.items():
+        sums = [
+            a
+            for a, p in term.powers.items()
+            if isinstance(a, Total)
+            and p == 1
+            and any(isinstance(b, Root) for b in Formula({a.product: Fraction(1)}).atoms())
+        ]
+        if len(sums) != 1 or len(sums[0].bound) != 1:
+            return None
+        sizes.add(sums[0].bound[0].size)
+        rest = Product({a: p for a, p in term.powers.items() if a != sums[0]})
+        parts.append((Formula({rest: coefficient}), sums[0]))
+    if len(sizes) != 1:
+        return None
+    index = Index(sizes.pop())
+    return added(
+        rest * within.product.substituted({within.bound[0]: index}) for rest, within in parts
+    )
+
+
 def log(u: Formula) -> Formula:
     """Return the logarithm of u; a common factor that is an exponential is taken out."""
     if not u.terms:
@@ -1396,10 +1475,13 @@ def vanishes_nowhere_dense(u: Formula) -> bool:
     """Say whether u is zero on no open set, whatever values its indices take.
 
     So it is if an array occurs in one term only, linearly, with a factor that is not 0; or if u
-    is a polynomial all of whose coefficients are positive.
+    is a polynomial all of whose coefficients are positive, or one with a number among its terms
+    and entries in all others, so that it is not 0 where all entries are.
     """
-    if all(c > 0 for c in u.terms.values()) and all(map(_is_monomial, u.terms)):
-        return True
+    if all(map(_is_monomial, u.terms)):
+        fixed = [term for term in u.terms if not Formula({term: Fraction(1)}).arrays]
+        if all(c > 0 for c in u.terms.values()) or fixed == [NO_FACTORS]:
+            return True
     arrays = [a.array for a in u.atoms() if isinstance(a, Entry)]
     for term in u.terms:
         powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size | Constant)}

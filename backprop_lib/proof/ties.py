@@ -40,6 +40,7 @@ from backprop_lib.proof.calculus import (
     Total,
     Zero,
     of,
+    vanishes,
     zero,
 )
 
@@ -118,7 +119,7 @@ class Gradient:
         while difference.terms:
             rest = difference.replaced(self._excused)
             if rest == difference:
-                return False
+                return vanishes(difference)
             difference = rest
         return True
 
