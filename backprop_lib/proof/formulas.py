@@ -182,6 +182,8 @@ def _free_indices(
 def _read(e: sp.Expr, bound: Scope, ranges: Ranges) -> Formula:
     if isinstance(e, np.generic) or e.is_Rational:
         return calculus.number(fraction(e))
+    if e in (sp.pi, sp.E):
+        return calculus.of(calculus.PI) if e == sp.pi else calculus.exp(ONE)
     if isinstance(e, sp.Symbol):
         if e.is_integer and e.is_positive:
             return calculus.size(e.name)

@@ -5,11 +5,10 @@ and a list of numbers a place for each number. Entries that a mask selects are k
 the mask: how many they are is not known.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
-from math import ceil
 from typing import Any, NoReturn
 
 import numpy as np
@@ -93,7 +92,9 @@ class Selection:
             if any(i.size and i not in told for i in self.new - set(case.at)):
                 return True
         return any(
-            self._may_meet(one, other) for k, one in enumerate(self.cases) for other in self.cases[:k]
+            self._may_meet(one, other)
+            for k, one in enumerate(self.cases)
+            for other in self.cases[:k]
         )
 
     def _may_meet(self, one: Case, other: Case) -> bool:
@@ -388,13 +389,13 @@ def _looked_up(run: Run, axes: Sequence[Axis], keys: Sequence[Any]) -> Selection
     left = iter(axes)
     slots = [(part, () if part is None else next(left)) for part in keys]
     advanced = [
-        i for i, (part, _) in enumerate(slots) if isinstance(part, PlaceArray | np.ndarray | Formula)
+        i
+        for i, (part, _) in enumerate(slots)
+        if isinstance(part, PlaceArray | np.ndarray | Formula)
     ]
     arrays = [_axes_of_key(slots[i][0]) for i in advanced]
     common, _ = aligned(*(SymbolicArray(run, own, ZERO) for own in arrays))
-    renamed = [
-        renaming(own, common[len(common) - len(own) :]) if own else {} for own in arrays
-    ]
+    renamed = [renaming(own, common[len(common) - len(own) :]) if own else {} for own in arrays]
     is_together = advanced == list(range(advanced[0], advanced[-1] + 1))
     kept: list[Axis] = [] if is_together else list(common)
     places: dict[Index, Place] = {}
@@ -683,15 +684,17 @@ def _compared(function: Callable[[Place, Place], Formula]) -> Callable[..., Any]
     def model(a: Any, b: Any) -> SymbolicArray:
         run = run_of_all(a, b)
         length = next(
-            (v.place.size for v in (a, b) if isinstance(v, PlaceArray) and not isinstance(v.place, int)),
+            (
+                v.place.size
+                for v in (a, b)
+                if isinstance(v, PlaceArray) and not isinstance(v.place, int)
+            ),
             1,
         )
         arrays = [_as_places(run, value, length) for value in (a, b)]
         axes, _ = aligned(*(SymbolicArray(run, array.axes, ZERO) for array in arrays))
         places = [
-            calculus.substituted(
-                array.place, renaming(array.axes, axes[len(axes) - array.ndim :])
-            )
+            calculus.substituted(array.place, renaming(array.axes, axes[len(axes) - array.ndim :]))
             for array in arrays
         ]
         sizes = {place.size for place in places if not isinstance(place, int)}

@@ -155,7 +155,9 @@ def _dstack(tup: Any) -> SymbolicArray:
 def _column_stack(tup: Any) -> SymbolicArray:
     run = run_of_all(tuple(tup))
     parts = _arrays(run, tup)
-    columns = [part if part.ndim > 1 else part.view([*part.axes, ()], part.formula) for part in parts]
+    columns = [
+        part if part.ndim > 1 else part.view([*part.axes, ()], part.formula) for part in parts
+    ]
     return concatenated(run, columns, 1)
 
 
@@ -223,7 +225,9 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: An
     run = array.run
     if not isinstance(mode, str) or mode != "constant":
         run.refuse(f"calls np.pad with the mode {mode!r}; join slices with np.concatenate")
-    filling = as_array(run, constant_values) if not isinstance(constant_values, tuple | list) else None
+    filling = (
+        as_array(run, constant_values) if not isinstance(constant_values, tuple | list) else None
+    )
     if filling is None or filling.axes:
         run.refuse("calls np.pad with several constant_values")
     if KINDS.index(filling.kind) > KINDS.index(array.kind):
@@ -339,7 +343,7 @@ def _repetitions(run: Run, number: Any) -> Axis:
     return one_axis(times)
 
 
-def _tile(A: Any, reps: Any) -> Any:  # noqa: N803
+def _tile(A: Any, reps: Any) -> Any:
     times = list(reps) if isinstance(reps, tuple | list) else [reps]
     axes = fresh_axes(A.axes)
     formula = A.formula.substituted(renaming(A.axes, axes))
@@ -388,7 +392,9 @@ def _windows(x: Any, window_shape: Any, axis: Any = None) -> Any:
         if own:
             formula = calculus.added(
                 (calculus.delta(inside[0], k) if inside else ONE)
-                * formula.substituted({own[0]: calculus.affine(place, calculus.number(k), 1, own[0].size)})
+                * formula.substituted(
+                    {own[0]: calculus.affine(place, calculus.number(k), 1, own[0].size)}
+                )
                 for k in range(int(width))
             )
         result[at] = start
@@ -398,7 +404,9 @@ def _windows(x: Any, window_shape: Any, axis: Any = None) -> Any:
 
 def _refused(name: str, instead: str) -> Callable[..., Any]:
     def model(*args: Any, **options: Any) -> Any:
-        run_of_all(*args, *options.values()).refuse(f"uses {name}, which is not followed; {instead}")
+        run_of_all(*args, *options.values()).refuse(
+            f"uses {name}, which is not followed; {instead}"
+        )
 
     return model
 
@@ -437,7 +445,7 @@ FUNCTIONS |= {
     np.argsort: _refused("np.argsort", ORDERED),
     np.partition: _refused("np.partition", ORDERED),
     np.argpartition: _refused("np.argpartition", ORDERED),
-    np.unique: _refused("np.unique", "labels are given by their shape, as in t=\"N < C\""),
+    np.unique: _refused("np.unique", 'labels are given by their shape, as in t="N < C"'),
 }
 for _name in ("cumsum", "repeat", "take", "nonzero", "sort", "argsort"):
     METHODS[_name] = FUNCTIONS[getattr(np, _name)]

@@ -28,7 +28,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from backprop_lib import arguments, layer, shapes
 from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number, Wish
-from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Place
+from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place
+from backprop_lib.proof.constants import Floats
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
 from backprop_lib.shapes import format_shape
 
@@ -81,11 +82,29 @@ class Run(Refusals):
         self.unwritten: set[str] = set()
         """The names of arrays that np.empty made."""
         self._picks: dict[calculus.Key, str] = {}
+        self._floats = Floats()
 
     def mismatch(self, error: MismatchError) -> NoReturn:
         """Raise a shape error; should the code catch it, that is not followed."""
         self.note(f"catches an error of shapes: {error}")
         raise error
+
+    def number(self, value: Any) -> Formula:
+        """Return a number of the code; a float of many digits is the number it stands for.
+
+        Raises
+        ------
+        NotFollowedError
+            If it is no number.
+        """
+        try:
+            return calculus.number(fraction(value))
+        except NotFollowedError:
+            if not isinstance(value, float | np.floating) or not np.isfinite(value):
+                raise
+        size: Any = abs(value)
+        found = calculus.of_float(self._floats.read(size))
+        return found if value > 0 else -found
 
     def pick_name(self, key: calculus.Key, letter: str) -> str:
         """Name the result of an argmax; the same array and axis have the same name."""
@@ -851,8 +870,7 @@ def parts_of(formula: Formula, known: Sequence[Index]) -> list[tuple[Formula, Fo
 
 def _not_modelled(name: str) -> str:
     instead = {
-        "clip": "np.maximum and np.minimum",
-        "norm": "np.sqrt((x * x).sum(axis=...))",
+        "nan_to_num": "formulas that are defined everywhere",
         "concatenate": "np.where with a mask, or separate arrays",
         "append": "separate arrays",
         "cumsum": "a matrix product",
@@ -911,7 +929,7 @@ def as_array(run: Run, value: Any) -> SymbolicArray:
         kind = "bool"
     else:
         kind = "int" if isinstance(value, int | np.integer) else "float"
-    return SymbolicArray(run, (), calculus.number(fraction(value)), kind=kind)
+    return SymbolicArray(run, (), run.number(value), kind=kind)
 
 
 def _known(run: Run, array: np.ndarray) -> SymbolicArray:

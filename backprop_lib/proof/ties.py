@@ -23,10 +23,12 @@ from backprop_lib.proof.calculus import (
     Affine,
     Atom,
     CalculusError,
+    Constant,
     Delta,
     Entry,
     Exp,
     Formula,
+    Function,
     Index,
     Log,
     NotAfter,
@@ -40,9 +42,11 @@ from backprop_lib.proof.calculus import (
     Total,
     Zero,
     of,
+    vanishes,
     zero,
 )
 
+FIXED = (Size, Constant)
 MOST_INDICES = 4
 """Of comparisons with more free indices, no kink is shown."""
 
@@ -81,7 +85,8 @@ def _moves(u: Formula, name: str) -> bool:
         atom
         for term in u.terms
         for atom in term.powers
-        if atom in entries and {a for a in term.powers if not isinstance(a, Size)} == {atom}
+        if atom in entries
+        and {a for a in term.powers if not isinstance(a, Size | Constant)} == {atom}
     ]
     if len(entries) == 1:
         return len(plain) == 1
@@ -116,7 +121,7 @@ class Gradient:
         while difference.terms:
             rest = difference.replaced(self._excused)
             if rest == difference:
-                return False
+                return vanishes(difference)
             difference = rest
         return True
 
@@ -279,6 +284,8 @@ class _Point:
     def _atom(self, atom: Atom, at: Mapping[Index, int]) -> float:
         if isinstance(atom, Size):
             return self.size(atom.name)
+        if isinstance(atom, Constant):
+            return atom.value
         if isinstance(atom, Entry):
             key = self.key(atom, at)
             if key not in self.entries:
@@ -299,6 +306,8 @@ class _Point:
             return math.exp(self.value(atom.u, at))
         if isinstance(atom, Log):
             return math.log(self.value(atom.u, at))
+        if isinstance(atom, Function):
+            return calculus.FUNCTIONS[atom.name].value(self.value(atom.u, at))
         if isinstance(atom, Step | Zero):
             value = self.value(atom.u, at)
             if abs(value) < ROUNDING:
@@ -310,7 +319,8 @@ class _Point:
 def _is_polynomial(term: Product) -> bool:
     """Say whether a product is made of entries, sizes and masks."""
     return all(
-        isinstance(atom, Size | Delta | NotAfter | Step | Zero) or (isinstance(atom, Entry) and power > 0)
+        isinstance(atom, Size | Constant | Delta | NotAfter | Step | Zero)
+        or (isinstance(atom, Entry) and power > 0)
         for atom, power in term.powers.items()
     )
 
