@@ -74,6 +74,9 @@ def gradcheck(
     method: Literal["entries", "direction"] = "entries",
     tol: float = TOLERANCE,
     rng: int | np.random.Generator = 0,
+    params: Mapping[str, str] | None = None,
+    grads: Mapping[str, str] | None = None,
+    may_change_dy: bool = False,
     **inputs: np.ndarray,
 ) -> GradcheckReport:
     """Check every gradient of a layer against central differences of its forward.
@@ -128,7 +131,14 @@ def gradcheck(
     if not 0 < tol < 1:
         raise ValueError(f"tol is {tol!r}, expected a number between 0 and 1")
     const = const or {}
-    checked = Layer.of(layer, backward)
+    checked = Layer.of(
+        layer,
+        backward,
+        named=[*inputs, *const],
+        params=params,
+        grads=grads,
+        may_change_dy=may_change_dy,
+    )
     names = checked.inputs(inputs, const)
     if not names:
         raise TypeError("no input is given to check; name one, as in x=x")

@@ -36,6 +36,7 @@ from backprop_lib.proof.symbolic import (
     SymbolicArray,
     as_array,
 )
+from backprop_lib.proof.symbolic_draws import drawing
 from backprop_lib.proof.task import Task, is_number
 from backprop_lib.proof.ties import Gradient, generic
 from backprop_lib.proof.writing import gradient_name, latex_equation, letters, plain
@@ -125,7 +126,8 @@ def _forward(
         name: _constant(run, name, value, is_known=name in at) for name, value in task.const.items()
     }
     copies = {name: array.copy() for name, array in inputs.items()}
-    y, cache = followed("forward", run, lambda: task.layer.run_forward({**copies, **const}))
+    with drawing(run, {*task.shapes, *task.const}):
+        y, cache = followed("forward", run, lambda: task.layer.run_forward({**copies, **const}))
     if isinstance(y, LostArray):
         raise y.reason
     if not isinstance(y, SymbolicArray):

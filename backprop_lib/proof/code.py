@@ -37,7 +37,8 @@ HERE = Path(__file__).parent.parent
 OTHERS = tuple(
     str(place)
     for place in (
-        *(HERE / name for name in ("proof", "fast", "shapes.py", "layer.py")),
+        *(HERE / name for name in ("proof", "fast", "shapes.py", "layer.py", "models.py")),
+        *(HERE / name for name in ("conventions.py", "draws.py")),
         *(Path(str(module.__file__)).parent for module in (np, jaxtyping, beartype)),
     )
 )

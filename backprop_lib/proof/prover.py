@@ -77,6 +77,9 @@ def prove(
     sizes: Mapping[str, int] | None = None,
     budget: float = SECONDS,
     progress: Progress | None = None,
+    params: Mapping[str, str] | None = None,
+    grads: Mapping[str, str] | None = None,
+    may_change_dy: bool = False,
     **shapes: str,
 ) -> Report:
     """Prove every gradient that a backward returns, for all sizes, or find a counterexample.
@@ -146,7 +149,15 @@ def prove(
     J. T. Schwartz, Fast probabilistic algorithms for verification of polynomial identities,
     J. ACM 27 (1980) 701-717: why a random point is a good test.
     """
-    task = Task.of_backward(Layer.of(layer, backward), shapes, const or {})
+    judged = Layer.of(
+        layer,
+        backward,
+        named=[*shapes, *(const or {})],
+        params=params,
+        grads=grads,
+        may_change_dy=may_change_dy,
+    )
+    task = Task.of_backward(judged, shapes, const or {})
     return _report(task, sizes, Budget(budget), progress)
 
 
@@ -160,6 +171,7 @@ def refute(
     sizes: Mapping[str, int] | None = None,
     budget: float = SECONDS,
     progress: Progress | None = None,
+    params: Mapping[str, str] | None = None,
     **shapes: str,
 ) -> Report:
     """Judge a formula for the gradient of one input, as `prove` judges a backward.
@@ -187,7 +199,8 @@ def refute(
     ----------
     As for `prove`.
     """
-    task = Task.of_claim(Layer(forward, forward), wrt, claim, shapes, const or {})
+    layer = Layer.without_backward(forward, [*shapes, *(const or {})], params)
+    task = Task.of_claim(layer, wrt, claim, shapes, const or {})
     return _report(task, sizes, Budget(budget), progress)
 
 
@@ -199,6 +212,9 @@ def prove_at(
     sizes: Mapping[str, int],
     const: Mapping[str, Any] | None = None,
     budget: float = SECONDS,
+    params: Mapping[str, str] | None = None,
+    grads: Mapping[str, str] | None = None,
+    may_change_dy: bool = False,
     **shapes: str,
 ) -> Report:
     """Prove every gradient at the sizes named, or find a counterexample.
@@ -229,7 +245,15 @@ def prove_at(
     ----------
     As for `prove`.
     """
-    task = Task.of_backward(Layer.of(layer, backward), shapes, const or {})
+    judged = Layer.of(
+        layer,
+        backward,
+        named=[*shapes, *(const or {})],
+        params=params,
+        grads=grads,
+        may_change_dy=may_change_dy,
+    )
+    task = Task.of_backward(judged, shapes, const or {})
     task.check_sizes(sizes)
     return _report(task, sizes, Budget(budget), None, only_sizes=True)
 
@@ -249,6 +273,7 @@ def _report(
     say = progress or (lambda _: None)
     variants = [(choices[0], choice) for choices in map(Task.choices, tasks) for choice in choices]
     reports: list[tuple[Task, Task, Report]] = []
+    skipped: dict[str, Exception] = {}
     for place, (one, choice) in enumerate(variants):
         label = "" if len(tasks) == 1 else f" with {_shapes(one)}"
         judge = _Judge(
@@ -267,11 +292,19 @@ def _report(
                 raise
             if not judge.checked_sizes:
                 continue  # of this choice, forward makes nothing
+            if isinstance(error, AttributeError) and task.layer.model is not None:
+                skipped[_differing(one, choice)] = error  # of this choice, forward kept nothing
+                continue
             why = f": {type(error).__name__}: {error}"
             report = Report(tuple(Verdict(f"d{n}", Status.UNDECIDED, why) for n in task.judged))
         reports.append((one, choice, report))
     verdicts = tuple(_merged(f"d{name}", reports) for name in task.judged)
-    return Report(verdicts, budget.interrupted)
+    notes = [f"with {there}, backward fails: {error}" for there, error in skipped.items()]
+    return Report(verdicts, budget.interrupted, (*task.layer.notes, *notes))
+
+
+def _differing(one: Task, choice: Task) -> str:
+    return listed({n: v for n, v in choice.const.items() if n in choice.chosen and one.const[n] != v})
 
 
 def _labelled(say: Progress, label: str, text: str) -> None:

@@ -23,7 +23,7 @@ from weakref import WeakSet
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from backprop_lib import layer, shapes
+from backprop_lib import conventions, draws, layer, models, shapes
 from backprop_lib.proof import calculus
 from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Place
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
@@ -87,7 +87,8 @@ class Run(Refusals):
 HERE = (  # fast forms are shown equal to their twins by tests of their own
     f"{Path(__file__).parent.parent / 'fast'}{os.sep}",
     *(f"{Path(str(module.__file__)).parent}{os.sep}" for module in (calculus, np)),
-    *(str(module.__file__) for module in (layer, shapes, weakref, _weakrefset, inspect)),
+    *(str(module.__file__) for module in (layer, conventions, draws, models, shapes)),
+    *(str(module.__file__) for module in (weakref, _weakrefset, inspect)),
 )
 
 

@@ -82,7 +82,7 @@ class Evaluated:
         self.labels = {name: inputs[name].astype(int) for name in task.labels}
         exact = {name: array for name, array in inputs.items() if name not in self.labels}
         self.point = Point(
-            task.layer.forward, exact, {**task.const, **self.labels}, of, may_round=True
+            task.layer, exact, {**task.const, **self.labels}, of, may_round=True
         )
         if not self.point.y.size:
             raise EmptyError("y has no entries")
