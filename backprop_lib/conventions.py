@@ -34,19 +34,23 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return {name: p for name, p in parameters.items() if p.kind not in ANY_NUMBER}
 
 
-def called(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+def called(
+    function: Callable[..., Any],
+    parameters: Mapping[str, inspect.Parameter],
+    arguments: Mapping[str, Any],
+) -> Any:
     """Call a function with arguments by name, those by position only included."""
     left = dict(arguments)
     by_position = [
         left.pop(name)
-        for name, parameter in parameters_of(function).items()
+        for name, parameter in parameters.items()
         if parameter.kind is parameter.POSITIONAL_ONLY and name in left
     ]
     return function(*by_position, **left)
 
 
 def with_cache(
-    backward: Callable[..., Any], cache: Any
+    backward: Callable[..., Any], after: "After | None", cache: Any
 ) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     """Return the arguments of backward after dy: the parts of the cache, or the cache as a whole.
 
@@ -57,7 +61,6 @@ def with_cache(
     TypeError
         If backward takes neither.
     """
-    after = _After.dy(backward)
     if after is None:
         return (cache if isinstance(cache, tuple) else (cache,)), {}
     is_plain = isinstance(cache, tuple) and not hasattr(cache, "_fields")
@@ -77,8 +80,8 @@ def with_cache(
 
 
 @dataclass(frozen=True)
-class _After:
-    """The parameters of a backward after dy."""
+class After:
+    """The parameters of a backward after dy; of some built-in functions they are not known."""
 
     positional: tuple[inspect.Parameter, ...]
     keywords: tuple[inspect.Parameter, ...]
@@ -86,10 +89,10 @@ class _After:
     any_keyword: bool
 
     @classmethod
-    def dy(cls, backward: Callable[..., Any]) -> "_After | None":
+    def dy(cls, backward: Callable[..., Any]) -> "After | None":
         try:
             parameters = list(inspect.signature(backward).parameters.values())
-        except (TypeError, ValueError):  # of some built-in functions it is not known
+        except (TypeError, ValueError):
             return None
         kinds = [parameter.kind for parameter in parameters]
         positional = [p for p in parameters if p.kind in POSITIONAL]
@@ -119,11 +122,15 @@ class _After:
         """Say whether backward can be called with so many arguments after dy."""
         least = len(self.required)
         by_position = not any(p.default is p.empty for p in self.keywords)
-        return by_position and least <= number and (number <= len(self.positional) or self._more)
+        return by_position and least <= number and (
+            number <= len(self.positional) or self.any_position
+        )
 
-    @property
-    def _more(self) -> bool:
-        return self.any_position
+    def are_upstream(self, second: Any) -> bool:
+        """Say whether forward has returned a second output, of which backward takes a gradient."""
+        is_array = isinstance(second, np.ndarray) or hasattr(second, "__array_function__")
+        first = next(iter(self.positional), None)
+        return is_array and first is not None and UPSTREAM.fullmatch(first.name) is not None
 
     def takes_by_name(self, cache: Mapping[Any, Any]) -> bool:
         """Say whether the entries of a dict can be arguments of these names."""
@@ -174,23 +181,6 @@ def _described(value: Any) -> str:
     if isinstance(value, list):
         return f"a list of {len(value)}"
     return f"a {type(value).__name__}"
-
-
-def are_two_outputs(backward: Callable[..., Any], second: Any) -> bool:
-    """Say whether forward has returned two outputs, for each of which backward takes a gradient."""
-    after = _After.dy(backward)
-    return (
-        (isinstance(second, np.ndarray) or hasattr(second, "__array_function__"))
-        and after is not None
-        and bool(after.positional)
-        and UPSTREAM.fullmatch(after.positional[0].name) is not None
-    )
-
-
-def needs_cache(backward: Callable[..., Any]) -> bool:
-    """Say whether backward must be called with more than dy."""
-    after = _After.dy(backward)
-    return after is not None and bool(after.required)
 
 
 def returned_backward(dy: Any, backward: Callable[..., Any]) -> Any:

@@ -24,6 +24,10 @@ CONTINUOUS = (
 WHOLE = ("integers", "randint", "binomial", "poisson", "choice", "permutation", "permuted")
 OTHER = ("shuffle", "lognormal", "gamma", "standard_gamma", "beta", "multivariate_normal")
 DRAWING = (*CONTINUOUS, *WHOLE, *OTHER)
+OF_PYTHON = (
+    *("random", "uniform", "gauss", "normalvariate", "expovariate", "triangular", "betavariate"),
+    *("randint", "randrange", "getrandbits", "choice", "choices", "sample", "shuffle"),
+)
 SOURCES = (np.random.Generator, np.random.RandomState, random.Random)
 FINENESS = 2.0**10
 DEPTH = 3
@@ -42,38 +46,49 @@ class Draws:
         self._numpy = np.random.get_state(legacy=False)  # noqa: NPY002
         self._python = random.getstate()
         self._places = list(_places(given))
+        self._restore: list[Callable[[], None]] = []
+        """What is to be done when a run ends."""
+        self._seeded: set[str] = set()
+        """Which global sources have begun again in this run."""
+        self._functions = [
+            (module, name, getattr(module, name), self._of_module(module, name))
+            for module, names in ((np.random, (*DRAWING, "default_rng")), (random, OF_PYTHON))
+            for name in names
+            if hasattr(module, name)
+        ]
 
     @contextmanager
     def repeated(self) -> Iterator[None]:
         """Let the code draw what it drew in every other run, and leave its sources as they were."""
-        numpy_before = np.random.get_state(legacy=False)  # noqa: NPY002
-        python_before = random.getstate()
-        restore: list[Callable[[], None]] = []
+        self._restore.clear()
+        self._seeded.clear()
         try:
             for holder, key in self._places:
                 value = _get(holder, key)
                 if isinstance(value, SOURCES) or _is_method_of_a_source(value):
                     _put(holder, key, self.held(value))
-                    restore.append(functools.partial(_put, holder, key, value))
-            for name in (*DRAWING, "default_rng"):
-                value = getattr(np.random, name, None)
-                if value is not None:
-                    setattr(np.random, name, self._of_numpy(name, value))
-                    restore.append(functools.partial(setattr, np.random, name, value))
-            if not _same(numpy_before, self._numpy):
-                np.random.set_state(self._numpy)  # noqa: NPY002
-            if python_before != self._python:
-                random.setstate(self._python)
+                    self._restore.append(functools.partial(_put, holder, key, value))
+            for module, name, _, held in self._functions:
+                setattr(module, name, held)
             yield
         finally:
-            for step in reversed(restore):
+            for module, name, function, _ in self._functions:
+                setattr(module, name, function)
+            for step in reversed(self._restore):
                 step()
-            if not _same(np.random.get_state(legacy=False), self._numpy):  # noqa: NPY002
-                self.happened = True
-            if random.getstate() != self._python:
-                self.happened = True
-            np.random.set_state(numpy_before)  # noqa: NPY002
-            random.setstate(python_before)
+
+    def _begin_again(self, source: str) -> None:
+        """Let a global source begin where it was when this was made, if it has not yet."""
+        if source in self._seeded:
+            return
+        self._seeded.add(source)
+        if source == "random":
+            self._restore.append(functools.partial(random.setstate, random.getstate()))
+            random.setstate(self._python)
+        else:
+            before = np.random.get_state(legacy=False)  # noqa: NPY002
+            self._restore.append(functools.partial(np.random.set_state, before))
+            np.random.set_state(self._numpy)  # noqa: NPY002
 
     def held(self, value: Any) -> Any:
         """Return a source that draws what this one would draw, or a method of one."""
@@ -82,10 +97,9 @@ class Draws:
         if isinstance(value, np.random.RandomState):
             return _RandomState(value, self)
         if isinstance(value, random.Random):
-            self.happened = True
-            return copy.deepcopy(value)
+            return _Random(value, self)
         if value.__self__ is _GLOBAL:
-            return self._of_numpy(value.__name__, value)
+            return self._of_module(np.random, value.__name__)
         return getattr(self.held(value.__self__), value.__name__)
 
     def hold_in(self, value: Any, depth: int = DEPTH) -> Any:
@@ -122,13 +136,48 @@ class Draws:
         result = draw(*args, **options)
         return _short(result) if name in CONTINUOUS and options.get("out") is None else result
 
-    def _of_numpy(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def drawn_plainly(self) -> None:
+        """Note that numbers were drawn that are just these numbers, in every engine."""
+        self.happened = True
+        instead = INSTEAD.get()
+        if instead is not None:
+            instead("Python's random", (), {})
+
+    def _of_module(self, module: types.ModuleType, name: str) -> Callable[..., Any]:
+        """Return what stands for a function of np.random or random."""
+        function = getattr(module, name)
         if name == "default_rng":
             return lambda seed=None: _Generator(function(0 if seed is None else seed), self)
-        return lambda *args, **options: self.drawn(name, function, args, options)
+
+        def of_numpy(*args: Any, **options: Any) -> Any:
+            self._begin_again(module.__name__)
+            return self.drawn(name, function, args, options)
+
+        def of_python(*args: Any, **options: Any) -> Any:
+            self._begin_again(module.__name__)
+            self.drawn_plainly()
+            return function(*args, **options)
+
+        return of_python if module is random else of_numpy
 
 
 _GLOBAL = getattr(np.random.rand, "__self__", None)  # noqa: NPY002
+
+
+class _Random(random.Random):
+    def __init__(self, given: random.Random, draws: Draws):
+        super().__init__()
+        self.origin = getattr(given, "origin", None) or given.getstate()
+        self.setstate(self.origin)
+        self.draws = draws
+
+    def random(self) -> float:
+        self.draws.drawn_plainly()
+        return super().random()
+
+    def getrandbits(self, k: int, /) -> int:
+        self.draws.drawn_plainly()
+        return super().getrandbits(k)
 
 
 class _Generator(np.random.Generator):
@@ -159,13 +208,6 @@ class _RandomState(np.random.RandomState):
             return value
         draws = super().__getattribute__("draws")
         return lambda *args, **options: draws.drawn(name, value, args, options)
-
-
-def _same(one: Any, other: Any) -> bool:
-    a, b = one["state"], other["state"]
-    return bool(a["pos"] == b["pos"] and np.array_equal(a["key"], b["key"])) and (
-        one.get("has_gauss") == other.get("has_gauss")
-    )
 
 
 def _short(drawn: Any) -> Any:

@@ -40,10 +40,9 @@ from typing import Any
 import numpy as np
 
 from backprop_lib.conventions import (
-    are_two_outputs,
+    After,
     by_name,
     called,
-    needs_cache,
     parameters_of,
     returned_backward,
     with_cache,
@@ -162,6 +161,11 @@ class Layer:
         return tuple(notes)
 
     @cached_property
+    def after(self) -> After | None:
+        """What backward takes after dy."""
+        return None if self.backward is None else After.dy(self.backward)
+
+    @cached_property
     def draws(self) -> Draws:
         """The random numbers that forward draws."""
         return Draws(self.forward)
@@ -203,7 +207,7 @@ class Layer:
         if self.model is None:
             with unchanged("forward", arguments), self.draws.repeated():
                 held = {name: self.draws.hold_in(value, 1) for name, value in arguments.items()}
-                y, cache = self._split(called(self.forward, held))
+                y, cache = self._split(called(self.forward, self.parameters, held))
             return (y if _is_foreign(y) else np.asanyarray(y)), cache
         model = self.model
         with self._not_counted():
@@ -232,25 +236,36 @@ class Layer:
         if self.backward is returned_backward:
             if not (is_pair and callable(result[1])):
                 raise TypeError(
-                    f"forward returned {_kind(result)}, and no backward was given; {HOW}"
+                    f"forward returned {_kind(result)}, and no backward was given; expected "
+                    f"(y, backward), or two functions such as\n{self._lines()}"
                 )
             return result[0], (result[1],)
-        if self.model is not None and not needs_cache(self.backward):
+        if self.model is not None and not (self.after and self.after.required):
             if not isinstance(result, tuple):
                 return result, ()
             if is_pair:
                 is_cache = isinstance(result[1], tuple)
                 return result[0], (result[1] if is_cache else ())
-        if not is_pair or are_two_outputs(self.backward, result[1]):
+        if is_pair and self.after and self.after.are_upstream(result[1]):
+            raise TypeError(
+                f"forward returned {_kind(result)}, two outputs; judge each by itself, with a "
+                f"forward that returns one of them:\n{self._lines()}"
+            )
+        if not is_pair:
             raise TypeError(
                 f"forward returned {_kind(result)}; expected (y, cache), one output and what "
-                f"backward needs:\n{self._lines()}"
+                f"backward needs, as in\n{self._lines()}"
             )
-        try:
-            with_cache(self.backward, result[1])
-        except TypeError as error:
-            raise TypeError(f"{error}; expected (y, cache):\n{self._lines()}") from None
+        if not isinstance(result[1], tuple):
+            self._with_cache(result[1])
         return result
+
+    def _with_cache(self, cache: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        assert self.backward is not None
+        try:
+            return with_cache(self.backward, self.after, cache)
+        except TypeError as error:
+            raise TypeError(f"{error}; expected (y, cache), as in\n{self._lines()}") from None
 
     def run_backward(self, dy: Any, cache: Any, inputs: list[str]) -> dict[str, Any]:
         """Call backward and return each input's claimed gradient by the input's name.
@@ -267,7 +282,7 @@ class Layer:
         backward = self.backward
         if kept is not None and self.model is not None:
             backward, cache = getattr(kept.object, self.model.backward), kept.cache
-        parts, named = with_cache(backward, cache)
+        parts, named = self._with_cache(cache)
         watched = {} if self.may_change_dy else {"dy": dy}
         watched |= {f"cache[{i}]": value for i, value in enumerate(parts)}
         watched |= {f"cache[{key!r}]": value for key, value in named.items()}
@@ -307,8 +322,9 @@ class Layer:
         names = list(parameters_of(self.forward)) or ["x"]
         taken = ", ".join(names)
         gradients = ", ".join(f"d{name}" for name in names)
+        cache = f"({taken},)" if len(names) == 1 else f"({taken})"
         return (
-            f"  def forward({taken}): ... return y, ({taken},)\n"
+            f"  def forward({taken}): ... return y, {cache}\n"
             f"  def backward(dy, {taken}): ... return {gradients}\n"
             f"  prove(forward, backward, {names[0]}=\"N C\")"
         )

@@ -28,6 +28,7 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,12 @@ class Model:
             return getattr(self.given, name)
         return types.MethodType(getattr(self.given, name), _bare(self.given))
 
-    @property
+    @cached_property
+    def arguments(self) -> dict[str, inspect.Parameter]:
+        """The parameters of forward."""
+        return parameters_of(self.method(self.forward))
+
+    @cached_property
     def constructor(self) -> dict[str, inspect.Parameter]:
         """The parameters of the class, if it is one."""
         if not isinstance(self.given, type) or self.given.__init__ is object.__init__:
@@ -96,8 +102,7 @@ class Model:
         TypeError
             If something is named that the object does not have.
         """
-        found = {**parameters_of(self.method(self.forward))}
-        arguments = ", ".join(found)
+        found = dict(self.arguments)
         found |= {name: p for name, p in self.constructor.items() if name not in found}
         for name, number in self.numbers.items():
             found.setdefault(
@@ -110,12 +115,12 @@ class Model:
                 has = ", ".join([*_state(self.given), *self._in_tables(self.given)]) or "none"
                 raise TypeError(
                     f"{name} is no parameter of forward, and no attribute of {self.name}: "
-                    f"forward takes {arguments}; attributes are {has}"
+                    f"forward takes {', '.join(self.arguments)}; attributes are {has}"
                 )
             found[name] = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
         return found
 
-    @property
+    @cached_property
     def numbers(self) -> dict[str, Any]:
         """The attributes that are numbers, and that the code may compute with."""
         if isinstance(self.given, type):
@@ -126,7 +131,7 @@ class Model:
             if isinstance(value, int | float | np.number) and not isinstance(value, bool)
         }
 
-    @property
+    @cached_property
     def choices(self) -> dict[str, Any]:
         """The attributes that are truth values or words, and that the code may look at."""
         if isinstance(self.given, type):
@@ -149,22 +154,20 @@ class Model:
             If it cannot be made, or has no parameter of a name.
         """
         if isinstance(self.given, type):
-            own = parameters_of(self.method(self.forward))
             given = {
                 name: arguments[name]
                 for name, parameter in self.constructor.items()
-                if name in arguments and (name not in own or parameter.default is parameter.empty)
+                if name in arguments and (name not in self.arguments or parameter.default is parameter.empty)
             }
-            made = called(self.given, given)
+            made = called(self.given, self.constructor, given)
         else:
             made = copied(self.given)
         return self.prepared(made, arguments)
 
     def prepared(self, made: Any, arguments: Mapping[str, Any]) -> Any:
         """Put arrays in the place of an object's parameters, and 0 into their gradients."""
-        own = parameters_of(self.method(self.forward))
         for name, value in arguments.items():
-            if name in own:
+            if name in self.arguments:
                 continue
             if name not in self.constructor:
                 place = self._place(made, name)
@@ -185,13 +188,12 @@ class Model:
 
     def run(self, made: Any, arguments: Mapping[str, Any]) -> Any:
         """Run forward of an object."""
-        forward = getattr(made, self.forward)
-        own = parameters_of(forward)
-        return called(forward, {n: v for n, v in arguments.items() if n in own})
+        own = {name: value for name, value in arguments.items() if name in self.arguments}
+        return called(getattr(made, self.forward), self.arguments, own)
 
     def gradients(self, result: Any, kept: Kept, names: Sequence[str]) -> Any:
         """Return what backward has returned, with the gradients that it has left in the object."""
-        own = [n for n in names if n in parameters_of(getattr(kept.object, self.forward))]
+        own = [name for name in names if name in self.arguments]
         if isinstance(result, Mapping):
             found = by_name(result, names)
         elif result is None:

@@ -21,7 +21,7 @@ from backprop_lib.layer import Layer
 from backprop_lib.proof import exact
 from backprop_lib.proof.all_sizes import findings
 from backprop_lib.proof.budget import SECONDS, Budget
-from backprop_lib.proof.code import functions_of, kept, looks_at_kinds
+from backprop_lib.proof.code import functions_of, kept, looks_at_kinds, state_of
 from backprop_lib.proof.dual import UndefinedError
 from backprop_lib.proof.evidence import Answer, Evidence, Numbers, Symbols, decide
 from backprop_lib.proof.object_arrays import filled
@@ -64,6 +64,8 @@ MEASURED = 6
 COARSE_STEP = 2.0**-5
 COARSE = 0.05
 """A slope that is measured with float32, and how far from it a claim may be."""
+OTHER_STATES = (float("nan"), 0.0, -1e9, 1e9)
+"""What is put in the place of averages that an object goes on with, to see what depends on them."""
 SMALL = 12
 """So many small sizes are searched, if the gradient is proven at some."""
 
@@ -515,10 +517,12 @@ class _Judge:
             inputs[name] = labels.get(name, np.asarray(kinds[trial % 3]))
         return inputs
 
-    def _forward(self, inputs: Mapping[str, np.ndarray]) -> tuple[np.ndarray, Any]:
+    def _forward(
+        self, inputs: Mapping[str, np.ndarray], again: Any = None
+    ) -> tuple[np.ndarray, Any]:
         with unchecked(), np.errstate(all="ignore"):
             copies = {name: array.copy() for name, array in inputs.items()}
-            return self.task.layer.run_forward({**copies, **self.task.const})
+            return self.task.layer.run_forward({**copies, **self.task.const}, again)
 
     def _claims(
         self, inputs: Mapping[str, np.ndarray], dy: np.ndarray, cache: Any
@@ -571,11 +575,48 @@ class _Judge:
                 return ""
             states.append(kept(functions, *self.task.functions))
         if states[0] == states[1]:
-            return ""
+            return self._object_changes(inputs)
         return (
             "the code changes something that it keeps from one call to the next (a counter, a "
             "source of random numbers, an iterator), so it may answer otherwise at a later call"
         )
+
+    def _object_changes(self, inputs: Mapping[str, np.ndarray]) -> str:
+        """Say if an object answers otherwise when it runs once more, or may do so later.
+
+        What it keeps and only overwrites does no harm; nor do averages that it goes on with, if
+        nothing else depends on them.
+        """
+        if self.task.layer.model is None:
+            return ""
+        y, cache = self._forward(inputs)
+        dy = np.random.default_rng(3).normal(size=y.shape)
+        first = [y, *self._claims(inputs, dy, cache).values()]
+        before = state_of(cache.object)
+
+        def runs_the_same() -> bool:
+            y, again = self._forward(inputs, cache)
+            results = [y, *self._claims(inputs, dy, again).values()]
+            return all(map(_are_equal, first, results))
+
+        same = runs_the_same()
+        changed = {key: v for key, v in state_of(cache.object).items() if before.get(key) != v}
+        why = (
+            f"{self.task.layer.model.name} changes {', '.join(changed) or 'something'} each time "
+            "it runs, so it may answer otherwise at a later call"
+        )
+        if not same:
+            return why
+        for name in changed:
+            value = getattr(cache.object, name)
+            for other in OTHER_STATES:
+                replaced = _replaced(value, other)
+                if replaced is None:
+                    return why
+                setattr(cache.object, name, replaced)
+                if not runs_the_same():
+                    return why
+        return ""
 
     def _measured(
         self, inputs: Mapping[str, np.ndarray], rng: np.random.Generator
@@ -738,7 +779,7 @@ class _Judge:
         if not any(e.numbers.misfit for e in self.evidence.values()):
             try:  # as a user does, with the shapes of the signatures checked
                 y, cache = task.layer.run_forward({**inputs, **task.const})
-                task.claims(dy, inputs, cache)
+                task.claims(dy.copy(), inputs, cache)
             except ShapeError as error:
                 why = f"called with floats, it raises {type(error).__name__}: {error}"
                 for name in task.judged:
@@ -844,6 +885,30 @@ class _Judge:
         for name in self.task.judged:
             answer = Answer.NOTHING if left.get(name) else Answer.RIGHT
             self._note(name, symbols=Symbols(sizes, answer, number))
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    if one is ... or other is ...:
+        return one is other
+    return bool(np.array_equal(one, other, equal_nan=np.asarray(one).dtype.kind == "f"))
+
+
+def _replaced(value: Any, other: float) -> Any:
+    """Return a value of the same kind that holds another number, or None if it is none of floats.
+
+    Whole numbers count something, and every one of them may be special.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return np.full_like(value, other)
+    if isinstance(value, float | np.floating):
+        return type(value)(other)
+    if isinstance(value, dict):
+        parts = {key: _replaced(part, other) for key, part in value.items()}
+        return None if any(part is None for part in parts.values()) else parts
+    if isinstance(value, list):
+        new = [_replaced(part, other) for part in value]
+        return None if any(part is None for part in new) else new
+    return None
 
 
 def _floats(array: np.ndarray) -> np.ndarray:

@@ -38,7 +38,10 @@ def drawing(run: Run, names: Set[str]) -> Iterator[None]:
             if function == "choice":
                 left.pop("p", None)
         else:
-            run.refuse(f"draws with {function}, which is not followed; use normal or uniform")
+            run.refuse(
+                f"draws with {function}, which is not followed; use np.random.rand, or a generator's "
+                "random or normal"
+            )
         for value in (*args, *left.values()):
             if isinstance(value, SymbolicArray) and value is not shape and value.axes:
                 run.refuse(f"draws with {function} from a distribution that an array chooses")
