@@ -69,7 +69,7 @@ def with_cache(
         return ((cache,), {}) if after.positional else ((), {after.keywords[0].name: cache})
     if isinstance(cache, tuple | list) and after.takes(len(cache)):
         return tuple(cache), {}
-    if isinstance(cache, Mapping) and after.takes_by_name(cache):
+    if isinstance(cache, dict) and after.takes_by_name(cache):
         return (), cache
     if cache is None and after.takes(0):
         return (), {}
@@ -176,7 +176,7 @@ def _described(value: Any) -> str:
     if isinstance(value, tuple):
         kinds = ", ".join(type(part).__name__ for part in value)
         return f"a tuple of {len(value)}: ({kinds})"
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return f"a dict with {', '.join(map(str, value)) or 'nothing'}"
     if isinstance(value, list):
         return f"a list of {len(value)}"

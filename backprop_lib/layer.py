@@ -51,6 +51,7 @@ from backprop_lib.draws import Draws
 from backprop_lib.models import Kept, Model
 
 FORWARD_NAMES = ("forward", "__call__")
+CHANGES_DY = ("backward", "dy")
 
 
 @dataclass(frozen=True)
@@ -293,7 +294,7 @@ class Layer:
         return self._gradients(result, inputs)
 
     def _gradients(self, result: Any, inputs: list[str]) -> dict[str, Any]:
-        if isinstance(result, Mapping):
+        if isinstance(result, dict):
             found = by_name(result, inputs)
             for name in inputs:
                 if name not in found:
@@ -375,8 +376,9 @@ def unchanged(function: str, arguments: Mapping[str, Any]) -> Iterator[None]:
     yield
     for (name, array), old in zip(arrays, before, strict=True):
         if not _same(array, old):
+            allowed = "; may_change_dy=True allows it" if (function, name) == CHANGES_DY else ""
             raise RuntimeError(
-                f"{function} changed {name} in place; whoever passed it may still need it"
+                f"{function} changed {name} in place; whoever passed it may still need it{allowed}"
             )
 
 

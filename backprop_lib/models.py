@@ -140,6 +140,18 @@ class Model:
             name: value for name, value in self._read.items() if isinstance(value, bool | str)
         }
 
+    def arrays(self, named: Iterable[str]) -> dict[str, np.ndarray]:
+        """The arrays that the object holds, and the code may read, without those that are named."""
+        if isinstance(self.given, type):
+            return {}
+        left = {n: v for n, v in self._read.items() if n not in {*named}}
+        gradients = {form.format(name) for name in named for form in GRADIENT_NAMES}
+        return {
+            name: value
+            for name, value in left.items()
+            if isinstance(value, np.ndarray) and name not in gradients
+        }
+
     @property
     def _read(self) -> dict[str, Any]:
         names = set(names_in(self.type))
@@ -194,7 +206,7 @@ class Model:
     def gradients(self, result: Any, kept: Kept, names: Sequence[str]) -> Any:
         """Return what backward has returned, with the gradients that it has left in the object."""
         own = [name for name in names if name in self.arguments]
-        if isinstance(result, Mapping):
+        if isinstance(result, dict):
             found = by_name(result, names)
         elif result is None:
             found = {}
@@ -228,7 +240,7 @@ class Model:
             return ((".", name),) if inner is None else ((".", name), (".", inner))
         for table in PARAMETER_TABLES:
             place = ((".", table), ("[", name))
-            if isinstance(getattr(of, table, None), Mapping) and name in getattr(of, table):
+            if isinstance(getattr(of, table, None), dict) and name in getattr(of, table):
                 return place
         return None
 
@@ -243,7 +255,7 @@ class Model:
                 return ((".", form.format(name)),)
         for table in GRADIENT_TABLES:
             entries = getattr(of, table, None)
-            if isinstance(entries, Mapping):
+            if isinstance(entries, dict):
                 for form in ("{}", *GRADIENT_NAMES):
                     if form.format(name) in entries:
                         return ((".", table), ("[", form.format(name)))
@@ -253,7 +265,7 @@ class Model:
     def _in_tables(of: Any) -> Iterator[str]:
         for table in PARAMETER_TABLES:
             entries = getattr(of, table, None)
-            if isinstance(entries, Mapping):
+            if isinstance(entries, dict):
                 yield from (f"{table}[{key!r}]" for key in entries)
 
 

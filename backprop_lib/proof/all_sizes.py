@@ -36,7 +36,7 @@ from backprop_lib.proof.symbolic import (
     SymbolicArray,
     as_array,
 )
-from backprop_lib.proof.symbolic_draws import drawing
+from backprop_lib.proof.random_arrays import drawing
 from backprop_lib.proof.task import Task, is_number
 from backprop_lib.proof.ties import Gradient, generic
 from backprop_lib.proof.writing import gradient_name, latex_equation, letters, plain

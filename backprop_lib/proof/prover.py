@@ -302,11 +302,29 @@ def _report(
         reports.append((one, choice, report))
     verdicts = tuple(_merged(f"d{name}", reports) for name in task.judged)
     notes = [f"with {there}, backward fails: {error}" for there, error in skipped.items()]
+    if not all(verdicts) and (arrays := _arrays_of_the_object(task)):
+        notes.append(arrays)
     return Report(verdicts, budget.interrupted, (*task.layer.notes, *notes))
 
 
 def _differing(one: Task, choice: Task) -> str:
     return listed({n: v for n, v in choice.const.items() if n in choice.chosen and one.const[n] != v})
+
+
+def _arrays_of_the_object(task: Task) -> str:
+    """Say which arrays an object holds whose axes the caller has not named."""
+    layer = task.layer
+    if layer.model is None:
+        return ""
+    found = layer.model.arrays([*task.shapes, *task.const])
+    if not found:
+        return ""
+    held = ", ".join(f"{n} of shape {format_shape(a.shape)}" for n, a in found.items())
+    axes = " ".join("ABCDEFG"[: next(iter(found.values())).ndim])
+    return (
+        f"{layer.model.name} holds {held}: name the axes of what forward uses, as in "
+        f'{next(iter(found))}="{axes}" or "const {axes}"'
+    )
 
 
 def _labelled(say: Progress, label: str, text: str) -> None:
@@ -473,6 +491,8 @@ class _Judge:
             except (ValueError, ArithmeticError, IndexError, AssertionError) as error:
                 first = first or error
         if first is not None:
+            if arrays := _arrays_of_the_object(self.task):
+                raise ValueError(f"forward fails at all sizes that were tried: {first}; {arrays}")
             raise first
         return self.task.different_sizes(CHECKED_SIZES)
 
