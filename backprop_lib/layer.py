@@ -331,6 +331,35 @@ class Layer:
         )
 
 
+def layer_in(names: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what `Layer.of` takes from the names that a piece of code has defined.
+
+    That is forward and backward; or the last class with both; or forward alone.
+
+    Raises
+    ------
+    TypeError
+        If there is nothing of the kind.
+    """
+    functions = [names[name] for name in ("forward", "backward") if callable(names.get(name))]
+    own = [
+        value
+        for value in names.values()
+        if isinstance(value, type) and value.__module__ == names.get("__name__")
+    ]
+    classes = [one for one in own if callable(getattr(one, "backward", None))]
+    if len(functions) < 2 and classes:
+        return (classes[-1],)
+    if not functions or not callable(names.get("forward")):
+        raise TypeError(
+            "there is no forward; expected in the code\n"
+            "  def forward(x, W): ... return y, (x, W)\n"
+            "  def backward(dy, x, W): ... return dx, dW\n"
+            "or a class that has both"
+        )
+    return tuple(functions)
+
+
 HOW = (
     "expected two functions, forward and backward; a module or an object with both, or a class; "
     "or a forward that returns y and its backward"

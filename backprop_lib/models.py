@@ -212,9 +212,9 @@ class Model:
             found = {}
         else:
             parts = list(result) if isinstance(result, tuple | list) else [result]
-            if len(parts) == len(names) or len(parts) != len(own):
+            if not len(own) <= len(parts) < len(names):
                 return result
-            found = dict(zip(own, parts, strict=True))
+            found = dict(zip([*own, *(n for n in names if n not in own)], parts, strict=False))
         for name in names:
             if name not in found:
                 place = self._gradient_place(kept.object, name)
@@ -332,7 +332,7 @@ def _parsed(keyword: str, name: str, text: Any) -> Place:
     """
     steps: list[tuple[str, Any]] = []
     position = 0
-    text = text.removeprefix("self.") if isinstance(text, str) else ""
+    given, text = text, text.removeprefix("self.") if isinstance(text, str) else ""
     while match := STEP.match(text, position):
         if match["name"]:
             steps.append((".", match["name"]))
@@ -344,7 +344,7 @@ def _parsed(keyword: str, name: str, text: Any) -> Place:
         position = match.end()
     if not steps or position < len(text) or steps[0][0] != ".":
         raise TypeError(
-            f"{keyword} has {name}: {text!r}, expected a place in the object, as "
+            f"{keyword} has {name}: {given!r}, expected a place in the object, as "
             f'"{name}" or "{keyword}[0]"'
         )
     return tuple(steps)
