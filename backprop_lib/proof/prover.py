@@ -542,7 +542,10 @@ class _Judge:
     ) -> tuple[np.ndarray, Any]:
         with unchecked(), np.errstate(all="ignore"):
             copies = {name: array.copy() for name, array in inputs.items()}
-            return self.task.layer.run_forward({**copies, **self.task.const}, again)
+            const = dict(self.task.const)
+            if again is not None:  # what it counts goes on
+                const = {n: v for n, v in const.items() if n not in self.task.layer.numbers}
+            return self.task.layer.run_forward({**copies, **const}, again)
 
     def _claims(
         self, inputs: Mapping[str, np.ndarray], dy: np.ndarray, cache: Any

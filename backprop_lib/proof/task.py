@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from backprop_lib.draws import SOURCES
 from backprop_lib.layer import Layer, unchanged
 from backprop_lib.shapes import shape_table
 
@@ -188,7 +189,9 @@ class Task:
         return {
             name: value
             for name, value in self.const.items()
-            if not (is_number(value) or name in self.chosen | self.named)
+            if not (
+                is_number(value) or isinstance(value, SOURCES) or name in self.chosen | self.named
+            )
         }
 
     def check_sizes(self, sizes: Mapping[str, int]) -> None:
