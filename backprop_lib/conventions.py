@@ -90,6 +90,7 @@ class After:
 
     @classmethod
     def dy(cls, backward: Callable[..., Any]) -> "After | None":
+        """Return them, if they are known."""
         try:
             parameters = list(inspect.signature(backward).parameters.values())
         except (TypeError, ValueError):
@@ -105,10 +106,12 @@ class After:
 
     @property
     def names(self) -> list[str]:
+        """The names of all that have one."""
         return [p.name for p in (*self.positional, *self.keywords)]
 
     @property
     def required(self) -> list[inspect.Parameter]:
+        """Those without a default."""
         return [p for p in (*self.positional, *self.keywords) if p.default is p.empty]
 
     @property
@@ -122,8 +125,10 @@ class After:
         """Say whether backward can be called with so many arguments after dy."""
         least = len(self.required)
         by_position = not any(p.default is p.empty for p in self.keywords)
-        return by_position and least <= number and (
-            number <= len(self.positional) or self.any_position
+        return (
+            by_position
+            and least <= number
+            and (number <= len(self.positional) or self.any_position)
         )
 
     def are_upstream(self, second: Any) -> bool:
@@ -166,9 +171,7 @@ def _is_taken_apart(function: Callable[..., Any], name: str) -> tuple[bool, bool
         if one.opname.startswith("LOAD") and one.argval == name:
             unpacked = unpacked or two.opname.startswith("UNPACK")
             is_index = two.opname.startswith("LOAD") and two.argval == 0
-            indexed = indexed or (
-                is_index and ("SUBSCR" in three.opname or three.argrepr == "[]")
-            )
+            indexed = indexed or (is_index and ("SUBSCR" in three.opname or three.argrepr == "[]"))
     return unpacked, indexed
 
 

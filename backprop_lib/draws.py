@@ -161,7 +161,7 @@ class Draws:
         return of_python if module is random else of_numpy
 
 
-_GLOBAL = getattr(np.random.rand, "__self__", None)  # noqa: NPY002
+_GLOBAL = getattr(np.random.rand, "__self__", None)
 
 
 class _Random(random.Random):
@@ -290,8 +290,10 @@ def _is_bound(cell: Any) -> bool:
 def _is_entered(value: Any) -> bool:
     module = (getattr(type(value), "__module__", None) or "").partition(".")[0]
     is_object = not isinstance(value, type | types.ModuleType | types.FunctionType)
-    return is_object and isinstance(getattr(value, "__dict__", None), dict) and (
-        module not in (*NOT_ENTERED, "functools", "types")
+    return (
+        is_object
+        and isinstance(getattr(value, "__dict__", None), dict)
+        and (module not in (*NOT_ENTERED, "functools", "types"))
     )
 
 

@@ -87,7 +87,9 @@ def gradcheck(
     Parameters
     ----------
     layer, backward
-        A module with ``forward`` and ``backward``, or the two functions.
+        As in `backprop_lib.proof.prove`: two functions, a module, a class or an object with both,
+        or a function that returns y and its backward. Random numbers that forward draws are the
+        same each time.
     const : dict, optional
         Arguments of forward that have no gradient, such as eps.
     dy : array of y's shape, optional
@@ -101,8 +103,10 @@ def gradcheck(
         Largest relative error that passes, between 0 and 1.
     rng : int or numpy.random.Generator
         Seed of dy and of the directions.
+    params, grads, may_change_dy
+        As in `backprop_lib.proof.prove`.
     **inputs : arrays of floats
-        Where to check, by the names of forward's parameters.
+        Where to check, by the names of forward's parameters, and of an object's.
 
     Returns
     -------
@@ -148,7 +152,8 @@ def gradcheck(
 
     def output(**moved: np.ndarray) -> np.ndarray:
         arguments = {name: moved.get(name, value).copy() for name, value in point.items()}
-        return checked.run_forward({**arguments, **const})[0].copy()  # forward may reuse its y
+        y, _ = checked.run_forward({**arguments, **const})
+        return np.array(y)  # forward may reuse its y
 
     y, again = output(), output()
     if y.dtype.kind not in "fiu":

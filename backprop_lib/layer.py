@@ -11,7 +11,8 @@ and in the same order; a single gradient is returned by itself, not in a tuple. 
 gradient: masks and running statistics (`Constant`), labels (`Labels`), and numbers such as eps. A
 variant is a pair, too: ``backward_evaluation`` belongs to ``forward_evaluation``.
 
-This is all that the checks of this library ask of a layer. The layers, ops and faster forms of the
+This is all that the checks of this library ask of a layer; they also take other ways to write one
+(see `backprop_lib.conventions` and `backprop_lib.models`). The layers, ops and faster forms of the
 library itself promise more, all of them the same, so their docstrings do not repeat it:
 
 - The shapes are in the signature, and every call is checked against them (see
@@ -100,11 +101,13 @@ class Layer:
         both = _methods(layer, backward)
         if both is not None:
             model = Model(*both, params or {}, grads or {})
-            methods = (model.method(name) for name in both[1:])
-            return cls(*methods, model, named, may_change_dy)
+            forward, backward = (model.method(name) for name in both[1:])
+            return cls(forward, backward, model, named, may_change_dy)
         for keyword, places in (("params", params), ("grads", grads)):
             if places:
-                raise TypeError(f"{keyword} names places in an object, and there is none: {layer!r}")
+                raise TypeError(
+                    f"{keyword} names places in an object, and there is none: {layer!r}"
+                )
         forward = layer
         if backward is None:
             own = getattr(layer, "forward", None)
@@ -259,7 +262,7 @@ class Layer:
             )
         if not isinstance(result[1], tuple):
             self._with_cache(result[1])
-        return result
+        return result[0], result[1]
 
     def _with_cache(self, cache: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
         assert self.backward is not None
@@ -327,7 +330,7 @@ class Layer:
         return (
             f"  def forward({taken}): ... return y, {cache}\n"
             f"  def backward(dy, {taken}): ... return {gradients}\n"
-            f"  prove(forward, backward, {names[0]}=\"N C\")"
+            f'  prove(forward, backward, {names[0]}="N C")'
         )
 
 
@@ -379,8 +382,9 @@ def _methods(layer: Any, backward: Any) -> tuple[Any, str, str] | None:
         is_pair = own is not None and own is getattr(backward, "__self__", None)
         if not is_pair or isinstance(own, type) or not hasattr(own, "__dict__"):
             return None
-        names = (getattr(one, "__name__", "") for one in (layer, backward))
-        return (own, *names)
+        one, other = getattr(layer, "__name__", ""), getattr(backward, "__name__", "")
+        is_found = (getattr(own, one, None), getattr(own, other, None)) == (layer, backward)
+        return (own, one, other) if is_found else None
     of = layer if isinstance(layer, type) else type(layer)
     for name in FORWARD_NAMES:
         both = [getattr_static(of, one, None) for one in (name, "backward")]

@@ -22,13 +22,13 @@ object, or a new one, so that no run leaves anything in it.
 
 import ast
 import copy
-import inspect
 import re
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from inspect import Parameter, getattr_static, unwrap
 from typing import Any
 
 import numpy as np
@@ -69,10 +69,10 @@ class Model:
     @property
     def name(self) -> str:
         """The name of the class."""
-        return self.type.__name__
+        return str(self.kind.__name__)
 
     @property
-    def type(self) -> Any:
+    def kind(self) -> Any:
         """The class."""
         return self.given if isinstance(self.given, type) else type(self.given)
 
@@ -83,18 +83,21 @@ class Model:
         return types.MethodType(getattr(self.given, name), _bare(self.given))
 
     @cached_property
-    def arguments(self) -> dict[str, inspect.Parameter]:
+    def arguments(self) -> dict[str, Parameter]:
         """The parameters of forward."""
         return parameters_of(self.method(self.forward))
 
     @cached_property
-    def constructor(self) -> dict[str, inspect.Parameter]:
+    def constructor(self) -> dict[str, Parameter]:
         """The parameters of the class, if it is one."""
-        if not isinstance(self.given, type) or self.given.__init__ is object.__init__:
+        if (
+            not isinstance(self.given, type)
+            or getattr_static(self.given, "__init__") is object.__init__
+        ):
             return {}
         return parameters_of(self.given)
 
-    def parameters(self, named: Iterable[str]) -> dict[str, inspect.Parameter]:
+    def parameters(self, named: Iterable[str]) -> dict[str, Parameter]:
         """Return all that can be given: arguments of forward, of the class, and attributes.
 
         Raises
@@ -105,9 +108,7 @@ class Model:
         found = dict(self.arguments)
         found |= {name: p for name, p in self.constructor.items() if name not in found}
         for name, number in self.numbers.items():
-            found.setdefault(
-                name, inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=number)
-            )
+            found.setdefault(name, Parameter(name, Parameter.KEYWORD_ONLY, default=number))
         for name in named:
             if name in found:
                 continue
@@ -117,7 +118,7 @@ class Model:
                     f"{name} is no parameter of forward, and no attribute of {self.name}: "
                     f"forward takes {', '.join(self.arguments)}; attributes are {has}"
                 )
-            found[name] = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
+            found[name] = Parameter(name, Parameter.KEYWORD_ONLY)
         return found
 
     @cached_property
@@ -136,12 +137,10 @@ class Model:
         """The attributes that are truth values or words, and that the code may look at."""
         if isinstance(self.given, type):
             return {}
-        return {
-            name: value for name, value in self._read.items() if isinstance(value, bool | str)
-        }
+        return {name: value for name, value in self._read.items() if isinstance(value, bool | str)}
 
     def arrays(self, named: Iterable[str]) -> dict[str, np.ndarray]:
-        """The arrays that the object holds, and the code may read, without those that are named."""
+        """Return the arrays of the object that the code may read, without those that are named."""
         if isinstance(self.given, type):
             return {}
         left = {n: v for n, v in self._read.items() if n not in {*named}}
@@ -154,7 +153,7 @@ class Model:
 
     @property
     def _read(self) -> dict[str, Any]:
-        names = set(names_in(self.type))
+        names = set(names_in(self.kind))
         return {name: value for name, value in _state(self.given).items() if name in names}
 
     def fresh(self, arguments: Mapping[str, Any]) -> Any:
@@ -169,7 +168,8 @@ class Model:
             given = {
                 name: arguments[name]
                 for name, parameter in self.constructor.items()
-                if name in arguments and (name not in self.arguments or parameter.default is parameter.empty)
+                if name in arguments
+                and (name not in self.arguments or parameter.default is parameter.empty)
             }
             made = called(self.given, self.constructor, given)
         else:
@@ -292,8 +292,8 @@ def names_in(of: type) -> Iterator[str]:
     for base in of.__mro__[:-1]:
         for name, method in vars(base).items():
             function = getattr(method, "fget", None) or getattr(method, "__func__", method)
-            code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", 0)
-            if code and name not in NOT_READ:
+            code = getattr(unwrap(function), "__code__", None) if callable(function) else None
+            if code is not None and name not in NOT_READ:
                 yield from _names(code)
 
 
@@ -307,7 +307,7 @@ def _names(code: types.CodeType) -> Iterator[str]:
 def _bare(of: type) -> Any:
     """Return an object of a class that was not initialised, for its methods to belong to."""
     try:
-        return of.__new__(of)
+        return object.__new__(of)
     except TypeError:
         return of
 

@@ -45,7 +45,7 @@ SOURCES = {
     "np.random.shuffle": lambda: np.random.permutation(9),  # noqa: NPY002
     "np.random.default_rng": lambda: np.random.default_rng().random(3),
     "np.random.default_rng(5)": lambda: np.random.default_rng(5).random(3),
-    "from numpy.random import rand": lambda: drawn_by_numpy(3),
+    "from numpy.random import rand": lambda: drawn_by_numpy(3),  # noqa: NPY002
     "random.random": lambda: random.random(),
     "random.choice": lambda: random.choice(range(99)),
     "from random import random": lambda: drawn_by_python(),
@@ -92,7 +92,7 @@ def test_every_run_draws_the_same(name):
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_sources_are_left_as_they_were_after_an_error(name):
-    before, functions = states(), (np.random.rand, random.random, RNG, OLD, PYTHON, BOUND)  # noqa: NPY002
+    before, functions = states(), (np.random.rand, random.random, RNG, OLD, PYTHON, BOUND)
     draws = Draws(SOURCES[name])
 
     def failing():
@@ -103,7 +103,7 @@ def test_sources_are_left_as_they_were_after_an_error(name):
     with pytest.raises(KeyError):
         failing()
     assert states() == before
-    now = (np.random.rand, random.random, RNG, OLD, PYTHON, BOUND)  # noqa: NPY002
+    now = (np.random.rand, random.random, RNG, OLD, PYTHON, BOUND)
     assert all(a is b for a, b in zip(functions, now, strict=True))
 
 

@@ -190,7 +190,7 @@ def test_an_object_is_left_as_it_was_after_an_error():
             raise ValueError("no")
 
     given = Failing()
-    with pytest.raises(ValueError, match="^no$"):
+    with pytest.raises(ValueError, match=r"^no$"):
         Layer.of(given, named=["W"]).run_forward({"x": X, "W": W})
     assert list(vars(given)) == ["W"]
 
@@ -291,15 +291,31 @@ class Outputs(InAttributes):
 @pytest.mark.parametrize(
     ("given", "options", "message"),
     [
-        (InAttributes(), {"named": ["V"]}, "V is no parameter of forward, and no attribute of InAttr"),
+        (
+            InAttributes(),
+            {"named": ["V"]},
+            "V is no parameter of forward, and no attribute of InAttr",
+        ),
         (InADict(), {"named": ["V"]}, r"attributes are params, grads, params\['W'\]"),
-        (Nothing(), {}, "no gradient of W was found: backward returned 1 for x, and Nothing has no dW"),
+        (
+            Nothing(),
+            {},
+            "no gradient of W was found: backward returned 1 for x, and Nothing has no dW",
+        ),
         (OfNone(), {}, "backward returned None for dW"),
         (Outputs(), {}, r"forward returned \(ndarray, ndarray, ndarray\)"),
         (InAList(), {"params": {"W": "params["}}, "params has W: 'params\\[', expected a place"),
         (InAList(), {"params": {"W": 0}}, "params has W: 0, expected a place"),
-        (InAList(), {"params": {"W": "params[1]"}}, "W is no parameter of forward, and no attribute"),
-        (InAList(), {"params": LISTS["params"], "grads": {"W": "more"}}, "no gradient of W was found"),
+        (
+            InAList(),
+            {"params": {"W": "params[1]"}},
+            "W is no parameter of forward, and no attribute",
+        ),
+        (
+            InAList(),
+            {"params": LISTS["params"], "grads": {"W": "more"}},
+            "no gradient of W was found",
+        ),
     ],
 )
 def test_what_is_missing_is_told(given, options, message):

@@ -160,7 +160,9 @@ def _layer(module: ModuleType) -> tuple[Any, ...]:
 
 def _named(module: ModuleType, name: str) -> Any:
     if not hasattr(module, name.strip()):
-        raise AttributeError(f"{module.__name__} has no {name.strip() or 'function without a name'}")
+        raise AttributeError(
+            f"{module.__name__} has no {name.strip() or 'function without a name'}"
+        )
     return getattr(module, name.strip())
 
 

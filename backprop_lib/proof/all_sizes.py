@@ -20,6 +20,7 @@ from backprop_lib.proof.calculus import (
     Step,
 )
 from backprop_lib.proof.evidence import Answer, Formulas
+from backprop_lib.proof.random_arrays import drawing
 from backprop_lib.proof.refusal import (
     CodeError,
     MismatchError,
@@ -36,7 +37,6 @@ from backprop_lib.proof.symbolic import (
     SymbolicArray,
     as_array,
 )
-from backprop_lib.proof.random_arrays import drawing
 from backprop_lib.proof.task import Task, is_number
 from backprop_lib.proof.ties import Gradient, generic
 from backprop_lib.proof.writing import gradient_name, latex_equation, letters, plain

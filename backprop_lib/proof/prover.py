@@ -93,8 +93,12 @@ def prove(
     Parameters
     ----------
     layer, backward
-        A module with ``forward`` and ``backward``, or the two functions: ``forward(*inputs)``
-        returns ``(y, cache)``, ``backward(dy, *cache)`` one gradient for each input.
+        Two functions, or a module that has them: ``forward(*inputs)`` returns ``(y, cache)``,
+        ``backward(dy, *cache)`` one gradient for each input, or a dict of them by name. A cache
+        that is no tuple, or that backward unpacks itself, is handed over whole. Or a function that
+        returns y and its backward. Or a class, or an object, with ``forward`` (or ``__call__``)
+        and ``backward``, which keeps on ``self`` what backward needs; every run has a copy of its
+        own. Random numbers that forward draws are held fixed, and may be any numbers in a proof.
     const : dict, optional
         Arguments of forward that have no gradient. A number such as 1e-5 is left open at first, so
         that the proof holds for every value at which the code is defined; and it is the decimal
@@ -109,9 +113,17 @@ def prove(
         then, as it does after Ctrl-C. Memory is limited to 1 GB more than there was in use.
     progress : callable, optional
         It is called with one line of text before each step.
+    params, grads : dict, optional
+        Where an object keeps a parameter, and its gradient after backward, such as
+        ``{"W": "params[0]"}``. They are found by themselves at ``self.W`` or
+        ``self.params["W"]``, and at ``self.dW`` or ``self.grads["W"]``, if backward does not
+        return the gradient.
+    may_change_dy : bool
+        Whether backward may write into dy, which is an error otherwise.
     **shapes : str
         The axes of each input, such as ``x="N C_in"``; not needed where forward's signature has
-        them (see `backprop_lib.shapes`). A number is an axis of that size, "" no axis. Of
+        them (see `backprop_lib.shapes`). Inputs are arguments of forward, and of the class, and
+        parameters that are attributes. A number is an axis of that size, "" no axis. Of
         ``"N C *L"``, 0, 1 and 2 axes L are tried. ``mask="const N C"`` is an array of any numbers,
         and ``t="N < C"`` one of labels, whole numbers from 0 to C - 1; they have no gradient.
 
@@ -137,7 +149,8 @@ def prove(
     ValueError
         If the shapes or the sizes make no sense.
     RuntimeError
-        If forward or backward changes an argument in place, or forward draws random numbers.
+        If forward or backward changes an argument in place, or forward returns something else
+        each time.
     Exception
         What forward or backward raises when it is run with floats.
     DisagreementError
@@ -184,8 +197,8 @@ def refute(
         The input whose gradient is claimed.
     claim : callable
         ``claim(dy, *inputs)``, the inputs in forward's order.
-    forward, const, sizes, budget, progress, **shapes
-        As in `prove`.
+    forward, const, sizes, budget, progress, params, **shapes
+        As in `prove`; forward may also return y alone.
 
     Returns
     -------
@@ -230,7 +243,7 @@ def prove_at(
     sizes : dict
         The size of every axis, such as ``{"N": 2, "C_in": 3, "C_out": 4}``. Choose different
         sizes: where two are equal, code that takes one for the other is proven.
-    layer, backward, const, budget, **shapes
+    layer, backward, const, budget, params, grads, may_change_dy, **shapes
         As in `prove`.
 
     Returns
@@ -308,7 +321,9 @@ def _report(
 
 
 def _differing(one: Task, choice: Task) -> str:
-    return listed({n: v for n, v in choice.const.items() if n in choice.chosen and one.const[n] != v})
+    return listed(
+        {n: v for n, v in choice.const.items() if n in choice.chosen and one.const[n] != v}
+    )
 
 
 def _arrays_of_the_object(task: Task) -> str:

@@ -39,8 +39,8 @@ def drawing(run: Run, names: Set[str]) -> Iterator[None]:
                 left.pop("p", None)
         else:
             run.refuse(
-                f"draws with {function}, which is not followed; use np.random.rand, or a generator's "
-                "random or normal"
+                f"draws with {function}, which is not followed; use np.random.rand, or "
+                "random or normal of a generator"
             )
         for value in (*args, *left.values()):
             if isinstance(value, SymbolicArray) and value is not shape and value.axes:

@@ -216,7 +216,7 @@ def test_backward_may_write_into_dy_if_that_is_allowed():
         dy[x <= 0] = 0
         return dy
 
-    with pytest.raises(RuntimeError, match="changed dy in place.*; may_change_dy=True allows it"):
+    with pytest.raises(RuntimeError, match=r"changed dy in place.*; may_change_dy=True allows it"):
         prove(forward, backward, x="N C")
     assert prove(forward, backward, x="N C", may_change_dy=True)
     assert prove_at(forward, backward, x="N C", sizes={"N": 1, "C": 2}, may_change_dy=True)
@@ -598,7 +598,10 @@ class Cell:
     [
         ((lambda x, W: (x @ W, (x, W)),), "no backward was given.*return y, .x, W."),
         ((lambda x, W: x @ W, lambda dy: dy), r"def backward\(dy, x, W\): ... return dx, dW"),
-        ((lambda x, W: (x @ W, x), lambda dy, a, b: dy), "a ndarray, and backward takes after dy a, b"),
+        (
+            (lambda x, W: (x @ W, x), lambda dy, a, b: dy),
+            "a ndarray, and backward takes after dy a, b",
+        ),
         ((Affine(np.ones((2, 2))).forward, product), r"prove\(forward, backward, x="),
     ],
 )

@@ -103,7 +103,9 @@ def test_what_was_proven_before_is_forgotten(used):
     write(page, "def forward(x):\n    return 2 * x, ()", 'x="N"')
     said, result = ask(page)
     assert said == "Python has found something wrong; see below."
-    expect(result).to_contain_text("TypeError: forward returned (ndarray, tuple), and no backward was given")
+    expect(result).to_contain_text(
+        "TypeError: forward returned (ndarray, tuple), and no backward was given"
+    )
 
     write(
         page,

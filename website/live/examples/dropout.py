@@ -4,9 +4,10 @@ import numpy as np
 class Dropout:
     def __init__(self, p=0.5):
         self.p = p
+        self.rng = np.random.default_rng()
 
     def forward(self, x):
-        self.kept = np.random.rand(*x.shape) > self.p
+        self.kept = self.rng.random(x.shape) > self.p
         return x * self.kept / (1 - self.p)
 
     def backward(self, dy):
