@@ -103,7 +103,9 @@ def _methods_called(method: types.MethodType) -> Iterator[Any]:
             left += [(part, depth - 1) for part in value if depth]
         elif isinstance(value, dict):
             left += [(part, depth - 1) for part in value.values() if depth]
-        elif hasattr(value, "__dict__") and not isinstance(value, types.FunctionType):
+        elif isinstance(value, types.FunctionType | types.MethodType | functools.partial):
+            yield value
+        elif hasattr(value, "__dict__"):
             of = value if isinstance(value, type) else type(value)
             if (of.__module__ or "").startswith(LIBRARY):
                 continue
