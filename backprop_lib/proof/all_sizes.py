@@ -22,6 +22,7 @@ from backprop_lib.proof.calculus import (
 )
 from backprop_lib.proof.creators import making, watched
 from backprop_lib.proof.evidence import Answer, Formulas
+from backprop_lib.proof.random_arrays import drawing
 from backprop_lib.proof.refusal import (
     CodeError,
     MismatchError,
@@ -255,7 +256,8 @@ def _forward(
         name: _constant(run, name, value, is_known=name in at) for name, value in task.const.items()
     }
     copies = {name: array.copy() for name, array in inputs.items()}
-    y, cache = followed("forward", run, lambda: task.layer.run_forward({**copies, **const}))
+    with drawing(run, {*task.shapes, *task.const}):
+        y, cache = followed("forward", run, lambda: task.layer.run_forward({**copies, **const}))
     if isinstance(y, LostArray):
         raise y.reason
     if not isinstance(y, SymbolicArray):

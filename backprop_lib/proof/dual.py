@@ -208,8 +208,8 @@ class Point:
 
     Parameters
     ----------
-    forward : callable
-        As in `backprop_lib.layer`.
+    layer : Layer
+        Whose forward is run.
     inputs, const : dict
         Its arguments; of the inputs slopes are taken. Arrays hold exact numbers.
     of : Arithmetic
@@ -221,14 +221,14 @@ class Point:
 
     def __init__(
         self,
-        forward: Callable[..., Any],
+        layer: Layer,
         inputs: Arrays,
         const: Mapping[str, Any],
         of: Arithmetic = EXACTLY,
         *,
         may_round: bool = False,
     ):
-        self.layer = Layer(forward, forward)
+        self.layer = layer
         self.of = of
         self.inputs = {name: numbers(value, of) for name, value in inputs.items()}
         self.const = const
@@ -335,11 +335,12 @@ def slopes(
                 f"along has {name}: {have}, expected directions for {', '.join(arrays)}, "
                 "each of the shape of its input"
             )
-    Layer(forward, forward).inputs(arrays, const or {})
+    layer = Layer.without_backward(forward, [*arrays, *(const or {})])
+    layer.inputs(arrays, const or {})
     direction = {name: exact_array(value) for name, value in along.items()}
     back = {name: exact_array(np.asarray(-value)) for name, value in direction.items()}
     with errors_of_the_code(), watched(forward):
-        point = Point(forward, arrays, const or {})
+        point = Point(layer, arrays, const or {})
         if np.ndim(dy) and np.shape(dy) != point.shape:
             raise ValueError(
                 f"dy has shape {np.shape(dy)}, expected {point.shape}, that of y, or a number"

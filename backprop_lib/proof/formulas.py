@@ -129,7 +129,8 @@ def output(
     ValueError
         If y has another number of axes.
     """
-    task = Task.of_backward(Layer(forward, forward), shapes, const or {})
+    layer = Layer.without_backward(forward, [*shapes, *(const or {})])
+    task = Task.of_backward(layer, shapes, const or {})
     y = computed(task)
     if len(indices) != len(y.axes) or any(len(axis) > 1 for axis in y.axes):
         raise ValueError(f"{len(indices)} indices are given, and y has {len(y.axes)} axes")

@@ -25,7 +25,7 @@ from weakref import WeakSet
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from backprop_lib import arguments, layer, shapes
+from backprop_lib import arguments, conventions, draws, layer, models, shapes
 from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number, Wish
 from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place
@@ -192,7 +192,8 @@ class Run(Refusals):
 HERE = (  # fast forms are shown equal to their twins by tests of their own
     f"{Path(__file__).parent.parent / 'fast'}{os.sep}",
     *(f"{Path(str(module.__file__)).parent}{os.sep}" for module in (calculus, np)),
-    *(str(module.__file__) for module in (arguments, layer, shapes, weakref, _weakrefset, inspect)),
+    *(str(module.__file__) for module in (arguments, layer, conventions, draws, models, shapes)),
+    *(str(module.__file__) for module in (weakref, _weakrefset, inspect)),
 )
 
 
