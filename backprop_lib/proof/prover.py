@@ -21,7 +21,7 @@ from backprop_lib.layer import Layer
 from backprop_lib.proof import exact
 from backprop_lib.proof.all_sizes import findings
 from backprop_lib.proof.assumptions import Multiple
-from backprop_lib.proof.budget import SECONDS, Budget
+from backprop_lib.proof.budget import SECONDS, Budget, tick
 from backprop_lib.proof.code import functions_of, kept, looks_at_kinds, numbers_in, state_of
 from backprop_lib.proof.creators import watched
 from backprop_lib.proof.dual import UndefinedError
@@ -873,12 +873,38 @@ class _Judge:
             sizes += [one for one in small_sizes(self.task, self.checked_sizes) if one not in sizes]
         if case is None and self.checked_sizes not in sizes:
             sizes.append(self.checked_sizes)
-        found = smallest_counterexample(self.task, name, sizes, _rng())
+        found = smallest_counterexample(self.task, name, self._ordered(name, sizes), _rng())
         if found is None and case is not None:
             found = simplest(self.task, self.checked_sizes, case, name, entry)
         if found is not None:
             numbers = Numbers(Answer.WRONG, self.checked_sizes, misfit=evidence.numbers.misfit)
             self._note(name, numbers=numbers, counterexample=found)
+
+    def _ordered(
+        self, name: str, sizes: Iterable[Mapping[str, int]]
+    ) -> Iterator[Mapping[str, int]]:
+        """Yield the sizes first at which slopes that are measured with floats differ."""
+        others = []
+        for one in sizes:
+            if self._differs_at(name, one):
+                yield one
+            else:
+                others.append(one)
+        yield from others
+
+    def _differs_at(self, name: str, sizes: Mapping[str, int]) -> bool:
+        tick()
+        rng = _rng()
+        inputs = self._random_floats(sizes, rng, 0)
+        try:
+            y, cache = self._forward(inputs)
+            dy = rng.normal(size=y.shape)
+            claimed = np.asarray(self._claims(inputs, dy, cache)[name])
+            if claimed.shape != inputs[name].shape or not np.isfinite(y.astype(float)).all():
+                return False
+            return self._measured_along(name, inputs, y, dy, claimed, rng) is Answer.WRONG
+        except FAILURES:
+            return False
 
     def _sizes_asked_for(self, evidence: Evidence) -> Iterator[dict[str, int]]:
         """Yield sizes at which code that computes with sizes may be wrong, the others 1 or 2.
