@@ -175,7 +175,7 @@ class Dual(Exact):
         of = self.met.of
         difference = of.plus(self.value, of.times(of.number(MINUS_ONE), other.value))
         sign = of.sign(difference, self.value, other.value)
-        if sign is None or (self.met.rounded and sign and abs(difference) < CLOSE):
+        if sign is None or (self.met.rounded and sign and abs(float(difference)) < float(CLOSE)):
             self.met.note("compares two numbers that cannot be told apart")
             return 0
         if sign == 0 and not constant:
