@@ -22,9 +22,16 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from backprop_lib.arguments import check_array, check_generator, check_integer
+from backprop_lib.arguments import (
+    ShapeError,
+    check_array,
+    check_choice,
+    check_generator,
+    check_number,
+    describe_value,
+    format_shape,
+)
 from backprop_lib.off import Mesh, OffError, read_off
-from backprop_lib.shapes import ShapeError, format_shape
 
 __all__ = [
     "Digits",
@@ -165,7 +172,8 @@ def split(labels: np.ndarray, test: float = 0.2, seed: int = 0) -> tuple[np.ndar
     Raises
     ------
     ShapeError, TypeError
-        If labels is not an array of integers with one axis, or is empty; if seed is no integer.
+        If labels is not an array of integers with one axis, or is empty; if test is no number, or
+        seed no integer.
     ValueError
         If test is not between 0 and 1, a class is too small to have a sample in each part, or
         seed is negative.
@@ -176,9 +184,8 @@ def split(labels: np.ndarray, test: float = 0.2, seed: int = 0) -> tuple[np.ndar
     """
     check_array("data.split", "labels", labels, "iu", ("N",))
     _check_nonempty("split", "labels", labels)
-    check_integer("data.split", "seed", seed, at_least=0)
-    if not 0 < test < 1:
-        raise ValueError(f"data.split: test is {test}, expected a share between 0 and 1")
+    seed = check_number("data.split: seed", seed, int, ">= 0")
+    test = check_number("data.split: test", test, float, "> 0", "< 1")
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(labels))
     is_test = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
@@ -233,7 +240,7 @@ def sample(mesh: Mesh, count: int, rng: np.random.Generator) -> np.ndarray:
     """
     if not isinstance(mesh, Mesh):
         raise TypeError(f"data.sample: mesh is of type {type(mesh).__name__}, expected a Mesh")
-    check_integer("data.sample", "count", count, at_least=1)
+    count = check_number("data.sample: count", count, int, ">= 1")
     check_generator("data.sample", rng)
     if len(mesh.triangles) == 0:
         raise ValueError("data.sample: the mesh has no triangle")
@@ -333,18 +340,19 @@ def find_shapes(
         file in this part.
     OffError
         If a file is compressed.
-    ValueError
-        If part is another one.
+    ValueError, TypeError
+        If part is another one, or folder no path.
 
     References
     ----------
     Z. Wu et al., 3D ShapeNets, CVPR 2015: ModelNet.
     """
-    if part not in ("train", "test"):
-        raise ValueError(f"data.find_shapes: part is {part!r}, expected 'train' or 'test'")
+    if not isinstance(folder, str | os.PathLike):
+        raise TypeError(f"data.find_shapes: folder is {describe_value(folder)}, expected a path")
+    check_choice("data.find_shapes: part", part, ("train", "test"))
     class_folders = [path for path in _visible(Path(folder)) if path.is_dir()]
     if not class_folders:
-        raise FileNotFoundError(f"data.find_shapes: {folder} has no folder, expected one per class")
+        raise FileNotFoundError(f"{folder}: it has no folder, expected one per class")
     for path in class_folders:
         _check_layout(Path(folder), path, part)
     return {path.name: _off_files(path / part) for path in class_folders}
@@ -365,11 +373,11 @@ def _check_layout(folder: Path, class_folder: Path, part: str) -> None:
         has_classes = any(path.is_dir() for path in _visible(class_folder))
         found = f"{class_folder.name}/CLASS" if has_classes else "one class only"
         raise FileNotFoundError(
-            f"data.find_shapes: {folder} has {found}, expected folders CLASS/train and CLASS/test"
+            f"{folder}: it has {found}, expected folders CLASS/train and CLASS/test"
         )
     if (class_folder / part).exists():
         return
-    told = f"data.find_shapes: there is no folder {class_folder / part}"
+    told = f"{class_folder / part}: there is no such folder"
     if any((path / part).is_dir() for path in _visible(class_folder)):
         raise FileNotFoundError(f"{told}; the classes seem to be in {class_folder}: name that one")
     raise FileNotFoundError(f"{told}, expected {folder}/CLASS/{part}/*.off")
@@ -385,7 +393,7 @@ def _off_files(folder: Path) -> list[Path]:
         more = f", and so are {len(compressed) - 1} more" if compressed[1:] else ""
         raise OffError(f"{file}: it is compressed{more}; unpack it, else it would be left out")
     if not off_files:
-        raise FileNotFoundError(f"data.find_shapes: {folder} has no OFF file")
+        raise FileNotFoundError(f"{folder}: it has no OFF file")
     return off_files
 
 
@@ -433,7 +441,7 @@ def read_shapes(
     ----------
     As for `off.read_off`.
     """
-    check_integer("data.read_shapes", "count", count, at_least=2)
+    count = check_number("data.read_shapes: count", count, int, ">= 2")
     check_generator("data.read_shapes", rng)
     found = find_shapes(folder, part)
     off_files = [file for files in found.values() for file in files]
@@ -451,7 +459,8 @@ def _read_points(file: Path, count: int, rng: np.random.Generator) -> np.ndarray
     try:
         return normalise(sample(mesh, count, rng))
     except ValueError as error:
-        raise OffError(f"{file}: {error}") from None
+        _, _, problem = str(error).partition(": ")  # the file is named, and not our function
+        raise OffError(f"{file}: {problem}") from None
 
 
 def _relative_areas(corners: np.ndarray) -> np.ndarray:
@@ -482,10 +491,10 @@ def _length_of_sets(counts: np.ndarray, length: int | None) -> int:
     """Return how many points each set gets."""
     if length is None:
         return int(counts.max())
-    check_integer("data.as_points", "length", length, at_least=1)
+    length = check_number("data.as_points: length", length, int, ">= 1")
     for image in np.flatnonzero(counts > length)[:1]:
         raise ValueError(
             f"data.as_points: length is {length}, expected at least the {counts[image]} lit pixels "
             f"of images[{image}]"
         )
-    return int(length)
+    return length

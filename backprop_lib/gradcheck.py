@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from backprop_lib.arguments import check_choice, check_number, format_shape, why_not_plain
 from backprop_lib.layer import Layer
-from backprop_lib.shapes import format_shape
 
 TOLERANCE = 1e-6
 UNIT_ROUNDOFF = float(np.finfo(np.float64).eps) / 2
@@ -74,6 +74,9 @@ def gradcheck(
     method: Literal["entries", "direction"] = "entries",
     tol: float = TOLERANCE,
     rng: int | np.random.Generator = 0,
+    params: Mapping[str, str] | None = None,
+    grads: Mapping[str, str] | None = None,
+    may_change_dy: bool = False,
     **inputs: np.ndarray,
 ) -> GradcheckReport:
     """Check every gradient of a layer against central differences of its forward.
@@ -84,7 +87,9 @@ def gradcheck(
     Parameters
     ----------
     layer, backward
-        A module with ``forward`` and ``backward``, or the two functions.
+        As in `backprop_lib.proof.prove`: two functions, a module, a class or an object with both,
+        or a function that returns y and its backward. Random numbers that forward draws are the
+        same each time.
     const : dict, optional
         Arguments of forward that have no gradient, such as eps.
     dy : array of y's shape, optional
@@ -98,8 +103,10 @@ def gradcheck(
         Largest relative error that passes, between 0 and 1.
     rng : int or numpy.random.Generator
         Seed of dy and of the directions.
+    params, grads, may_change_dy
+        As in `backprop_lib.proof.prove`.
     **inputs : arrays of floats
-        Where to check, by the names of forward's parameters.
+        Where to check, by the names of forward's parameters, and of an object's.
 
     Returns
     -------
@@ -111,11 +118,12 @@ def gradcheck(
     Raises
     ------
     TypeError
-        If an input does not hold floats (an integer array cannot take a small step), or the
-        arguments, results or gradients are not those of a layer (see `backprop_lib.layer`).
+        If an input does not hold floats (an integer array cannot take a small step), tol or method
+        is of another type, or the arguments, results or gradients are not those of a layer (see
+        `backprop_lib.layer`).
     ValueError
         If an input or dy holds NaN or infinity, dy is constant or of the wrong shape, tol or
-        method is none, or forward returns something else each time.
+        method is another one, or forward returns something else each time.
     RuntimeError
         If forward or backward changes an argument in place.
 
@@ -123,12 +131,17 @@ def gradcheck(
     ----------
     W. Press et al., Numerical Recipes, 3rd ed., Cambridge 2007, section 5.7 (the step).
     """
-    if method not in ("entries", "direction"):
-        raise ValueError(f'method is {method!r}, expected "entries" or "direction"')
-    if not 0 < tol < 1:
-        raise ValueError(f"tol is {tol!r}, expected a number between 0 and 1")
+    check_choice("method", method, ("entries", "direction"))
+    tol = check_number("tol", tol, float, "> 0", "< 1")
     const = const or {}
-    checked = Layer.of(layer, backward)
+    checked = Layer.of(
+        layer,
+        backward,
+        named=[*inputs, *const],
+        params=params,
+        grads=grads,
+        may_change_dy=may_change_dy,
+    )
     names = checked.inputs(inputs, const)
     if not names:
         raise TypeError("no input is given to check; name one, as in x=x")
@@ -138,7 +151,8 @@ def gradcheck(
 
     def output(**moved: np.ndarray) -> np.ndarray:
         arguments = {name: moved.get(name, value).copy() for name, value in point.items()}
-        return checked.run_forward({**arguments, **const})[0].copy()  # forward may reuse its y
+        y, _ = checked.run_forward({**arguments, **const})
+        return np.array(y)  # forward may reuse its y
 
     y, again = output(), output()
     if y.dtype.kind not in "fiu":
@@ -178,6 +192,8 @@ def compare_along_direction(
 
 
 def _as_float64(name: str, value: Any) -> np.ndarray:
+    if (why := why_not_plain(name, value)) is not None:
+        raise TypeError(f"expected {name} to be floats: {why}")
     array = np.asarray(value)
     if array.dtype.kind != "f":
         raise TypeError(

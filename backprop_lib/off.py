@@ -76,8 +76,9 @@ def read_off(source: str | os.PathLike[str] | IO[bytes]) -> Mesh:
     of line ends, the mark of UTF-8 at the beginning, and bytes that are 0 behind the last line are
     read. So are the headers ``[ST][C][N]OFF``: the normal (3 numbers), colour (3 or 4) and texture
     coordinates (2) that stand behind each vertex are left out, as is a colour behind the vertices
-    of a plain ``OFF``, which some programs write. Not read are the variants in binary, and those
-    whose points have not three coordinates (``4OFF``, ``nOFF``).
+    of a plain ``OFF``, which some programs write. Not read are the variants in binary, those whose
+    points have not three coordinates (``4OFF``, ``nOFF``), and headers in small letters, since
+    ``NOFF`` and ``nOFF`` are different formats.
 
     A face with the corners v₀, ..., vₘ becomes the fan (v₀, v₁, v₂), (v₀, v₂, v₃), ...,
     (v₀, vₘ₋₁, vₘ), which covers it if it is flat and convex.
@@ -117,7 +118,7 @@ def read_off(source: str | os.PathLike[str] | IO[bytes]) -> Mesh:
         for triangle in _read_face(lines, i, face_count, vertex_count)
     ]
     if (words := lines.next_words()) is not None:
-        raise lines.error(f"{_shown(words)} where the file should end")
+        raise lines.error(f"{_quoted(words)} where the file should end")
     return Mesh(
         np.array(vertices, dtype=np.float64).reshape(-1, 3),
         np.array(triangles, dtype=np.int64).reshape(-1, 3),
@@ -127,6 +128,7 @@ def read_off(source: str | os.PathLike[str] | IO[bytes]) -> Mesh:
 REAL = re.compile(rb"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 WHOLE = re.compile(rb"\+?\d{1,18}")
 COMMENT = re.compile(rb"(?<!\.)#.*")  # not in 1.#QNAN, a NaN in the words of some programs
+PADDING = b"\0 \t\r\n"
 COLOUR = 4
 """At most red, green, blue and opacity."""
 COLOUR_OF_VERTEX = (3, 4)
@@ -135,11 +137,21 @@ HEADER = re.compile(
 )
 BEGINNINGS = {
     b"\x1f\x8b": "it is compressed by gzip: unpack it",
+    b"BZh": "it is compressed by bzip2: unpack it",
+    b"\xfd7zXZ\0": "it is compressed by xz: unpack it",
+    b"\x28\xb5\x2f\xfd": "it is compressed by zstd: unpack it",
+    b"\x1f\x9d": "it is compressed by compress: unpack it",
+    b"7z\xbc\xaf\x27\x1c": "it is a 7z file: unpack it",
     b"PK\x03\x04": "it is a zip file: unpack it",
+    b"version https://git-lfs.github.com/spec/": (
+        "it is a pointer of Git LFS, and not the file: fetch that with git lfs pull"
+    ),
+    b"\xff\xfe\0\0": "the text is in UTF-32, expected ASCII or UTF-8",
+    b"\0\0\xfe\xff": "the text is in UTF-32, expected ASCII or UTF-8",
     b"\xff\xfe": "the text is in UTF-16, expected ASCII or UTF-8",
     b"\xfe\xff": "the text is in UTF-16, expected ASCII or UTF-8",
 }
-"""With which bytes files begin that hold no text that can be read, and why."""
+"""How files begin that are not read, and why. UTF-32 stands first, as it begins as UTF-16 does."""
 
 
 class _Lines:
@@ -167,12 +179,18 @@ class _Lines:
             line = self.lines[self.number]
             self.number += 1
             if b"\0" in line:
-                raise self.error("a byte that is 0, expected text")
+                raise self.error(self._problem_of_zeros())
             if b"#" in line:
                 line = COMMENT.sub(b"", line)
             if words := line.split():
                 return words
         return None
+
+    def _problem_of_zeros(self) -> str:
+        rest = b"".join(self.lines[self.number - 1 :]).rstrip(PADDING)
+        if rest and b"\0" not in rest:
+            return "the last line ends in bytes that are 0: was the file cut off?"
+        return "a byte that is 0, expected text"
 
     def put_back(self, words: list[bytes]) -> None:
         """Let words of this line, if there are any, be those that are read next."""
@@ -187,7 +205,7 @@ class _Lines:
 
 def _without_padding(contents: bytes) -> bytes:
     """Take away bytes that are 0 at the end, if there is a whole line in front of them."""
-    text = contents.rstrip(b"\0 \t\r\n")
+    text = contents.rstrip(PADDING)
     end = contents[len(text) :]
     return text + b"\n" if b"\0" in end and end[0] in b"\r\n" else contents
 
@@ -219,7 +237,9 @@ def _read_header(lines: _Lines) -> _Columns:
     words = lines.expect_words("before the header OFF")
     header = HEADER.match(words[0])
     if header is None:
-        raise lines.error(f"the header is {_shown(words)}, expected OFF")
+        capitals = HEADER.match(words[0].upper())
+        expected = f"capital letters: {capitals[0].decode()}" if capitals else "OFF"
+        raise lines.error(f"the header is {_quoted(words)}, expected {expected}")
     keyword = header[0].decode()
     if header["dimensions"]:
         raise lines.error(f"{keyword}: points that have not three coordinates are not read")
@@ -245,7 +265,7 @@ def _read_counts(lines: _Lines) -> tuple[int, int]:
     counts = lines.expect_words("before the counts")
     if len(counts) not in (2, 3) or not all(WHOLE.fullmatch(word) for word in counts):
         raise lines.error(
-            f"the counts are {_shown(counts)}, "
+            f"the counts are {_quoted(counts)}, "
             "expected three whole numbers from 0: vertices, faces, edges"
         )
     return int(counts[0]), int(counts[1])
@@ -267,7 +287,7 @@ def _read_vertex(lines: _Lines, columns: _Columns, i: int, count: int) -> list[f
     numbers = [float(word) for word in words if REAL.fullmatch(word)]
     are_numbers = len(numbers) == len(words) and all(map(math.isfinite, numbers))
     if not are_numbers or len(words) not in columns.counts:
-        raise lines.error(f"vertex {i} is {_shown(words)}, expected {columns.expected}")
+        raise lines.error(f"vertex {i} is {_quoted(words)}, expected {columns.expected}")
     return numbers
 
 
@@ -276,7 +296,7 @@ def _read_face(lines: _Lines, i: int, count: int, vertex_count: int) -> list[tup
     first, *words = lines.expect_words(f"after {i} of {count} faces")
     size = int(first) if WHOLE.fullmatch(first) else 0
     if size < 3:
-        raise lines.error(f"face {i} has {_shown([first])} corners, expected at least 3")
+        raise lines.error(f"face {i} has {_quoted([first])} corners, expected at least 3")
     if len(words) < size:
         raise lines.error(f"face {i} has {size} corners, but names {len(words)} vertices")
     names, colour = words[:size], words[size:]
@@ -284,16 +304,16 @@ def _read_face(lines: _Lines, i: int, count: int, vertex_count: int) -> list[tup
     if len(v) < size or max(v) >= vertex_count:
         wrong = next(w for w in names if not (WHOLE.fullmatch(w) and int(w) < vertex_count))
         expected = f"expected 0 to {vertex_count - 1}" if vertex_count else "but there is none"
-        raise lines.error(f"face {i} names vertex {_shown([wrong])}, {expected}")
+        raise lines.error(f"face {i} names vertex {_quoted([wrong])}, {expected}")
     if len(colour) > COLOUR or not all(map(REAL.fullmatch, colour)):
         raise lines.error(
-            f"face {i} has {_shown(colour)} behind its {size} corners, "
+            f"face {i} has {_quoted(colour)} behind its {size} corners, "
             f"expected a colour: at most {COLOUR} numbers"
         )
     return [(v[0], v[k], v[k + 1]) for k in range(1, size - 1)]
 
 
-def _shown(words: Iterable[bytes]) -> str:
+def _quoted(words: Iterable[bytes]) -> str:
     """Return words as they are if they are one number, else quoted; not all if they are long."""
     text = b" ".join(words).decode("latin-1")
     if len(text) > 40:

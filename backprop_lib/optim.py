@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from backprop_lib.arguments import check_flag, check_number, describe_value, why_not_plain
+
 Arrays = dict[str, np.ndarray]
 Schedule = Callable[[int], float]
 """From the number of steps that were taken to the learning rate of the next one."""
@@ -49,8 +51,8 @@ class Adam:
         If a setting is out of its range, ε is 0 in the precision of a parameter, or a parameter
         is read-only.
     TypeError
-        If a parameter cannot be changed in place, such as NumPy's scalars, or is not of these
-        precisions. In float16, squares of small gradients are 0.
+        If a setting is of another type, or a parameter cannot be changed in place, such as NumPy's
+        scalars, or is not of these precisions. In float16, squares of small gradients are 0.
 
     References
     ----------
@@ -70,21 +72,15 @@ class Adam:
         decoupled: bool = False,
         amsgrad: bool = False,
     ):
-        if not callable(rate) and not 0 <= rate < np.inf:
-            raise ValueError(f"rate is {rate}, expected a number of at least 0, or a function")
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"betas are {betas}, expected two numbers from 0 to below 1")
-        if not 0 < eps < np.inf:
-            raise ValueError(f"eps is {eps}, expected a number above 0")
-        if not 0 <= weight_decay < np.inf:
-            raise ValueError(f"weight_decay is {weight_decay}, expected a number of at least 0")
+        self.rate = rate if callable(rate) else check_number("rate", rate, float, ">= 0")
+        self.betas = _checked_betas(betas)
+        self.eps = check_number("eps", eps, float, "> 0")
+        self.weight_decay = check_number("weight_decay", weight_decay, float, ">= 0")
+        check_flag("decoupled", decoupled)
+        check_flag("amsgrad", amsgrad)
         for name, theta in parameters.items():
-            _check_parameter(name, theta, eps)
+            _check_parameter(name, theta, self.eps)
         self.parameters = parameters
-        self.rate = rate
-        self.betas = betas
-        self.eps = eps
-        self.weight_decay = weight_decay
         self.decoupled = decoupled
         self.steps = 0
         self.m = {name: np.zeros_like(value) for name, value in parameters.items()}
@@ -102,18 +98,23 @@ class Adam:
         Raises
         ------
         ValueError
-            If the gradient of a parameter is missing, has another shape, or is not finite, or
-            the schedule's rate is no number of at least 0; then nothing was changed. The error
+            If the gradient of a parameter is missing, has another shape, or is not finite in the
+            precision of the parameter, or the schedule's rate is below 0 or not finite. The error
             is a NotFiniteError if a gradient is not finite.
+        TypeError
+            If a gradient does not hold real numbers, or the schedule's rate is none.
+
+        After an error nothing was changed.
         """
-        for name, theta in self.parameters.items():
-            _check(name, gradients.get(name), theta)
-        rate = float(self.rate(self.steps)) if callable(self.rate) else self.rate
-        if not 0 <= rate < np.inf:
-            raise ValueError(f"rate({self.steps}) is {rate}, expected a number of at least 0")
+        checked = {
+            name: _checked_gradient(name, gradients.get(name), theta)
+            for name, theta in self.parameters.items()
+        }
+        given = self.rate(self.steps) if callable(self.rate) else self.rate
+        rate: float = check_number(f"rate({self.steps})", given, float, ">= 0")
         self.steps += 1
         for name, theta in self.parameters.items():
-            self._move(name, theta, np.asarray(gradients[name]), rate)
+            self._move(name, theta, checked[name], rate)
         return rate
 
     def _move(self, name: str, theta: np.ndarray, g: np.ndarray, rate: float) -> None:
@@ -169,7 +170,18 @@ class Adam:
                 values[name] = np.array(state[f"{kind}.{name}"])
 
 
+def _checked_betas(betas: Any) -> tuple[float, float]:
+    if not isinstance(betas, tuple | list) or len(betas) != 2:
+        raise TypeError(f"betas is {describe_value(betas)}, expected a tuple of two numbers")
+    first, second = (
+        check_number(f"betas[{i}]", beta, float, ">= 0", "< 1") for i, beta in enumerate(betas)
+    )
+    return first, second
+
+
 def _check_parameter(name: str, theta: Any, eps: float) -> None:
+    if (why := why_not_plain(f'parameters["{name}"]', theta)) is not None:
+        raise TypeError(f"the parameter {name} is no plain array: {why}")
     if not isinstance(theta, np.ndarray):
         raise TypeError(
             f"the parameter {name} is of type {type(theta).__name__}, which cannot be changed in "
@@ -185,15 +197,23 @@ def _check_parameter(name: str, theta: Any, eps: float) -> None:
         raise ValueError(f"eps is {eps}, which is 0 in {theta.dtype}, the precision of {name}")
 
 
-def _check(name: str, gradient: np.ndarray | None, theta: np.ndarray) -> None:
+def _checked_gradient(name: str, gradient: Any, theta: np.ndarray) -> np.ndarray:
+    """Return a gradient in the precision of its parameter."""
     if gradient is None:
         raise ValueError(f"gradients has none of {name}")
-    if np.shape(gradient) != theta.shape:
-        raise ValueError(
-            f"the gradient of {name} has shape {np.shape(gradient)}, expected {theta.shape}"
-        )
-    if not np.isfinite(gradient).all():
-        raise NotFiniteError(f"the gradient of {name} is not finite")
+    if (why := why_not_plain(f'gradients["{name}"]', gradient)) is not None:
+        raise TypeError(f"the gradient of {name} is no plain array: {why}")
+    array = np.asarray(gradient)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"the gradient of {name} holds {array.dtype}, expected real numbers")
+    if array.shape != theta.shape:
+        raise ValueError(f"the gradient of {name} has shape {array.shape}, expected {theta.shape}")
+    with np.errstate(over="ignore"):
+        rounded = array.astype(theta.dtype, copy=False)
+    if not np.isfinite(rounded).all():
+        inside = f" in {theta.dtype}" if np.isfinite(array).all() else ""
+        raise NotFiniteError(f"the gradient of {name} is not finite{inside}")
+    return rounded
 
 
 def step_decay(rate: float, every: int, factor: float = 0.5) -> Schedule:
@@ -203,13 +223,13 @@ def step_decay(rate: float, every: int, factor: float = 0.5) -> Schedule:
 
     Raises
     ------
-    ValueError
-        If every is below 1, or factor is not above 0.
+    ValueError, TypeError
+        If rate is no number of at least 0, every no whole number of at least 1, or factor no
+        number above 0.
     """
-    if every < 1:
-        raise ValueError(f"every is {every}, expected at least 1 step")
-    if not factor > 0:
-        raise ValueError(f"factor is {factor}, expected a number above 0")
+    rate = check_number("rate", rate, float, ">= 0")
+    every = check_number("every", every, int, ">= 1")
+    factor = check_number("factor", factor, float, "> 0")
     return lambda steps: rate * factor ** (steps // every)
 
 
@@ -222,15 +242,20 @@ def cosine(rate: float, steps: int, warmup: int = 0, last: float = 0.0) -> Sched
 
     Raises
     ------
-    ValueError
-        If there is no step after the warm-up, or warmup is below 0.
+    ValueError, TypeError
+        If rate or last is no number of at least 0, steps no whole number of at least 1, or warmup
+        none from 0 to below steps.
 
     References
     ----------
     I. Loshchilov, F. Hutter, SGDR, ICLR 2017, equation 5.
     """
-    if not 0 <= warmup < steps:
-        raise ValueError(f"warmup is {warmup}, expected at least 0 and below steps, {steps}")
+    rate = check_number("rate", rate, float, ">= 0")
+    last = check_number("last", last, float, ">= 0")
+    steps = check_number("steps", steps, int, ">= 1")
+    warmup = check_number("warmup", warmup, int, ">= 0")
+    if warmup >= steps:
+        raise ValueError(f"warmup is {warmup}, expected a whole number below steps, {steps}")
 
     def schedule(taken: int) -> float:
         if taken < warmup:

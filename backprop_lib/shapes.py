@@ -12,24 +12,31 @@ Here the same table is the function's annotations::
 
 A size that occurs twice must be the same size twice. A number has its bounds beside its type,
 ``eps: Annotated[float, ">= 0"]``. jaxtyping and beartype do the checking; this module adds what an
-array of *real numbers* and what one of *labels* is, which axes may not be empty and which numbers
-are meant, and says in one line what was wrong.
+array of *real numbers* and what one of *labels* is and which axes may not be empty, and says in one
+line what was wrong. Numbers and words are checked by `backprop_lib.arguments`.
 """
 
 import functools
 import inspect
-import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from numbers import Rational
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
 import numpy as np
-from beartype import BeartypeConf, beartype
+from beartype import BeartypeConf, FrozenDict, beartype
 from beartype.door import is_bearable
 from jaxtyping import Shaped, TypeCheckError, jaxtyped
+
+from backprop_lib.arguments import (
+    ShapeError,
+    check_choice,
+    check_number,
+    describe_value,
+    format_shape,
+    why_not_plain,
+)
 
 __all__ = [
     "Array",
@@ -48,28 +55,14 @@ Cache = tuple[Any, ...]
 """What forward returns beside y, and backward takes after dy (see `backprop_lib.layer`)."""
 
 PLAIN_AXIS = re.compile(r"\*?[A-Za-z]\w*|\d+")
-CONF = BeartypeConf(is_pep484_tower=True)  # a float may be a whole number
+CONF = BeartypeConf(hint_overrides=FrozenDict({float: int | float | np.longdouble}))
+"""A float may be a whole number, or one that is longer; any other has been made a float before."""
 TYPES = beartype(conf=CONF)
-BOUNDS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
-    ">": (operator.gt, "above"),
-    ">=": (operator.ge, "of at least"),
-    "<": (operator.lt, "below"),
-    "<=": (operator.le, "at most"),
-}
-"""What may be said of a number beside its type, and how it is read aloud."""
 NEVER_ROUNDED_TO_0 = 1e-7
 """No kind of float is so coarse that it has nothing between 0 and this."""
-NUMBERS: dict[Any, tuple[tuple[type, ...], str]] = {
-    int: ((int, np.integer), "a whole number"),
-    float: ((int, float, np.integer, np.floating), "a number"),
-}
 _LABELS = "_axes_of_labels"
 _is_checked = ContextVar("_is_checked", default=True)
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-class ShapeError(ValueError):
-    """An array whose axes or sizes are not those of the signature."""
 
 
 if TYPE_CHECKING:
@@ -124,7 +117,9 @@ def shaped(
         ``Shaped[Array, "N C_in"]``: one name or number for each axis, ``*L`` for any number of
         axes. Parameters with other annotations are checked against those. A number may be one
         of NumPy's, and reaches the function as one of Python's, which leaves float32 what it is;
-        ``Annotated[float, ">= 0", "<= 1"]`` bounds it.
+        beside arrays of longdouble, a longdouble stays one.
+        ``Annotated[float, ">= 0", "<= 1"]`` bounds it, and ``Literal["mean", "sum"]`` is one of
+        these words.
     nonempty : names of axes, optional
         Axes that may not have the size 0, such as one along which a mean is taken. Each must
         be an axis of some parameter.
@@ -144,7 +139,8 @@ def shaped(
         By the call, if an array has the wrong number of axes, or a size differs from the one
         that an earlier argument gave to the same name, or an axis is empty that may not be.
     ValueError
-        By the call, if a label names no place, or a number is out of its bounds.
+        By the call, if a label names no place, a number is out of its bounds, or a word is none
+        of those in the signature.
     TypeError
         By the call, if an argument is not an array of real numbers (see `Array`), or of labels,
         or is not of its annotated type.
@@ -153,19 +149,26 @@ def shaped(
         return functools.partial(shaped, nonempty=nonempty, labels=labels)
     checked = jaxtyped(typechecker=TYPES)(function)
     signature, axes = inspect.signature(function), _axes(function)
-    numbers = [
-        (place, name, number)
+    checks = [
+        (place, name, check)
         for place, (name, parameter) in enumerate(signature.parameters.items())
-        if (number := _Number.of(parameter.annotation)) is not None
+        if (check := _check_of(parameter.annotation)) is not None
+    ]
+    settings = [
+        (place, name, check)
+        for place, name, check in checks
+        if _kind(signature.parameters[name].annotation) is not float
     ]
     ranges, filled = dict(labels or {}), tuple(nonempty)
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if not _is_checked.get():
+        is_checked = _is_checked.get()
+        if checks:
+            asked = checks if is_checked else settings
+            args, kwargs = _with_checked_values(_name(function), asked, args, kwargs)
+        if not is_checked:
             return function(*args, **kwargs)
-        if numbers:
-            args, kwargs = _with_pythons_numbers(function, numbers, args, kwargs)
         if ranges or filled:
             bound = signature.bind(*args, **kwargs)
             error = _why_out_of_range(function, axes, bound.arguments, filled, ranges)
@@ -176,16 +179,17 @@ def shaped(
         except TypeCheckError as error:
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            raise _explained(function, bound.arguments, error) from None
+            raise _explain(function, bound.arguments, error) from None
 
     setattr(wrapper, _LABELS, ranges)
     return wrapper
 
 
 class unchecked:  # noqa: N801
-    """Let decorated functions run as if they were not decorated.
+    """Let decorated functions run as if they were not decorated, but for words and whole numbers.
 
-    A proof runs them on symbols, and judges the shape of each gradient by itself.
+    A proof runs them on symbols, in the place of arrays and of such numbers as eps, and judges the
+    shape of each gradient by itself.
     """
 
     def __enter__(self) -> None:
@@ -224,13 +228,7 @@ def _axes(function: Callable[..., Any]) -> dict[str, str]:
     }
 
 
-def format_shape(axes: Iterable[object]) -> str:
-    """Write axes, be they names or sizes, as Python writes a shape: ``(N, C)``, ``(N,)``."""
-    words = [str(axis) for axis in axes]
-    return f"({words[0]},)" if len(words) == 1 else f"({', '.join(words)})"
-
-
-def _explained(
+def _explain(
     function: Callable[..., Any], arguments: dict[str, Any], error: TypeCheckError
 ) -> Exception:
     """Say in one line which argument failed the check, what it is and what was expected."""
@@ -253,7 +251,8 @@ def _explained(
     for argument, parameter in inspect.signature(function).parameters.items():
         hint, value = parameter.annotation, arguments[argument]
         if argument not in table and not is_bearable(value, hint, conf=CONF):
-            return TypeError(f"{name}: {argument} is {_shown(value)}, expected {_expected(hint)}")
+            told = f"{argument} is {describe_value(value)}, expected {_describe_hint(hint)}"
+            return TypeError(f"{name}: {told}")
     returned = re.search(r"return value.*\nActual value: (.*)\nExpected type: (.*)\.\n", str(error))
     if returned is None:
         return error
@@ -266,99 +265,68 @@ def _name(function: Callable[..., Any]) -> str:
     return function.__qualname__ if module == "__main__" else f"{module}.{function.__qualname__}"
 
 
-@dataclass(frozen=True)
-class _Number:
-    """What a parameter may be that is a number."""
-
-    kind: type
-    bounds: tuple[tuple[str, float], ...]
-
-    @classmethod
-    def of(cls, hint: Any) -> "_Number | None":
-        """Read an annotation; None if it is not one of a number."""
-        kind, bounds = _parts(hint)
-        if kind not in NUMBERS:
-            return None
-        return cls(kind, tuple((sign, float(limit)) for sign, limit in map(str.split, bounds)))
-
-    def __str__(self) -> str:
-        bounds = " and ".join(f"{BOUNDS[sign][1]} {limit:g}" for sign, limit in self.bounds)
-        return f"{NUMBERS[self.kind][1]} {bounds}".rstrip()
-
-    def pythons(self, value: Any) -> Any:
-        """Make one of Python's numbers of one of NumPy's.
-
-        Raises
-        ------
-        TypeError
-            If it is no number of this kind.
-        """
-        if type(value) is self.kind:
-            return value
-        if isinstance(value, bool) or not isinstance(value, NUMBERS[self.kind][0]):
-            raise TypeError(f"is {_shown(value)}, expected {self}")
-        return self.kind(value) if isinstance(value, np.generic) else value
-
-    def check_bounds(self, value: Any, others: Iterable[Any]) -> None:
-        """Check that a number is within its bounds, and is not lost beside the other arguments.
-
-        Raises
-        ------
-        ValueError
-            If not.
-        """
-        if not all(BOUNDS[sign][0](value, limit) for sign, limit in self.bounds):
-            raise ValueError(f"is {value!r}, expected {self}")
-        if self.bounds and 0 < value < NEVER_ROUNDED_TO_0:
-            for dtype in {one.dtype for one in others if isinstance(one, np.ndarray)}:
-                if dtype.kind == "f" and value < (least := np.finfo(dtype).smallest_subnormal):
-                    expected = f"expected 0, or at least {least:.0e}"
-                    raise ValueError(f"is {value!r}, which may become 0 in {dtype}; {expected}")
+def _describe_hint(hint: Any) -> str:
+    """Write the type of an argument as a signature has it, without the names of modules."""
+    return hint.__name__ if isinstance(hint, type) else re.sub(r"\b(\w+\.)+", "", str(hint))
 
 
-def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Return a type, and what is annotated beside it."""
-    metadata = getattr(hint, "__metadata__", None)
-    return (hint, ()) if metadata is None else (hint.__origin__, metadata)
+Check = Callable[[str, Any, set[np.dtype]], Any]
+"""From an argument's name and value, and the dtypes of all arrays, to what the function gets."""
 
 
-def _expected(hint: Any) -> str:
-    """Say in words what an annotation asks for."""
-    kind, beside = _parts(hint)
-    for choice in (kind, *beside):
-        if get_origin(choice) is Literal:
-            return " or ".join(map(repr, get_args(choice)))
-    return kind.__name__ if isinstance(kind, type) else re.sub(r"\b(\w+\.)+", "", str(kind))
+def _check_of(hint: Any) -> Check | None:
+    """Return how a number or a word is checked; None if an annotation means neither."""
+    kind = _kind(hint)
+    if kind is Literal:
+        return functools.partial(_checked_word, get_args(hint))
+    if kind in (int, float):
+        return functools.partial(_checked_number, kind, getattr(hint, "__metadata__", ()))
+    return None
 
 
-def _shown(value: Any) -> str:
-    """Write a value in one line, whatever it is."""
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {format_shape(value.shape)}"
-    text = repr(value)
-    return text if len(text) <= 60 and "\n" not in text else f"a {type(value).__name__}"
+def _kind(hint: Any) -> Any:
+    """Return what an annotation is about: of Annotated[int, ">= 1"] the int."""
+    return getattr(hint, "__origin__", hint)
 
 
-def _with_pythons_numbers(
-    function: Callable[..., Any],
-    numbers: Iterable[tuple[int, str, _Number]],
+def _checked_word(words: tuple[str, ...], name: str, value: Any, dtypes: set[np.dtype]) -> Any:
+    check_choice(name, value, words)
+    return value
+
+
+def _checked_number(
+    kind: type, bounds: tuple[str, ...], name: str, value: Any, dtypes: set[np.dtype]
+) -> Any:
+    """Return one of Python's numbers, but a longdouble beside arrays of them."""
+    number = check_number(name, value, kind, *bounds)
+    if bounds:
+        _check_not_lost(name, value, dtypes)
+    return value if isinstance(value, np.longdouble) and value.dtype in dtypes else number
+
+
+def _check_not_lost(name: str, value: Any, dtypes: set[np.dtype]) -> None:
+    """Refuse a number that is not 0, and would be 0 beside the entries of an array."""
+    if 0 < value < NEVER_ROUNDED_TO_0:
+        for dtype in dtypes:
+            if dtype.kind == "f" and value < (least := np.finfo(dtype).smallest_subnormal):
+                expected = f"expected 0, or at least {least:.0e}"
+                raise ValueError(f"{name} is {value!s}, which may become 0 in {dtype}; {expected}")
+
+
+def _with_checked_values(
+    function: str,
+    checks: Iterable[tuple[int, str, Check]],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a call, with Python's numbers in place of NumPy's."""
-    for place, name, number in numbers:
-        if place >= len(args) and name not in kwargs:
-            continue
-        given = args[place] if place < len(args) else kwargs[name]
-        try:
-            value = number.pythons(given)
-            number.check_bounds(value, (*args, *kwargs.values()))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{_name(function)}: {name} {error}") from None
+    """Return the arguments of a call, with numbers and words as they were checked."""
+    dtypes = {one.dtype for one in (*args, *kwargs.values()) if isinstance(one, np.ndarray)}
+    for place, name, check in checks:
         if place < len(args):
+            value = check(f"{function}: {name}", args[place], dtypes)
             args = (*args[:place], value, *args[place + 1 :])
-        else:
-            kwargs = {**kwargs, name: value}
+        elif name in kwargs:
+            kwargs = {**kwargs, name: check(f"{function}: {name}", kwargs[name], dtypes)}
     return args, kwargs
 
 
@@ -407,19 +375,8 @@ def _sizes_of(axis: str, given: Mapping[str, tuple[int, str]]) -> list[int]:
     return [size for name, (size, _) in given.items() if name.startswith(f"{axis[1:]}.")]
 
 
-def _why_another_kind(name: str, value: Any) -> str | None:
-    """Say of an array that is not NumPy's plain one what to pass in its place."""
-    if type(value).__module__.partition(".")[0] == "torch":
-        return f"it is a torch tensor: pass {name}.numpy()"
-    if isinstance(value, np.matrix):
-        return f"it is a np.matrix: pass np.asarray({name})"
-    if isinstance(value, np.ma.MaskedArray):
-        return f"it is a masked array: pass {name}.filled(0), or another number for what is masked"
-    return None
-
-
 def _why_no_labels(name: str, value: Any) -> str | None:
-    if type(value) is not np.ndarray and (why := _why_another_kind(name, value)) is not None:
+    if (why := why_not_plain(name, value)) is not None:
         return why
     if not isinstance(value, np.ndarray):
         return f"it is a {type(value).__name__}, not a NumPy array"
@@ -427,7 +384,7 @@ def _why_no_labels(name: str, value: Any) -> str | None:
 
 
 def _why_not_real(name: str, value: Any) -> str | None:
-    if type(value) is not np.ndarray and (why := _why_another_kind(name, value)) is not None:
+    if (why := why_not_plain(name, value)) is not None:
         return why
     if not (hasattr(value, "shape") and hasattr(value, "dtype")):
         return f"it is a {type(value).__name__}, not a NumPy array"

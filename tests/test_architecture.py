@@ -68,6 +68,37 @@ def test_no_part_stands_on_one_that_stands_on_it():
         above = {name: told for name, told in above.items() if name not in lowest}
 
 
+def test_the_library_imports_nothing_that_stands_beside_it():
+    beside = re.search(r"```text\n(chapters.*?) {3,}the library imports none", SECTION)[1].split()
+    assert beside == ["chapters", "tests", "scripts", "bench", "website"]
+    # The tests' path leads to their modules and to those of scripts by name alone.
+    by_name = {path.stem for folder in beside for path in (ROOT / folder).glob("*.py")}
+    assert {"conftest", "mutants"} <= by_name
+    for path in LIBRARY.rglob("*.py"):
+        assert not {name.split(".")[0] for name, _ in imports(path)} & {*beside, *by_name}, path
+
+
+def test_layers_judges_and_drawings_do_not_import_each_other():
+    told = {name: set(told) for names, told in PARTS for name in names}
+    kinds = [{"layers", "ops", "fast"}, {"gradcheck", "recorded", "proof"}, {"figures"}]
+    for kind in kinds:
+        others = set().union(*kinds) - kind
+        reached, left = set(), kind & told.keys()
+        assert left == kind
+        while left:
+            reached |= left
+            left = set().union(*(told[name] for name in left)) & told.keys() - reached
+        assert not reached & others, kind
+
+
+def test_a_script_is_run_by_make_or_said_to_be_run_by_hand():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf8")
+    scripts = {path.name for path in (ROOT / "scripts").glob("*.py")}
+    by_make = {name for name in scripts if f"scripts/{name}" in makefile}
+    by_hand = re.search(r"two that are run by hand: (.*?)\. ", SECTION)[1]
+    assert scripts - by_make == set(re.findall(r"`(\w+\.py)`", by_hand))
+
+
 def test_what_computes_loads_neither_sympy_nor_matplotlib():
     layers = [path.stem for path in (LIBRARY / "layers").glob("[!_]*.py")]
     code = (

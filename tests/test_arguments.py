@@ -1,140 +1,146 @@
-"""Arguments that are no plain arrays: numbers and their bounds, words, arrays of another kind."""
+"""Arguments, one kind after the other: what is taken, what is refused, and in which words."""
 
 import inspect
-from functools import partial
-from pathlib import Path
+import re
+from fractions import Fraction
+from numbers import Real
 
 import numpy as np
 import pytest
 from test_promises import VARIANTS
 
-from backprop_lib import fast
-from backprop_lib.layers import batchnorm1d, conv1d, linear
-from backprop_lib.layers import batchnorm1d_relu as readable
-from backprop_lib.ops import log_softmax_nll
-from backprop_lib.ops import max as max_op
-from backprop_lib.shapes import Array, Shaped, shape_table, shaped
-
-X, W, B = np.random.default_rng(0).standard_normal((3, 4)), np.ones(4), np.zeros(4)
-KERNEL = np.random.default_rng(1).standard_normal((2, 3, 2))
-SIGNAL = np.random.default_rng(2).standard_normal((2, 3, 7))
-
-normalise = partial(batchnorm1d.forward, X, W, B)
-convolve = partial(conv1d.forward_general, SIGNAL, KERNEL, np.zeros(2))
-move = partial(batchnorm1d.running_statistics, B, W, X)
-largest = partial(max_op.forward, X)
-loss = partial(log_softmax_nll.forward, X, np.array([0, 3, 1]))
+from backprop_lib.arguments import (
+    BOUNDS,
+    ShapeError,
+    check_array,
+    check_choice,
+    check_flag,
+    check_generator,
+    check_number,
+    check_sizes,
+    list_choices,
+)
+from backprop_lib.shapes import shape_table
 
 NOT_NEGATIVE = "expected a number of at least 0"
-REFUSED = [
-    (normalise, "eps", -1e-5, ValueError, f"eps is -1e-05, {NOT_NEGATIVE}"),
-    (normalise, "eps", np.float32(-1), ValueError, f"eps is -1.0, {NOT_NEGATIVE}"),
-    (normalise, "eps", float("nan"), ValueError, f"eps is nan, {NOT_NEGATIVE}"),
-    (normalise, "eps", None, TypeError, f"eps is None, {NOT_NEGATIVE}"),
-    (normalise, "eps", True, TypeError, f"eps is True, {NOT_NEGATIVE}"),
-    (normalise, "eps", "1e-5", TypeError, f"eps is '1e-5', {NOT_NEGATIVE}"),
-    (normalise, "eps", 1j, TypeError, f"eps is 1j, {NOT_NEGATIVE}"),
-    (normalise, "eps", np.array(1e-5), TypeError, f"eps is an array of shape (), {NOT_NEGATIVE}"),
-    (normalise, "eps", W, TypeError, f"eps is an array of shape (4,), {NOT_NEGATIVE}"),
-    (move, "momentum", 2, ValueError, f"momentum is 2, {NOT_NEGATIVE} and at most 1"),
-    (move, "momentum", -0.1, ValueError, f"momentum is -0.1, {NOT_NEGATIVE} and at most 1"),
-    (convolve, "stride", True, TypeError, "stride is True, expected a whole number"),
-    (convolve, "stride", np.True_, TypeError, f"stride is {np.True_!r}, expected a whole number"),
-    (convolve, "stride", 1.5, TypeError, "stride is 1.5, expected a whole number"),
-    (convolve, "padding", 2.0, TypeError, "padding is 2.0, expected a whole number"),
-    (convolve, "dilation", "2", TypeError, "dilation is '2', expected a whole number"),
-    (largest, "axis", "x", TypeError, "axis is 'x', expected a whole number"),
-    (largest, "axis", None, TypeError, "axis is None, expected a whole number"),
-    (largest, "axis", (0, 1), TypeError, "axis is (0, 1), expected a whole number"),
-    (loss, "reduction", 3, TypeError, "reduction is 3, expected 'mean' or 'sum'"),
-    (loss, "reduction", None, TypeError, "reduction is None, expected 'mean' or 'sum'"),
-    (
-        partial(fast.batchnorm1d.forward, X, W, B), "buffers", 3, TypeError,
-        "buffers is 3, expected Buffers | None",
-    ),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("call", "name", "value", "kind", "message"), REFUSED)
-def test_a_wrong_argument_is_told_in_one_line(call, name, value, kind, message):
-    with pytest.raises(kind) as raised:
-        call(**{name: value})
-    module = call.func.__module__.rpartition(".")[2]
-    assert str(raised.value) == f"{module}.{call.func.__name__}: {message}"
-
-
-def test_a_long_value_is_told_by_its_type():
-    with pytest.raises(TypeError, match=r"^batchnorm1d.forward: eps is a list, expected a number"):
-        normalise(eps=[[0.1] * 30])
-
-
-def numbers_of(function):
-    """Return the parameters that are numbers, all of which have a name that we know."""
-    table = {*shape_table(function), "buffers", "reduction"}
-    return [name for name in inspect.signature(function).parameters if name not in table]
-
-
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_every_number_of_every_layer_is_checked(variant):
-    case = variant.in_double[0]
-    given = {**case.inputs, **case.const}
-    for name in numbers_of(variant.forward):
-        for wrong in (None, True, "1", np.zeros(2), 1j):
-            with pytest.raises(TypeError) as raised:
-                variant.forward(**given | {name: wrong})
-            assert f": {name} is " in str(raised.value)
-            assert "\n" not in str(raised.value)
-        if name == "eps":
-            with pytest.raises(ValueError, match="eps is -1, expected a number of at least 0"):
-                variant.forward(**given | {name: -1})
-
-
-def test_there_are_numbers_to_check():
-    named = {name for variant in VARIANTS for name in numbers_of(variant.forward)}
-    assert named == {"axis", "dilation", "eps", "padding", "stride"}
+HUGE = "an integer of more than 60 digits"
 
 
 @pytest.mark.parametrize(
-    ("call", "name", "value"),
+    ("value", "kind", "bounds", "error", "message"),
     [
-        (convolve, "stride", np.int64(2)),
-        (convolve, "padding", np.uint8(1)),
-        (largest, "axis", np.int8(0)),
-        (largest, "axis", np.int64(-2)),
-        (normalise, "eps", np.float32(1e-3)),
-        (normalise, "eps", np.longdouble(1e-3)),
-        (normalise, "eps", np.int32(1)),
-        (normalise, "eps", 1),
-        (move, "momentum", np.float16(0.5)),
-        (loss, "reduction", np.str_("sum")),
+        (-1e-5, float, [">= 0"], ValueError, f"-1e-05, {NOT_NEGATIVE}"),
+        (np.float32(-1), float, [">= 0"], ValueError, f"-1.0, {NOT_NEGATIVE}"),
+        (float("nan"), float, [">= 0"], ValueError, f"nan, {NOT_NEGATIVE}"),
+        (np.inf, float, [">= 0"], ValueError, "inf, expected a finite number of at least 0"),
+        (10**400, float, ["> 0"], ValueError, f"{HUGE}, expected a finite number above 0"),
+        (-(10**400), float, ["> 0"], ValueError, f"{HUGE}, expected a number above 0"),
+        (1, float, [">= 0", "< 1"], ValueError, f"1, {NOT_NEGATIVE} and below 1"),
+        (2, float, [">= 0", "<= 1"], ValueError, f"2, {NOT_NEGATIVE} and at most 1"),
+        (Fraction(3, 2), Real, ["< 1"], ValueError, "Fraction(3, 2), expected a number below 1"),
+        (0, int, [">= 1"], ValueError, "0, expected a whole number of at least 1"),
+        (np.int8(-3), int, [">= 0"], ValueError, "-3, expected a whole number of at least 0"),
+        (None, float, [">= 0"], TypeError, f"None, {NOT_NEGATIVE}"),
+        (None, float, [], TypeError, "None, expected a number"),
+        (True, float, [">= 0"], TypeError, f"True, {NOT_NEGATIVE}"),
+        ("1e-5", float, [">= 0"], TypeError, f"'1e-5', {NOT_NEGATIVE}"),
+        (1j, float, [">= 0"], TypeError, f"1j, {NOT_NEGATIVE}"),
+        (Fraction(1, 2), float, [">= 0"], TypeError, f"Fraction(1, 2), {NOT_NEGATIVE}"),
+        (np.array(0.5), float, [">= 0"], TypeError, f"an array of shape (), {NOT_NEGATIVE}"),
+        (np.ones(4), float, [">= 0"], TypeError, f"an array of shape (4,), {NOT_NEGATIVE}"),
+        ([0.1] * 30, float, [">= 0"], TypeError, f"a list, {NOT_NEGATIVE}"),
+        (np.True_, int, [], TypeError, f"{np.True_!r}, expected a whole number"),
+        (1.0, int, [], TypeError, "1.0, expected a whole number"),
+        (np.float64(1), int, [], TypeError, f"{np.float64(1)!r}, expected a whole number"),
+        (np.timedelta64(1), int, [], TypeError, f"{np.timedelta64(1)!r}, expected a whole number"),
+        ((0, 1), int, [], TypeError, "(0, 1), expected a whole number"),
+        (1j, Real, [], TypeError, "1j, expected a number"),
     ],
 )
-def test_numbers_of_numpy_are_taken_as_those_of_python(call, name, value):
-    plain = value if isinstance(value, int) else value.item()
-    ours, expected = call(**{name: value})[0], call(**{name: plain})[0]
-    assert np.array_equal(ours, expected)
-    assert ours.dtype == expected.dtype == np.float64
-    by_default = call()[0]
-    assert ours.shape != by_default.shape or not np.array_equal(ours, by_default)
+def test_what_is_no_such_number_is_told_in_one_line(value, kind, bounds, error, message):
+    with pytest.raises(error) as raised:
+        check_number("f: n", value, kind, *bounds)
+    assert str(raised.value) == f"f: n is {message}"
 
 
-def test_a_number_in_double_precision_leaves_single_precision_what_it_is():
-    x, w, b = (array.astype(np.float32) for array in (X, W, B))
-    y, cache = batchnorm1d.forward(x, w, b, np.float64(1e-5))
-    assert {y.dtype, *(part.dtype for part in cache)} == {np.dtype(np.float32)}
+def test_a_number_that_python_does_not_write_is_told_as_well():
+    with pytest.raises(ValueError, match=f"^n is {HUGE}, expected a number above 0$"):
+        check_number("n", -(10**5000), float, "> 0")
 
 
-@pytest.mark.parametrize("module", [batchnorm1d, fast.batchnorm1d])
-def test_an_eps_that_half_precision_loses_is_refused(module):
-    half = [array.astype(np.float16) for array in (X, W, B)]
-    half[0][:, 1] = 3  # of no variance: 1/√(0 + ε), were ε rounded to 0, is infinite
-    with pytest.raises(ValueError, match=r"forward: eps is 1e-08.* become 0 in float16; expected"):
-        module.forward(*half, 1e-8)
-    with pytest.raises(ValueError, match="expected 0, or at least 6e-08"):
-        module.forward(*half, eps=1e-8)
-    y, _ = module.forward(*half, 1e-5)
-    assert np.array_equal(y[:, 1], half[2][[1, 1, 1]])
-    assert np.isfinite(module.forward(X, W, B, 1e-8)[0]).all()  # double precision has it
+@pytest.mark.parametrize(
+    ("value", "kind", "bounds"),
+    [
+        (3, int, [">= 3"]),
+        (10**400, int, [">= 0"]),
+        (0, float, [">= 0"]),
+        (1e308, float, ["> 0"]),
+        (float("-inf"), float, []),
+        (10**400, float, []),
+        (Fraction(1, 3), Real, ["> 0", "< 1"]),
+    ],
+)
+def test_a_number_of_python_is_taken_as_it_is(value, kind, bounds):
+    assert check_number("n", value, kind, *bounds) is value
+
+
+@pytest.mark.parametrize("number", [np.int8(1), np.uint64(1), np.float16(1), np.longdouble(1)])
+def test_a_number_of_numpy_becomes_one_of_python(number):
+    kinds = (int, float, Real) if isinstance(number, np.integer) else (float, Real)
+    for kind in kinds:
+        value = check_number("n", number, kind, "> 0")
+        assert value == 1
+        assert type(value) is (int if kind is int else float)
+
+
+def test_sizes_become_a_tuple():
+    assert check_sizes("shape", [np.int64(3), 0], ">= 0") == (3, 0)
+    assert [type(n) for n in check_sizes("shape", (np.int64(3), 0), ">= 0")] == [int, int]
+    assert check_sizes("shape", (), ">= 1") == ()
+    with pytest.raises(TypeError, match=r"^shape is 3, expected a tuple of whole numbers$"):
+        check_sizes("shape", 3, ">= 0")
+    with pytest.raises(
+        ValueError, match=r"^shape\[1\] is -1, expected a whole number of at least 0$"
+    ):
+        check_sizes("shape", (2, -1), ">= 0")
+    with pytest.raises(
+        TypeError, match=r"^shape\[0\] is '2', expected a whole number of at least 0$"
+    ):
+        check_sizes("shape", ("2",), ">= 0")
+
+
+def test_a_word_is_one_of_those_that_may_be_chosen():
+    for word in ("a", np.str_("b")):
+        check_choice("f: word", word, ("a", "b"))
+    for wrong in ("c", "ab", ""):
+        with pytest.raises(ValueError, match=f"^f: word is {wrong!r}, expected 'a' or 'b'$"):
+            check_choice("f: word", wrong, ("a", "b"))
+    for wrong in (3, None, np.array(["a", "b"]), ("a",)):
+        with pytest.raises(TypeError, match=r"^f: word is .*, expected 'a' or 'b'$"):
+            check_choice("f: word", wrong, ("a", "b"))
+
+
+def test_choices_are_listed_as_one_says_them():
+    assert list_choices(["a"]) == "'a'"
+    assert list_choices(["a", "b"]) == "'a' or 'b'"
+    assert list_choices(["a", "b", 3]) == "'a', 'b' or 3"
+
+
+def test_a_flag_is_true_or_false():
+    for flag in (True, False, np.True_):
+        check_flag("flag", flag)
+    for wrong in (1, None, "True", np.array(True)):
+        with pytest.raises(TypeError, match=r"^flag is .*, expected True or False$"):
+            check_flag("flag", wrong)
+
+
+def test_what_draws_random_numbers_is_a_generator():
+    check_generator("f", np.random.default_rng(0))
+    for wrong in (0, np.random, np.random.RandomState(0)):
+        with pytest.raises(
+            TypeError, match=rf"^f: rng is of type {type(wrong).__name__}, expected"
+        ):
+            check_generator("f", wrong)
 
 
 class Tensor:
@@ -144,84 +150,98 @@ class Tensor:
 
 
 Tensor.__module__ = "torch"
-OF_ANOTHER_KIND = [
-    (Tensor(), "it is a torch tensor: pass {}.numpy()"),
-    (X.view(np.matrix), "it is a np.matrix: pass np.asarray({})"),
-    (
-        np.ma.masked_greater(X, 0),
-        "it is a masked array: pass {}.filled(0), or another number for what is masked",
-    ),
-]
+TO_FLOATS = "expected x to be floats of shape (N, 4): "
 
 
-@pytest.mark.parametrize(("array", "message"), OF_ANOTHER_KIND)
-def test_an_array_of_another_kind_is_told_what_to_pass_instead(array, message):
-    with pytest.raises(TypeError) as raised:
-        linear.forward(array, np.ones((2, 4)), np.zeros(2))
-    said = message.format("x")
-    assert (
-        str(raised.value) == f"linear.forward: expected x to be floats of shape (N, C_in): {said}"
-    )
-    with pytest.raises(TypeError) as raised:
-        log_softmax_nll.forward(X, array)
-    expected = "log_softmax_nll.forward: expected t to be integers of shape (N,): "
-    assert str(raised.value) == expected + message.format("t")
+@pytest.mark.parametrize(
+    ("array", "error", "message"),
+    [
+        ([[1.0]], TypeError, "x is of type list, expected a NumPy array of floats"),
+        (np.ones((3, 4), int), TypeError, "x holds int64, expected floats of shape (N, 4)"),
+        (np.ones(4), ShapeError, "x has shape (4,), expected floats of shape (N, 4)"),
+        (np.ones((4, 3)), ShapeError, "x has shape (4, 3), expected floats of shape (N, 4)"),
+        (Tensor(), TypeError, f"{TO_FLOATS}it is a torch tensor: pass x.numpy()"),
+        (
+            np.ones((3, 4)).view(np.matrix),
+            TypeError,
+            f"{TO_FLOATS}it is a np.matrix: pass np.asarray(x)",
+        ),
+        (
+            np.ma.ones((3, 4)),
+            TypeError,
+            f"{TO_FLOATS}it is a masked array: pass x.filled(0), or another number for what is "
+            "masked",
+        ),
+    ],
+)
+def test_an_array_of_another_kind_or_shape_is_told(array, error, message):
+    with pytest.raises(error) as raised:
+        check_array("f", "x", array, "f", ("N", 4))
+    assert str(raised.value) == f"f: {message}"
 
 
-def test_arrays_that_are_numpys_in_another_place_are_taken(tmp_path: Path):
-    kept = np.memmap(tmp_path / "x", dtype=float, mode="w+", shape=X.shape)
-    kept[...] = X
-    expected, _ = linear.forward(X, np.ones((2, 4)), np.zeros(2))
-    assert np.array_equal(linear.forward(kept, np.ones((2, 4)), np.zeros(2))[0], expected)
+def test_an_array_of_this_kind_and_shape_is_taken():
+    for n in (0, 3):
+        check_array("f", "x", np.ones((n, 4), np.float16), "f", ("N", 4))
+    check_array("f", "x", np.ones((), np.uint8), "iuf", ())
 
 
-def test_what_is_missing_or_too_much_is_pythons_own_error():
-    with pytest.raises(TypeError, match="missing a required argument: 'b'"):
-        batchnorm1d.forward(X, W)
-    with pytest.raises(TypeError, match="too many positional arguments"):
-        batchnorm1d.forward(X, W, B, 1e-5, 3)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'epsilon'"):
-        batchnorm1d.forward(X, W, B, epsilon=1e-5)
+# Every number of every layer
 
 
-def test_a_number_without_bounds_may_be_any():
-    @shaped
-    def scaled(x: Shaped[Array, "N"], factor: float) -> Shaped[Array, "N"]:
-        return factor * x
-
-    assert np.array_equal(scaled(W, np.float16(-2)), -2 * W)
-    assert np.array_equal(scaled(W, -(10**400) // 10**399), -10 * W)
-    with pytest.raises(TypeError, match=r"factor is None, expected a number$"):
-        scaled(W, None)
+def numbers_of(function):
+    """Return the parameters that are numbers, all of which have a name that we know."""
+    table = {*shape_table(function), "buffers", "reduction"}
+    return {k: p for k, p in inspect.signature(function).parameters.items() if k not in table}
 
 
-@pytest.mark.parametrize("ending", ["", "_evaluation"])
-def test_nan_before_the_relu_is_closed_in_both_forms(ending):
-    x = np.random.default_rng(5).standard_normal((4, 3))
-    mask = np.ones(3)
-    const = {"mean": np.zeros(3), "var": mask} if ending else {}
-    dy = np.random.default_rng(6).standard_normal(x.shape)
-    b = np.array([0.3, np.nan, -0.2])
-    for module in (readable, fast.batchnorm1d_relu):
-        y, cache = getattr(module, f"forward{ending}")(x, mask, b, **const)
-        dx, dW, db = getattr(module, f"backward{ending}")(dy, *cache)
-        assert np.isnan(y[:, 1]).all()
-        assert not np.isnan(y[:, [0, 2]]).any()
-        assert (dx[:, 1], dW[1], db[1]) == (pytest.approx(np.zeros(4), abs=0), 0, 0)
-        assert np.abs(dx[:, [0, 2]]).max() > 0.1
+def directions(variant):
+    """Return forward and backward, each with arguments that are right, by name."""
+    case = variant.in_double[0]
+    given = {**case.inputs, **case.const}
+    _, cache = variant.forward(**given)
+    names = inspect.signature(variant.backward).parameters
+    backward = dict(zip(names, (case.dy, *cache), strict=False))
+    return [(variant.forward, given), (variant.backward, backward)]
 
 
-def test_an_infinite_upstream_at_a_closed_place_stops_in_the_readable_form_only():
-    x = np.random.default_rng(5).standard_normal((4, 3))
-    y, cache = readable.forward_evaluation(x, np.ones(3), np.zeros(3), np.zeros(3), np.ones(3))
-    dy = np.where(y > 0, 1.0, np.inf)
-    with np.errstate(invalid="ignore"):
-        of_readable = readable.backward_evaluation(dy, *cache)
-        _, cache = fast.batchnorm1d_relu.forward_evaluation(
-            x, np.ones(3), np.zeros(3), np.zeros(3), np.ones(3)
-        )
-        of_fast = fast.batchnorm1d_relu.backward_evaluation(dy, *cache)
-    assert all(np.isfinite(gradient).all() for gradient in of_readable)
-    closed = (y == 0).any(axis=0)
-    assert closed.any()
-    assert np.array_equal(np.isnan(of_fast[1]), closed)
+def just_out_of(bounds):
+    """Yield a number beside each bound, and the words for the bound."""
+    for bound in bounds:
+        sign, limit = bound.split()
+        outside = int(limit) + {">": 0, ">=": -1, "<": 0, "<=": 1}[sign]
+        yield outside, f"{BOUNDS[sign][1]} {limit}"
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_every_number_of_every_layer_is_checked(variant):
+    for function, given in directions(variant):
+        for name, parameter in numbers_of(function).items():
+            for wrong in (None, True, "1", np.zeros(2), 1j):
+                with pytest.raises(TypeError) as raised:
+                    function(**given | {name: wrong})
+                assert re.search(
+                    rf"\.{function.__name__}: {name} is .*, expected a (whole )?number",
+                    str(raised.value),
+                )
+                assert "\n" not in str(raised.value)
+            for wrong, words in just_out_of(getattr(parameter.annotation, "__metadata__", ())):
+                told = rf"\.{function.__name__}: {name} is {wrong}, expected .*{words}"
+                with pytest.raises(ValueError, match=told):
+                    function(**given | {name: wrong})
+
+
+def test_there_are_numbers_to_check():
+    bounded = {
+        name: getattr(parameter.annotation, "__metadata__", ())
+        for variant in VARIANTS
+        for function in (variant.forward, variant.backward)
+        for name, parameter in numbers_of(function).items()
+    }
+    assert bounded == {
+        "axis": (),  # its bounds depend on x
+        "dilation": (">= 1",),
+        "eps": (">= 0",),
+        "padding": (">= 0",),
+        "stride": (">= 1",),
+    }

@@ -311,9 +311,21 @@ def test_numbers_of_any_kind_and_layout_give_the_same_points():
             ValueError,
             "length is 1, expected at least the 2 lit pixels of images[1]",
         ),
-        ((image({(3, 2): 1}), float, 0), ValueError, "length is 0, expected at least 1"),
-        ((image({(3, 2): 1}), float, 2.0), TypeError, "length is 2.0, expected an integer"),
-        ((image({(3, 2): 1}), float, True), TypeError, "length is True, expected an integer"),
+        (
+            (image({(3, 2): 1}), float, 0),
+            ValueError,
+            "length is 0, expected a whole number of at least 1",
+        ),
+        (
+            (image({(3, 2): 1}), float, 2.0),
+            TypeError,
+            "length is 2.0, expected a whole number of at least 1",
+        ),
+        (
+            (image({(3, 2): 1}), float, True),
+            TypeError,
+            "length is True, expected a whole number of at least 1",
+        ),
     ],
 )
 def test_as_points_names_what_is_wrong(arguments, error, message):
@@ -380,15 +392,36 @@ def test_a_split_depends_on_the_seed_and_on_nothing_else():
             ValueError,
             "class 0 has too few samples, 5: test = 0.95 takes 5 of them",
         ),
-        ((np.zeros(5, dtype=int), 1), ValueError, "test is 1, expected a share between 0 and 1"),
-        ((np.zeros(5, dtype=int), 0), ValueError, "test is 0, expected a share between 0 and 1"),
+        (
+            (np.zeros(5, dtype=int), 1),
+            ValueError,
+            "test is 1, expected a number above 0 and below 1",
+        ),
+        (
+            (np.zeros(5, dtype=int), 0),
+            ValueError,
+            "test is 0, expected a number above 0 and below 1",
+        ),
         (
             (np.zeros(5, dtype=int), math.nan),
             ValueError,
-            "test is nan, expected a share between 0 and 1",
+            "test is nan, expected a number above 0 and below 1",
         ),
-        ((np.zeros(5, dtype=int), 0.2, None), TypeError, "seed is None, expected an integer"),
-        ((np.zeros(5, dtype=int), 0.2, -1), ValueError, "seed is -1, expected at least 0"),
+        (
+            (np.zeros(5, dtype=int), "a"),
+            TypeError,
+            "test is 'a', expected a number above 0 and below 1",
+        ),
+        (
+            (np.zeros(5, dtype=int), 0.2, None),
+            TypeError,
+            "seed is None, expected a whole number of at least 0",
+        ),
+        (
+            (np.zeros(5, dtype=int), 0.2, -1),
+            ValueError,
+            "seed is -1, expected a whole number of at least 0",
+        ),
     ],
 )
 def test_split_names_what_is_wrong(arguments, error, message):
@@ -508,8 +541,8 @@ def test_areas_and_points_are_computed_in_double_precision():
             "the mesh has no area: all its triangles are lines or points",
         ),
         ({"mesh": SLANTED.vertices}, TypeError, "mesh is of type ndarray, expected a Mesh"),
-        ({"count": 0}, ValueError, "count is 0, expected at least 1"),
-        ({"count": 2.0}, TypeError, "count is 2.0, expected an integer"),
+        ({"count": 0}, ValueError, "count is 0, expected a whole number of at least 1"),
+        ({"count": 2.0}, TypeError, "count is 2.0, expected a whole number of at least 1"),
         ({"rng": 0}, TypeError, "rng is of type int, " + A_GENERATOR),
     ],
 )
@@ -638,7 +671,7 @@ def test_a_file_that_is_wrong_is_named(folder):
     file.write_text("OFF 1 0 0\n0 0 0\n")
     with pytest.raises(OffError) as raised:
         read_shapes(folder, 5, np.random.default_rng(0))
-    assert str(raised.value) == f"{file}: data.sample: the mesh has no triangle"
+    assert str(raised.value) == f"{file}: the mesh has no triangle"
 
 
 def test_what_is_not_there_is_named(folder):
@@ -650,17 +683,16 @@ def test_what_is_not_there_is_named(folder):
     with pytest.raises(FileNotFoundError) as raised:
         read_shapes(folder / "flat" / "test", 5, rng)
     test = folder / "flat" / "test"
-    assert str(raised.value) == f"data.find_shapes: {test} has no folder, expected one per class"
+    assert str(raised.value) == f"{test}: it has no folder, expected one per class"
     (test / "e.off").unlink()
     with pytest.raises(FileNotFoundError) as raised:
         read_shapes(folder, 5, rng, "test")
-    assert str(raised.value) == f"data.find_shapes: {test} has no OFF file"
+    assert str(raised.value) == f"{test}: it has no OFF file"
     test.rmdir()
     with pytest.raises(FileNotFoundError) as raised:
         read_shapes(folder, 5, rng, "test")
-    assert str(raised.value) == (
-        f"data.find_shapes: there is no folder {test}, expected {folder}/CLASS/test/*.off"
-    )
+    expected = f"{test}: there is no such folder, expected {folder}/CLASS/test/*.off"
+    assert str(raised.value) == expected
 
 
 FLAT = "OFF 3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"
@@ -679,33 +711,33 @@ def laid_out(root, *names):
     [
         (
             ["train/lamp/a.off", "test/lamp/b.off"],
-            "{root} has test/CLASS, expected folders CLASS/train and CLASS/test",
+            "{root}: it has test/CLASS, expected folders CLASS/train and CLASS/test",
         ),
         (
             ["train/a.off", "test/b.off"],
-            "{root} has one class only, expected folders CLASS/train and CLASS/test",
+            "{root}: it has one class only, expected folders CLASS/train and CLASS/test",
         ),
         (
             ["Net/lamp/train/a.off", "Net/lamp/test/a.off", "__MACOSX/Net/lamp/train/._a.off"],
-            "there is no folder {root}/Net/train; the classes seem to be in {root}/Net: "
+            "{root}/Net/train: there is no such folder; the classes seem to be in {root}/Net: "
             "name that one",
         ),
         (
             ["lamp/a.off", "sofa/b.off"],
-            "there is no folder {root}/lamp/train, expected {root}/CLASS/train/*.off",
+            "{root}/lamp/train: there is no such folder, expected {root}/CLASS/train/*.off",
         ),
         (
             ["lamp/train/a.off", "sofa/test/a.off"],
-            "there is no folder {root}/sofa/train, expected {root}/CLASS/train/*.off",
+            "{root}/sofa/train: there is no such folder, expected {root}/CLASS/train/*.off",
         ),
-        (["__MACOSX/lamp/train/a.off"], "{root} has no folder, expected one per class"),
+        (["__MACOSX/lamp/train/a.off"], "{root}: it has no folder, expected one per class"),
     ],
 )
 def test_another_layout_is_told(tmp_path, names, message):
     root = laid_out(tmp_path / "root", *names)
     with pytest.raises(FileNotFoundError) as raised:
         find_shapes(root)
-    assert str(raised.value) == "data.find_shapes: " + message.format(root=root)
+    assert str(raised.value) == message.format(root=root)
 
 
 def test_what_a_mac_adds_is_no_class(folder):
@@ -734,6 +766,14 @@ def test_another_part_is_refused(folder):
         ValueError, match="find_shapes: part is 'valid', expected 'train' or 'test'"
     ):
         read_shapes(folder, 4, np.random.default_rng(0), "valid")
+    with pytest.raises(TypeError, match="find_shapes: part is 3, expected 'train' or 'test'"):
+        find_shapes(folder, 3)
+
+
+def test_a_folder_that_is_no_path_is_refused():
+    for wrong in (None, 3, b"."):
+        with pytest.raises(TypeError, match=f"^data.find_shapes: folder is {wrong!r}, expected a"):
+            find_shapes(wrong)
 
 
 def test_progress_is_told_after_each_file(folder):
@@ -745,8 +785,8 @@ def test_progress_is_told_after_each_file(folder):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"count": 1}, ValueError, "count is 1, expected at least 2"),
-        ({"count": "9"}, TypeError, "count is '9', expected an integer"),
+        ({"count": 1}, ValueError, "count is 1, expected a whole number of at least 2"),
+        ({"count": "9"}, TypeError, "count is '9', expected a whole number of at least 2"),
         ({"rng": None}, TypeError, "rng is of type NoneType, " + A_GENERATOR),
     ],
 )

@@ -127,8 +127,21 @@ def test_a_workflow_may_no_more_than_it_must():
 
 def test_when_the_workflows_run():
     when = {path.stem: read(path)[ON] for path in WORKFLOWS}
-    assert when["test"] == {"push": {"branches": ["**"]}, "pull_request": None}
+    assert when["test"] == {"push": {"branches": ["main"]}, "pull_request": None}
     assert when["pages"] == {"push": {"tags": ["v*"]}}
+
+
+def test_nothing_is_published_unless_the_tests_pass():
+    """A failing step stops its job and the jobs that need it, unless a key says otherwise."""
+    publishing = read(GITHUB / "workflows" / "pages.yml")["jobs"]
+    assert list(publishing) == ["build", "publish"]
+    assert publishing["publish"]["needs"] == "build"
+    ran = [step.get("run", step.get("uses")) for step in publishing["build"]["steps"]]
+    assert ran.index("make test") < ran.index("make book") == len(ran) - 2
+    assert ran[-1].startswith("actions/upload-pages-artifact@")
+    for job in publishing.values():
+        for told in (job, *job["steps"]):
+            assert not {"if", "continue-on-error"} & told.keys()
 
 
 # GitHub's own rules for forms: which keys a field may have, and which it must have.

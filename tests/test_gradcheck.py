@@ -264,7 +264,11 @@ def test_float32_is_checked_in_float64():
         ({"dy": np.zeros((3, 2))}, ValueError, r"dy is constant \(every entry is 0\)"),
         ({"x": np.full((3, 4), 10, np.longdouble) ** 400}, ValueError, r"x\[0, 0\] is inf"),
         ({"method": "all"}, ValueError, "method is 'all', expected"),
-        ({"tol": 0}, ValueError, "tol is 0, expected a number between 0 and 1"),
+        ({"x": np.ma.ones((3, 4))}, TypeError, r"x to be floats: it is a masked array: pass x\."),
+        ({"dy": np.eye(3, 2).view(np.matrix)}, TypeError, r"pass np\.asarray\(dy\)"),
+        ({"method": 3}, TypeError, "method is 3, expected 'entries' or 'direction'"),
+        ({"tol": None}, TypeError, "tol is None, expected a number above 0 and below 1"),
+        ({"tol": 0}, ValueError, "tol is 0, expected a number above 0 and below 1"),
     ],
 )
 def test_misleading_questions_are_refused(change, error, message):
@@ -277,10 +281,23 @@ def test_nothing_to_check_is_no_agreement():
         gradcheck(lambda x: (x, ()), lambda dy: (), const={"x": np.ones(2)})
 
 
-def test_a_forward_with_dice_is_refused():
-    rng = np.random.default_rng(0)
+def test_a_forward_that_counts_is_refused():
+    count = iter(range(9))
     with pytest.raises(ValueError, match="forward returns another y each time"):
-        gradcheck(lambda x: (x * rng.random(2), ()), lambda dy: dy, x=np.array([1.0, 2.0]))
+        gradcheck(lambda x: (x * next(count), ()), lambda dy: dy, x=np.array([1.0, 2.0]))
+
+
+def test_random_numbers_are_the_same_each_time():
+    rng = np.random.default_rng(0)
+
+    def forward(x):
+        factor = rng.random(2)
+        return x * factor, (factor,)
+
+    x = np.array([1.0, 2.0])
+    assert gradcheck(forward, lambda dy, factor: dy * factor, x=x)
+    assert not gradcheck(forward, lambda dy, factor: dy, x=x)
+    assert rng.random() == np.random.default_rng(0).random()
 
 
 def test_a_complex_output_is_refused():

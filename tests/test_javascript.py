@@ -1,16 +1,18 @@
 """Biome looks at every script and style of ours, and finds what it is there for."""
 
+import re
 import shutil
 import sys
 
 import javascript
 import pytest
+import yaml
 from conftest import ROOT
 from sphinx.errors import ExtensionError
 
 from website import npm
 
-KINDS = ("*.js", "*.mjs", "*.css")
+KINDS = ("*.cjs", "*.js", "*.mjs", "*.css")
 FOLDERS = ("backprop_lib", "bench", "chapters", "scripts", "tests", "website")
 
 
@@ -32,11 +34,22 @@ def test_every_script_and_style_is_looked_at(capfd):
     assert [str(p) for p in ours if str(p.relative_to(ROOT)) not in told] == []
 
 
+def test_the_hook_and_editors_know_the_same_kinds():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf8"))["repos"]
+    (files,) = [hook["files"] for hook in hooks[0]["hooks"] if hook["id"] == "biome"]
+    for_editors = (ROOT / ".editorconfig").read_text(encoding="utf8")
+    named = re.search(r"\{(.*)\}\]\nindent_size = 2", for_editors)[1].split(",")
+    for kind in KINDS:
+        assert re.search(files, kind)
+        assert kind.removeprefix("*.") in named
+
+
 @pytest.mark.parametrize(
     ("name", "text", "found"),
     [
         ("website/page.js", "const unused = 1;\n", "noUnusedVariables"),
         ("tests/run.mjs", "const unused = 1;\n", "noUnusedVariables"),
+        ("tests/run.cjs", "const unused = 1;\n", "noUnusedVariables"),
         ("website/page.js", "export const a = mising(1);\n", "noUndeclaredVariables"),
         ("website/page.js", "export const isOne = (x) => x == 1;\n", "noDoubleEquals"),
         ("website/page.js", "async function go() {}\ngo();\n", "noFloatingPromises"),

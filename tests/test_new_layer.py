@@ -9,6 +9,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
+from backprop_lib.recorded import load
+
 LABEL = re.compile(r"\(([a-z0-9]+(?:-[a-z0-9]+)+)\)")
 RECORDER = "scripts/record_pytorch.py"
 
@@ -31,12 +33,19 @@ def functions(root, module):
     return {node.name: node for node in found if not node.name.startswith("_")}
 
 
-def title_and_labels(root, module):
-    """Return a chapter's first heading and the labels of its equations, if there is a chapter."""
+def chapter_text(root, module):
+    """Return what the cells of a chapter say; nothing if there is no chapter."""
     chapter = root / "chapters" / module.with_suffix(".ipynb")
     if not chapter.is_file():
+        return ""
+    return "\n".join(cell.source for cell in nbformat.read(chapter, as_version=4).cells)
+
+
+def title_and_labels(root, module):
+    """Return a chapter's first heading and the labels of its equations, if there is a chapter."""
+    text = chapter_text(root, module)
+    if not text:
         return None, set()
-    text = "\n".join(cell.source for cell in nbformat.read(chapter, as_version=4).cells)
     return re.search(r"^# (.+)$", text, re.M)[1], set(re.findall(r"\$\$ \(([a-z0-9-]+)\)", text))
 
 
@@ -71,6 +80,20 @@ def files_that_lack(root, module):
             yield f"{name} has no {what}: write {file}"
 
 
+def uses_that_lack(root, module):
+    """Say whether its test file has no test, and whether its chapter imports no figure."""
+    name = module.stem
+    test = f"tests/{module.parent}/test_{name}.py"
+    if (root / test).is_file():
+        tree = ast.parse((root / test).read_text(encoding="utf8"))
+        named = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        if not any(function.startswith("test_") for function in named):
+            yield f"{name} has no test: write a function test_... in {test}"
+    text = chapter_text(root, module)
+    if text and not re.search(rf"^from backprop_lib\.figures import {name}\b", text, re.M):
+        yield f"{name} shows no figure: import backprop_lib.figures.{name} in its chapter"
+
+
 def mentions_that_lack(root, module):
     """Say which lists do not name a module, or its chapter."""
     name, (title, _) = module.stem, title_and_labels(root, module)
@@ -92,7 +115,7 @@ def values_that_lack(root, module):
         if name not in recorders(root):
             yield f"{name} is not compared with PyTorch: add it to LAYERS in {RECORDER}"
         elif not (recorded / f"{name}.json").is_file():
-            yield f"{name} has no values of PyTorch: run {RECORDER}"
+            yield f"{name} has no values of PyTorch: run make record"
 
 
 def equations_that_lack(root, module):
@@ -104,7 +127,8 @@ def equations_that_lack(root, module):
         yield f"{module.stem} names ({label}), which no chapter derives"
     for function, node in functions(root, module).items():
         if not ours & set(LABEL.findall(ast.get_docstring(node) or "")):
-            yield f"{module.stem}.{function} names no equation of its chapter, as (linear-dw)"
+            label = f"{module.stem.replace('_', '-')}-forward"
+            yield f"{module.stem}.{function} names no equation of its chapter, such as ({label})"
 
 
 def sections_that_lack(root, module):
@@ -137,6 +161,7 @@ def forgotten(root, module):
     """Return a sentence for each thing that a layer still needs."""
     checks = (
         files_that_lack,
+        uses_that_lack,
         mentions_that_lack,
         values_that_lack,
         equations_that_lack,
@@ -159,7 +184,27 @@ def test_every_label_in_the_library_leads_to_a_chapter():
 
 def test_what_is_recorded_is_what_the_script_records():
     files = {path.stem for path in (ROOT / "backprop_lib" / "recorded").glob("*.json")}
-    assert files == recorders(ROOT)
+    assert not recorders(ROOT) - files, "not recorded: run make record"
+    assert not files - recorders(ROOT), f"no longer recorded by {RECORDER}: delete the files"
+
+
+def test_only_a_layer_whose_values_are_not_recorded_is_skipped(pytestconfig, monkeypatch, tmp_path):
+    conftest = pytestconfig.pluginmanager.get_plugin(str(ROOT / "tests" / "conftest.py"))
+    monkeypatch.setattr("backprop_lib.recorded.files", lambda _: tmp_path)
+    for name, raised in {
+        "linear": pytest.skip.Exception,
+        "batchnorm1d_evaluation": pytest.skip.Exception,
+        "linea": FileNotFoundError,
+        "linear_wide": FileNotFoundError,
+    }.items():
+        with pytest.raises(FileNotFoundError) as error:
+            load(name)
+        call = conftest.pytest_runtest_call()
+        next(call)
+        with pytest.raises((FileNotFoundError, pytest.skip.Exception)) as outcome:
+            call.throw(error.value)
+        assert outcome.type is raised
+        assert f"'{name}'" in str(outcome.value)
 
 
 OF_LINEAR = {
@@ -176,6 +221,18 @@ FORGOTTEN = {
     "chapter": ("chapter", "", None, "linear has no chapter: write chapters/layers/linear.ipynb"),
     "test": ("test", "", None, "linear has no test: write tests/layers/test_linear.py"),
     "figure": ("figure", "", None, "linear has no figure: write backprop_lib/figures/linear.py"),
+    "test function": (
+        "test",
+        "def test_",
+        "def check_",
+        "linear has no test: write a function test_... in tests/layers/test_linear.py",
+    ),
+    "figure in the chapter": (
+        "chapter",
+        "from backprop_lib.figures import linear",
+        "from backprop_lib.figures import conv1d",
+        "linear shows no figure: import backprop_lib.figures.linear in its chapter",
+    ),
     "contents": (
         "contents",
         "chapters/layers/linear",
@@ -194,7 +251,7 @@ FORGOTTEN = {
         'chapter "Lineal"',
         'linear does not say: Derived in the chapter "Linear".',
     ),
-    "values": ("values", "", None, f"linear has no values of PyTorch: run {RECORDER}"),
+    "values": ("values", "", None, "linear has no values of PyTorch: run make record"),
     "twin": (
         "script",
         '"linear": linear',
@@ -219,7 +276,7 @@ FORGOTTEN = {
         "module",
         "(linear-forward)",
         "",
-        "linear.forward names no equation of its chapter, as (linear-dw)",
+        "linear.forward names no equation of its chapter, such as (linear-forward)",
     ),
     "section": ("module", "References\n", "Source\n", "linear.forward has no section References"),
     "errors": (

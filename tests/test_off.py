@@ -1,7 +1,9 @@
 """OFF files are read, or refused in words that name the cause."""
 
+import bz2
 import gzip
 import io
+import lzma
 import re
 
 import numpy as np
@@ -181,8 +183,17 @@ def test_zeros_behind_the_last_line_are_left_out(padding, end):
 
 def test_zeros_behind_half_a_line_are_refused():
     """The place of what was not written is often filled with zeros: 12 may have been 123."""
-    with pytest.raises(OffError, match="line 10: a byte that is 0, expected text"):
-        read(TETRAHEDRON.rstrip() + "\0\0\n")
+    for zeros in ("\0", "\0\0\n", " \0\n\0\r\n"):
+        with pytest.raises(OffError) as raised:
+            read(TETRAHEDRON.rstrip() + zeros)
+        told = "the last line ends in bytes that are 0: was the file cut off?"
+        assert str(raised.value) == f"OFF file, line 10: {told}"
+    with pytest.raises(OffError, match="line 9: the last line ends in bytes that are 0"):
+        read(changed(TETRAHEDRON, {9: "3 1\0\0", 10: None}))
+    with pytest.raises(OffError, match="line 9: a byte that is 0, expected text"):
+        read(changed(TETRAHEDRON, {9: "3 1\0\0", 10: "3 0 3 2\0"}))
+    with pytest.raises(OffError, match="line 1: a byte that is 0, expected text"):
+        read("\0\0\n")
     with pytest.raises(OffError, match="line 9: the file ends after 3 of 4 faces"):
         read(changed(TETRAHEDRON, {10: None}) + "\0" * 8)
 
@@ -191,7 +202,21 @@ def test_zeros_behind_half_a_line_are_refused():
     ("contents", "message"),
     [
         (gzip.compress(TETRAHEDRON.encode(), mtime=0), "it is compressed by gzip: unpack it"),
+        (bz2.compress(TETRAHEDRON.encode()), "it is compressed by bzip2: unpack it"),
+        (lzma.compress(TETRAHEDRON.encode()), "it is compressed by xz: unpack it"),
+        (b"\x28\xb5\x2f\xfd\x04", "it is compressed by zstd: unpack it"),
+        (b"\x1f\x9d\x90", "it is compressed by compress: unpack it"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "it is a 7z file: unpack it"),
         (b"PK\x03\x04" + bytes(20), "it is a zip file: unpack it"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+            "it is a pointer of Git LFS, and not the file: fetch that with git lfs pull",
+        ),
+        (TETRAHEDRON.encode("utf-32"), "the text is in UTF-32, expected ASCII or UTF-8"),
+        (
+            b"\0\0\xfe\xff" + TETRAHEDRON.encode("utf-32-be"),
+            "the text is in UTF-32, expected ASCII or UTF-8",
+        ),
         (TETRAHEDRON.encode("utf-16"), "the text is in UTF-16, expected ASCII or UTF-8"),
         (b"\xfe\xff\0O\0F\0F", "the text is in UTF-16, expected ASCII or UTF-8"),
         (b"OFF BINARY\n\0\0\0\4", "OFF BINARY: numbers in binary are not read, only those in text"),
@@ -303,7 +328,8 @@ def test_a_wrong_face_is_told(line, message, tmp_path):
     ("lines", "message"),
     [
         ({1: "ply"}, "line 1: the header is 'ply', expected OFF"),
-        ({1: "off"}, "line 1: the header is 'off', expected OFF"),
+        ({1: "off"}, "line 1: the header is 'off', expected capital letters: OFF"),
+        ({1: "Coff4 4 6"}, "line 1: the header is 'Coff4 4 6', expected capital letters: COFF"),
         ({1: "NCOFF"}, "line 1: the header is 'NCOFF', expected OFF"),
         ({1: "OFFICE"}, "line 1: the header is 'OFFICE', expected OFF"),
         ({1: "\n# none\n4 4 6"}, "line 3: the header is '4 4 6', expected OFF"),
@@ -315,7 +341,7 @@ def test_a_wrong_face_is_told(line, message, tmp_path):
         ({2: "4 99999999999 6"}, "line 10: the file ends after 4 of 99999999999 faces"),
         ({10: "3 0 3 2\n\n3 0 1 2"}, "line 12: '3 0 1 2' where the file should end"),
         ({10: "3 0 3 2\nend"}, "line 11: 'end' where the file should end"),
-        ({10: "3 0 3 2\n\x1a\0"}, "line 11: a byte that is 0, expected text"),
+        ({10: "3 0 3 2\n\x1a\0z"}, "line 11: a byte that is 0, expected text"),
     ],
 )
 def test_what_is_no_off_file_is_told(lines, message, tmp_path):

@@ -5,7 +5,7 @@ from math import cos, pi, sqrt
 import numpy as np
 import pytest
 
-from backprop_lib.optim import Adam, cosine, step_decay
+from backprop_lib.optim import Adam, NotFiniteError, cosine, step_decay
 
 SETTINGS = [
     {},
@@ -95,6 +95,8 @@ READ_ONLY.flags.writeable = False
         (np.ones(2, complex), TypeError, "holds complex128, expected"),
         (np.ones(2, np.float16), TypeError, "holds float16, expected"),
         (np.ones(2, object), TypeError, "holds object, expected"),
+        (np.ones((1, 2)).view(np.matrix), TypeError, r'pass np.asarray\(parameters\["W"\]\)'),
+        (np.ma.ones(2), TypeError, r'a masked array: pass parameters\["W"\].filled\(0\)'),
         (READ_ONLY, ValueError, "is read-only, and a step changes it in place"),
     ],
 )
@@ -109,12 +111,13 @@ def test_an_eps_that_a_precision_does_not_hold_is_told():
     Adam({"W": np.ones(2)}, eps=1e-50)
 
 
-def test_a_schedule_whose_rate_is_no_number_is_told_and_nothing_is_changed():
+@pytest.mark.parametrize(("rate", "error"), [(np.nan, ValueError), ("0.1", TypeError)])
+def test_a_schedule_whose_rate_is_no_number_is_told_and_nothing_is_changed(rate, error):
     theta = np.ones(2)
-    adam = Adam({"W": theta}, lambda steps: [0.1, np.nan][steps])
+    adam = Adam({"W": theta}, lambda steps: [0.1, rate][steps])
     adam.step({"W": np.ones(2)})
     before = theta.copy()
-    with pytest.raises(ValueError, match=r"rate\(1\) is nan, expected a number of at least 0"):
+    with pytest.raises(error, match=rf"rate\(1\) is {rate!r}, expected a number of at least 0"):
         adam.step({"W": np.ones(2)})
     assert np.array_equal(theta, before)
     assert adam.steps == 1
@@ -181,13 +184,43 @@ def test_a_state_of_another_adam_is_refused_and_changes_nothing():
     ],
 )
 def test_gradients_that_do_not_fit_are_told_and_nothing_is_changed(gradients, message):
-    parameters = {"W": np.ones(2), "b": np.ones(1)}
+    _is_refused(gradients, ValueError, message)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "message"),
+    [
+        (np.ones(1) * 1j, "the gradient of b holds complex128, expected real numbers"),
+        (np.ones(1, bool), "the gradient of b holds bool, expected real numbers"),
+        (["1"], "the gradient of b holds <U1, expected real numbers"),
+        (np.ma.ones(1), r'it is a masked array: pass gradients\["b"\].filled\(0\)'),
+        (np.ones((1, 1)).view(np.matrix), r'pass np.asarray\(gradients\["b"\]\)'),
+    ],
+)
+def test_gradients_of_another_kind_are_told_and_nothing_is_changed(gradient, message):
+    _is_refused({"W": np.ones(2), "b": gradient}, TypeError, message)
+
+
+def test_a_gradient_that_the_precision_does_not_hold_is_told_and_nothing_is_changed():
+    gradients = {"W": np.ones(2), "b": np.array([1e39])}
+    _is_refused(gradients, NotFiniteError, "the gradient of b is not finite in float32$")
+
+
+def _is_refused(gradients, error, message):
+    parameters = {"W": np.ones(2), "b": np.ones(1, np.float32)}
     adam = Adam(parameters)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(error, match=message):
         adam.step(gradients)
     assert adam.steps == 0
     assert parameters["W"].tolist() == [1, 1]
     assert not adam.m["W"].any()
+
+
+def test_gradients_of_small_integers_do_not_wrap():
+    wide, narrow = {"W": np.ones(1)}, {"W": np.ones(1)}
+    Adam(wide).step({"W": np.array([100.0])})
+    Adam(narrow).step({"W": np.array([100], np.int8)})
+    assert narrow["W"] == wide["W"] == pytest.approx(0.999)
 
 
 @pytest.mark.parametrize(
@@ -195,15 +228,35 @@ def test_gradients_that_do_not_fit_are_told_and_nothing_is_changed(gradients, me
     [
         ({"rate": -1}, "rate is -1, expected a number of at least 0"),
         ({"rate": float("nan")}, "rate is nan"),
-        ({"betas": (0.9, 1.0)}, r"betas are \(0.9, 1.0\), expected"),
-        ({"betas": (-0.1, 0.9)}, "betas are"),
-        ({"betas": (0.9,)}, r"betas are \(0.9,\), expected two numbers"),
+        ({"rate": np.inf}, "rate is inf, expected a finite number of at least 0"),
+        ({"betas": (0.9, 1.0)}, r"betas\[1\] is 1.0, expected a number of at least 0 and below 1"),
+        ({"betas": (-0.1, 0.9)}, r"betas\[0\] is -0.1, expected"),
         ({"eps": 0}, "eps is 0, expected a number above 0"),
         ({"weight_decay": -0.1}, "weight_decay is -0.1"),
     ],
 )
 def test_settings_out_of_range_are_told(settings, message):
     with pytest.raises(ValueError, match=message):
+        Adam({}, **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rate": None}, "rate is None, expected a number of at least 0"),
+        ({"rate": True}, "rate is True, expected"),
+        ({"betas": 0.9}, "betas is 0.9, expected a tuple of two numbers"),
+        ({"betas": (0.9,)}, r"betas is \(0.9,\), expected a tuple of two numbers"),
+        ({"betas": [0.9, "0.9"]}, r"betas\[1\] is '0.9', expected a number"),
+        ({"eps": "a"}, "eps is 'a', expected a number above 0"),
+        ({"eps": True}, "eps is True, expected"),
+        ({"weight_decay": 1j}, "weight_decay is 1j, expected"),
+        ({"amsgrad": 3}, "amsgrad is 3, expected True or False"),
+        ({"decoupled": None}, "decoupled is None, expected True or False"),
+    ],
+)
+def test_settings_of_other_kinds_are_told(settings, message):
+    with pytest.raises(TypeError, match=f"^{message}"):
         Adam({}, **settings)
 
 
@@ -222,12 +275,31 @@ def test_schedules_are_their_equations():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: step_decay(0.1, 0), "every is 0, expected at least 1 step"),
+        (lambda: step_decay(0.1, 0), "every is 0, expected a whole number of at least 1"),
+        (lambda: step_decay(np.nan, 5), "rate is nan, expected a number of at least 0"),
         (lambda: step_decay(0.1, 5, 0.0), "factor is 0.0, expected a number above 0"),
-        (lambda: cosine(0.1, 5, warmup=5), "warmup is 5, expected at least 0 and below steps, 5"),
+        (lambda: cosine(0.1, 5, warmup=5), "warmup is 5, expected a whole number below steps, 5"),
         (lambda: cosine(0.1, 5, warmup=-1), "warmup is -1"),
+        (lambda: cosine(0.1, 0), "steps is 0, expected a whole number of at least 1"),
+        (lambda: cosine(0.1, 5, last=np.inf), "last is inf, expected a finite number"),
     ],
 )
 def test_schedules_refuse_what_they_cannot_do(make, message):
     with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: step_decay("0.1", 5), "rate is '0.1', expected a number"),
+        (lambda: step_decay(0.1, 2.5), "every is 2.5, expected a whole number"),
+        (lambda: step_decay(0.1, 5, None), "factor is None, expected a number above 0"),
+        (lambda: cosine(None, 5), "rate is None, expected a number"),
+        (lambda: cosine(0.1, "5"), "steps is '5', expected a whole number"),
+        (lambda: cosine(0.1, 5, warmup=1.0), "warmup is 1.0, expected a whole number"),
+    ],
+)
+def test_schedules_refuse_what_is_no_number(make, message):
+    with pytest.raises(TypeError, match=message):
         make()

@@ -2,12 +2,15 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pytest
 import sympy as sp
 
-from backprop_lib.layers import linear
+from backprop_lib.fast import batchnorm1d as fast_batchnorm1d
+from backprop_lib.layers import batchnorm1d, linear
 from backprop_lib.ops import dropout, log_softmax_nll, orthogonality
 from backprop_lib.shapes import (
     Array,
@@ -18,6 +21,7 @@ from backprop_lib.shapes import (
     format_shape,
     shape_table,
     shaped,
+    unchecked,
 )
 
 
@@ -100,13 +104,6 @@ def test_a_wrong_result_is_told_with_the_sizes():
         "test_shapes.broken: returned f64[2,3](numpy), "
         "expected Shaped[Array, 'C N'] with N = 2, C = 3"
     )
-
-
-def test_other_parameters_are_checked_too():
-    with pytest.raises(TypeError, match="scale"):
-        pooled(np.ones((2, 3)), scale="big")
-    with pytest.raises(TypeError, match="'x'"):
-        pooled()
 
 
 def test_an_error_of_the_function_itself_is_not_touched():
@@ -360,7 +357,152 @@ def test_a_missing_argument_is_pythons_own_error():
         labelled(X, MASK)
 
 
-def test_a_whole_number_is_a_float_too():
-    assert pooled(np.ones((2, 3)), scale=2).sum() == 12
-    with pytest.raises(Exception, match="scale"):
-        pooled(np.ones((2, 3)), scale="2")
+def test_what_is_missing_or_too_much_is_pythons_own_error():
+    with pytest.raises(TypeError, match="too many positional arguments"):
+        pooled(X, 1.0, 3)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'factor'"):
+        pooled(X, factor=1.0)
+
+
+# Numbers and words
+
+
+@shaped
+def told(
+    x: Shaped[Array, "N"],
+    eps: Annotated[float, ">= 0"] = 0.5,
+    stride: Annotated[int, ">= 1"] = 1,
+    how: Literal["mean", "sum"] = "mean",
+    factor: float = 1.0,
+    path: Path | None = None,
+) -> tuple[Shaped[Array, "N"], tuple]:
+    """Return x, and the other arguments as they came."""
+    return x, (eps, stride, how, factor, path)
+
+
+ONES = np.ones(2)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"eps": -1}, ValueError, "eps is -1, expected a number of at least 0"),
+        ({"eps": np.float32(-1)}, ValueError, "eps is -1.0, expected a number of at least 0"),
+        ({"eps": "1"}, TypeError, "eps is '1', expected a number of at least 0"),
+        ({"stride": 0}, ValueError, "stride is 0, expected a whole number of at least 1"),
+        ({"stride": 1.5}, TypeError, "stride is 1.5, expected a whole number of at least 1"),
+        ({"how": "max"}, ValueError, "how is 'max', expected 'mean' or 'sum'"),
+        ({"how": 3}, TypeError, "how is 3, expected 'mean' or 'sum'"),
+        ({"factor": None}, TypeError, "factor is None, expected a number"),
+        ({"path": 3}, TypeError, "path is 3, expected Path | None"),
+    ],
+)
+def test_a_wrong_number_or_word_is_told_in_one_line(given, error, message):
+    for call in (lambda: told(ONES, **given), lambda: told(x=ONES, **given)):
+        with pytest.raises(error) as raised:
+            call()
+        assert str(raised.value) == f"test_shapes.told: {message}"
+    ((name, value),) = given.items()
+    in_order = {"eps": 0.5, "stride": 1, "how": "sum", "factor": 1.0, "path": None, name: value}
+    with pytest.raises(error, match=f"^test_shapes.told: {name} is "):
+        told(ONES, *in_order.values())
+
+
+def test_numbers_of_numpy_reach_the_function_as_those_of_python():
+    _, numbers = told(ONES, np.float32(0.25), np.int8(2), np.str_("sum"), factor=np.float16(-2))
+    assert numbers == (0.25, 2, "sum", -2.0, None)
+    assert [type(number) for number in numbers[:2] + numbers[3:4]] == [float, int, float]
+    assert told(ONES, eps=1, factor=-(10**400))[1][::3] == (1, -(10**400))
+
+
+def test_a_number_without_bounds_may_be_any():
+    assert told(ONES, factor=float("inf"))[1][3] == np.inf
+    with pytest.raises(ValueError, match="eps is inf, expected a finite number of at least 0"):
+        told(ONES, eps=float("inf"))
+
+
+def test_a_longdouble_stays_one_beside_others_and_only_there():
+    third = np.longdouble(1) / 3
+    assert type(told(ONES, third)[1][0]) is float
+    for kept in (
+        told(ONES.astype(np.longdouble), third),
+        told(x=ONES.astype(np.longdouble), eps=third),
+    ):
+        assert type(kept[1][0]) is np.longdouble
+        assert kept[1][0] == third
+
+
+@pytest.mark.parametrize("module", [batchnorm1d, fast_batchnorm1d])
+def test_an_eps_in_longdouble_is_not_rounded(module):
+    x = np.arange(6).reshape(3, 2).astype(np.longdouble) / 64
+    third = np.longdouble(1) / 3
+    ours, _ = module.forward(x, x[0] + 1, x[0], third)
+    expected = (x - x.mean(0)) / np.sqrt(x.var(0) + third) * (x[0] + 1) + x[0]
+    assert ours.dtype == np.longdouble
+    assert np.abs(ours - expected).max() <= 4 * np.finfo(np.longdouble).eps
+
+
+@pytest.mark.parametrize("module", [batchnorm1d, fast_batchnorm1d])
+def test_an_eps_that_half_precision_loses_is_refused(module):
+    x = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float16)
+    w, b = np.ones(4, np.float16), np.zeros(4, np.float16)
+    x[:, 1] = 3  # of no variance: 1/√(0 + ε), were ε rounded to 0, is infinite
+    with pytest.raises(ValueError, match=r"forward: eps is 1e-08.* become 0 in float16; expected"):
+        module.forward(x, w, b, 1e-8)
+    with pytest.raises(ValueError, match="expected 0, or at least 6e-08"):
+        module.forward(x, w, b, eps=1e-8)
+    y, _ = module.forward(x, w, b, np.float64(1e-5))
+    assert np.array_equal(y[:, 1], b[[1, 1, 1]])
+    assert y.dtype == np.float16
+    assert np.isfinite(module.forward(*(a.astype(float) for a in (x, w, b)), 1e-8)[0]).all()
+    assert module.forward(x[:, :1], w[:1], b[:1], 0)[0].dtype == np.float16
+
+
+def test_a_proof_may_pass_symbols_for_numbers_but_no_other_words_or_settings():
+    half = Fraction(1, 2)
+    with unchecked():
+        assert told("x", half)[1][0] is half
+        with pytest.raises(ValueError, match="how is 'max', expected 'mean' or 'sum'"):
+            told("x", how="max")
+        with pytest.raises(ValueError, match="stride is 0, expected a whole number of at least 1"):
+            told("x", stride=0)
+
+
+# Arrays of another kind
+
+
+class Tensor:
+    """What a tensor of PyTorch looks like from outside."""
+
+    shape, dtype = (3, 4), "torch.float32"
+
+
+Tensor.__module__ = "torch"
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (Tensor(), "it is a torch tensor: pass {}.numpy()"),
+        (X.view(np.matrix), "it is a np.matrix: pass np.asarray({})"),
+        (
+            np.ma.masked_greater(X, 0),
+            "it is a masked array: pass {}.filled(0), or another number for what is masked",
+        ),
+    ],
+)
+def test_an_array_of_another_kind_is_told_what_to_pass_instead(array, message):
+    with pytest.raises(TypeError) as raised:
+        labelled(array, MASK, T)
+    to_floats = "test_shapes.labelled: expected x to be floats of shape (N, C, *L): "
+    assert str(raised.value) == to_floats + message.format("x")
+    with pytest.raises(TypeError) as raised:
+        labelled(X, MASK, array)
+    to_integers = "test_shapes.labelled: expected t to be integers of shape (N,): "
+    assert str(raised.value) == to_integers + message.format("t")
+
+
+def test_arrays_that_are_numpys_in_another_place_are_taken(tmp_path):
+    kept = np.memmap(tmp_path / "x", dtype=float, mode="w+", shape=X.shape)
+    kept[...] = X
+    assert np.array_equal(pooled(kept), pooled(X))

@@ -28,8 +28,8 @@ STEPS: list[tuple[str, Callable[..., Any]]] = [
     # Its links, once napoleon has made the docstrings reStructuredText.
     ("autodoc-process-docstring", api_links.link_equations),
     ("missing-reference", api_links.link_elsewhere),
-    # Each page before it is written. The menu goes before the buttons, and one script out from
-    # among those, that the theme has put there.
+    # Each page before it is written. The last two change what the theme has added: the rocket menu
+    # is put before its buttons, and one of its scripts is left out.
     ("html-page-context", book_site.describe),
     ("html-page-context", live_cells.add_script),
     ("html-page-context", lite.add_rocket_menu),

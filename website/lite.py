@@ -91,7 +91,7 @@ def add_lite(app: Sphinx) -> None:
 
 
 def build(source: Path, site: Path, title: str, icon: str) -> None:
-    """Write website/lite, whole or not at all.
+    """Write lite/ into the built site, whole or not at all.
 
     `source` is the folder of the book's chapters, `icon` the path of the site's icon in `site`.
     """

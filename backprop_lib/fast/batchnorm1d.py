@@ -22,7 +22,7 @@ def forward(
     *,
     buffers: Buffers | None = None,
 ) -> tuple[Shaped[Array, "N C *L"], Cache]:
-    """Shift and scale each channel of a batch to mean 0 and variance near 1, then to W and b.
+    """Normalise each channel over the batch, then scale it by W and shift it by b.
 
     With u = x − μ and α = W r, r = 1/√(σ² + ε), y = α u + b    (speed-batchnorm-forward),
     the mean μ and the variance σ² over the M = N·L entries of a channel.
@@ -30,7 +30,7 @@ def forward(
     The cache is x, mean, r and W. mean and r are in double precision, or in the inputs' own if
     that is better.
     """
-    y, mean, r = normalising.normalised(x, W, b, eps, is_cut=False, buffers=buffers)
+    y, mean, r = normalising.batch_norm(x, W, b, eps, has_relu=False, buffers=buffers)
     return y, (x, mean, r, W)
 
 
@@ -52,7 +52,9 @@ def backward(
 
     With one entry in a channel (M = 1), dx is 0.
     """
-    return normalising.differentiated(dy, None, x, mean, r, W, is_training=True, buffers=buffers)
+    return normalising.batch_norm_backward(
+        dy, None, x, mean, r, W, is_training=True, buffers=buffers
+    )
 
 
 @shaped
@@ -70,7 +72,9 @@ def forward_evaluation(
 
     y = α (x − mean) + b, α = W r, r = 1/√(var + ε)    (speed-batchnorm-evaluation).
     """
-    y, r = normalising.normalised_by(x, W, b, mean, var, eps, is_cut=False, buffers=buffers)
+    y, r = normalising.batch_norm_evaluation(
+        x, W, b, mean, var, eps, has_relu=False, buffers=buffers
+    )
     return y, (x, mean, r, W)
 
 
@@ -88,4 +92,6 @@ def backward_evaluation(
 
     As `backward`, but dx = α g                             (speed-batchnorm-evaluation).
     """
-    return normalising.differentiated(dy, None, x, mean, r, W, is_training=False, buffers=buffers)
+    return normalising.batch_norm_backward(
+        dy, None, x, mean, r, W, is_training=False, buffers=buffers
+    )

@@ -30,7 +30,7 @@ def forward(
     The cache is y, x, mean, r and W. mean and r are in double precision, or in the inputs' own if
     that is better.
     """
-    y, mean, r = normalising.normalised(x, W, b, eps, is_cut=True, buffers=buffers)
+    y, mean, r = normalising.batch_norm(x, W, b, eps, has_relu=True, buffers=buffers)
     return y, (y, x, mean, r, W)
 
 
@@ -54,7 +54,7 @@ def backward(
     NaN before the ReLU counts as closed, as in the twin. Where dy is NaN or infinite at a closed
     place, the gradients of its channel are NaN, which the twin's are not.
     """
-    return normalising.differentiated(dy, y, x, mean, r, W, is_training=True, buffers=buffers)
+    return normalising.batch_norm_backward(dy, y, x, mean, r, W, is_training=True, buffers=buffers)
 
 
 @shaped
@@ -72,7 +72,9 @@ def forward_evaluation(
 
     y = max(α (x − mean) + b, 0), α = W r, r = 1/√(var + ε)    (speed-batchnorm-evaluation).
     """
-    y, r = normalising.normalised_by(x, W, b, mean, var, eps, is_cut=True, buffers=buffers)
+    y, r = normalising.batch_norm_evaluation(
+        x, W, b, mean, var, eps, has_relu=True, buffers=buffers
+    )
     return y, (y, x, mean, r, W)
 
 
@@ -91,4 +93,4 @@ def backward_evaluation(
 
     As `backward`, also with NaN, but dx = α g               (speed-batchnorm-evaluation).
     """
-    return normalising.differentiated(dy, y, x, mean, r, W, is_training=False, buffers=buffers)
+    return normalising.batch_norm_backward(dy, y, x, mean, r, W, is_training=False, buffers=buffers)

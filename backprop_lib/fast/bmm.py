@@ -4,8 +4,8 @@ Equal to `ops.bmm`. Derived in the chapter "Bmm".
 
 Before it multiplies, BLAS copies its operands into an order that suits the processor. That pays if
 each number is used often, and takes a good part of the time if a matrix is long and narrow, as the
-points of a sample are. OpenBLAS, which NumPy brings along, does without the copies up to a million
-multiplications.
+points of a sample are. OpenBLAS, which comes with NumPy, makes no copies for a product of up to a
+million multiplications.
 """
 
 import numpy as np
@@ -15,9 +15,9 @@ from backprop_lib.fast.parallel import in_blocks
 from backprop_lib.shapes import Array, Cache, Shaped, shaped
 
 PIECE = 128
-"""So many rows of a long matrix are multiplied at a time."""
+"""How many rows of a long matrix are multiplied at a time."""
 SMALL = 10**6
-"""So many multiplications has a product that OpenBLAS does without copies."""
+"""The largest number of multiplications in a product for which OpenBLAS makes no copies."""
 
 
 @shaped
@@ -81,7 +81,7 @@ def _multiply_columns(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
 
 
 def _whole(rows: int, size: int) -> int:
-    """Return how many rows are in whole pieces; 0 if a piece is too large to do without copies."""
+    """Return how many rows are in whole pieces; 0 if the product of a piece would need copies."""
     return rows - rows % PIECE if size * PIECE <= SMALL else 0
 
 

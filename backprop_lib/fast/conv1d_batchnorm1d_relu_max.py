@@ -44,8 +44,9 @@ def forward(
     """Take the largest entry of each channel of relu(batchnorm(W x)).
 
     y = max(max_l (F u + β), 0), with F and u as in `conv1d_batchnorm1d_relu.forward`
-    (speed-max-forward). ReLU never turns two numbers round, so it may come after the maximum; the
-    normalisation may turn them round, if γ < 0, but F has the sign of γ.
+    (speed-max-forward). ReLU never reverses the order of two numbers, so it may be applied after
+    the maximum. The normalisation reverses the order where γ < 0, so the maximum is taken of
+    F u + β, which is normalised already.
 
     Parameters
     ----------

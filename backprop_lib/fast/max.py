@@ -50,8 +50,8 @@ def backward(
 
     dx[n, c, l] = dy[n, c] if l = k[n, c], else 0    (max-dx).
 
-    A dx of buffers cannot be written to: the next call sets back to 0 what this one has set, and
-    counts on all else being 0 still.
+    With buffers, dx is read-only. The next call resets to 0 only the entries that this call has
+    set, so the others must have stayed 0.
 
     Raises
     ------

@@ -18,21 +18,21 @@ ENTRIES = 2**17
 """So many entries are worked on at a time, or one channel if it has more."""
 
 
-def normalised(
+def batch_norm(
     x: np.ndarray,
     W: np.ndarray,
     b: np.ndarray,
     eps: float,
-    is_cut: bool,
+    has_relu: bool,
     buffers: Buffers | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Normalise a batch; with ``is_cut``, set what is negative to 0.
+    """Normalise a batch; with ``has_relu``, set what is negative to 0.
 
     Parameters
     ----------
     x, W, b, eps
         As for `layers.batchnorm1d.forward`.
-    is_cut : bool
+    has_relu : bool
         Whether a ReLU follows.
     buffers : Buffers or None
         Where y is kept.
@@ -61,7 +61,7 @@ def normalised(
         scale = W[tile] * r[tile]
         rows *= _column(scale, dtype)
         rows += _column(b[tile] - scale * rest, dtype)
-        if is_cut:
+        if has_relu:
             np.maximum(rows, zeros, out=rows)
         y_of[tile] = entries
 
@@ -69,24 +69,24 @@ def normalised(
     return y, mean, r
 
 
-def normalised_by(
+def batch_norm_evaluation(
     x: np.ndarray,
     W: np.ndarray,
     b: np.ndarray,
     mean: np.ndarray,
     var: np.ndarray,
     eps: float,
-    is_cut: bool,
+    has_relu: bool,
     buffers: Buffers | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Normalise with statistics that are given; with ``is_cut``, set what is negative to 0.
+    """Normalise with statistics that are given; with ``has_relu``, set what is negative to 0.
 
     Parameters
     ----------
     x, W, b, mean, var, eps
         As for `layers.batchnorm1d.forward_evaluation`.
-    is_cut, buffers
-        As for `normalised`.
+    has_relu, buffers
+        As for `batch_norm`.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def normalised_by(
         rows -= _column(mean[tile], dtype)
         rows *= _column(scale[tile], dtype)
         rows += _column(b[tile], dtype)
-        if is_cut:
+        if has_relu:
             np.maximum(rows, zeros, out=rows)
         y_of[tile] = entries
 
@@ -113,7 +113,7 @@ def normalised_by(
     return y, r
 
 
-def differentiated(
+def batch_norm_backward(
     dy: np.ndarray,
     y: np.ndarray | None,
     x: np.ndarray,

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from backprop_lib.arguments import check_number
+
 BLOCKS = 8
 """So many blocks, or one for each sample if there are fewer. More threads than this are idle."""
 
@@ -35,11 +37,10 @@ def threads(number: int) -> Iterator[None]:
 
     Raises
     ------
-    ValueError
-        If the number is below 1.
+    ValueError, TypeError
+        If the number is below 1, or no whole number.
     """
-    if number < 1:
-        raise ValueError(f"threads: number is {number}, expected at least 1")
+    number = check_number("threads: number", number, int, ">= 1")
     pool = _started(number) if number > 1 else None
     token = _pool.set(pool)
     try:

@@ -26,7 +26,7 @@ def forward(
     b: Shaped[Array, "C"],
     eps: Annotated[float, ">= 0"] = 1e-5,
 ) -> tuple[Shaped[Array, "N C *L"], Cache]:
-    """Shift and scale each channel of a batch to mean 0 and variance near 1, then to W and b.
+    """Normalise each channel over the batch, then scale it by W and shift it by b.
 
     With the mean μ and the variance σ² over the M = N·L entries of a channel,
     x̂ = (x − μ) r, r = 1/√(σ² + ε), y = x̂ W + b                     (batchnorm1d-forward).

@@ -3,7 +3,7 @@
 Derived in the chapter "Conv1d".
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -67,9 +67,9 @@ def forward_general(
     x: Shaped[Array, "N C_in L"],
     W: Shaped[Array, "C_out C_in K"],
     b: Shaped[Array, "C_out"],
-    stride: int = 1,
-    padding: int = 0,
-    dilation: int = 1,
+    stride: Annotated[int, ">= 1"] = 1,
+    padding: Annotated[int, ">= 0"] = 0,
+    dilation: Annotated[int, ">= 1"] = 1,
 ) -> tuple[Shaped[Array, "N C_out P"], Cache]:
     """Apply a kernel of K weights to every window of x: K convolutions with kernel 1, added.
 
@@ -105,7 +105,7 @@ def forward_general(
     ----------
     V. Dumoulin, F. Visin, A guide to convolution arithmetic for deep learning, 2016.
     """
-    padded, taps = _seen_by_each_weight(x, W, stride, padding, dilation)
+    padded, taps = _seen_by_each_weight("forward_general", x, W, stride, padding, dilation)
     y = sum(W[:, :, k] @ padded[:, :, tap] for k, tap in enumerate(taps)) + b[:, None]
     return y, (x, W, stride, padding, dilation)
 
@@ -115,9 +115,9 @@ def backward_general(
     dy: Shaped[Array, "N C_out P"],
     x: Shaped[Array, "N C_in L"],
     W: Shaped[Array, "C_out C_in K"],
-    stride: int,
-    padding: int,
-    dilation: int,
+    stride: Annotated[int, ">= 1"],
+    padding: Annotated[int, ">= 0"],
+    dilation: Annotated[int, ">= 1"],
 ) -> tuple[Shaped[Array, "N C_in L"], Shaped[Array, "C_out C_in K"], Shaped[Array, "C_out"]]:
     """Turn the upstream gradient dy = ∂L/∂y into the gradients of x, W and b.
 
@@ -125,7 +125,7 @@ def backward_general(
     (conv1d-general-dx); dW[o, i, k] = Σ_n Σ_p dy[n, o, p] x̄[n, i, s p + g k]
     (conv1d-general-dw); db[o] = Σ_n Σ_p dy[n, o, p]   (conv1d-general-db).
     """
-    padded, taps = _seen_by_each_weight(x, W, stride, padding, dilation)
+    padded, taps = _seen_by_each_weight("backward_general", x, W, stride, padding, dilation)
     _check_length(dy, x, stride, taps)
     dpadded, dW = np.zeros_like(padded), np.zeros_like(W)
     for k, tap in enumerate(taps):
@@ -136,23 +136,16 @@ def backward_general(
 
 
 def _seen_by_each_weight(
-    x: Any, W: Any, stride: int, padding: int, dilation: int
+    function: str, x: Any, W: Any, stride: int, padding: int, dilation: int
 ) -> tuple[Any, list[slice]]:
     """Return x with zeros at both ends, and for each of the K weights the places it meets."""
-    for name, value, least in [
-        ("stride", stride, 1),
-        ("padding", padding, 0),
-        ("dilation", dilation, 1),
-    ]:
-        if value < least:
-            raise ValueError(f"conv1d: {name} is {value}, expected at least {least}")
     padded = np.pad(x, [(0, 0), (0, 0), (padding, padding)])
     reach = dilation * (W.shape[2] - 1)
     last = padded.shape[2] - reach
     if last < 1:
         raise ShapeError(
-            f"conv1d: W has shape {W.shape}, and with dilation {dilation} its window is "
-            f"{reach + 1} long; expected at most {padded.shape[2]}, the length of x with padding"
+            f"conv1d.{function}: W has shape {W.shape}, and with dilation {dilation} its window "
+            f"is {reach + 1} long; expected at most {padded.shape[2]}, the length of x with padding"
         )
     starts = range(0, reach + 1, dilation)
     return padded, [slice(start, start + last, stride) for start in starts]

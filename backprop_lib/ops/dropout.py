@@ -3,8 +3,11 @@
 Derived in the chapter "Dropout and plumbing".
 """
 
+from numbers import Real
+
 import numpy as np
 
+from backprop_lib.arguments import check_generator, check_number, check_sizes
 from backprop_lib.shapes import Array, Cache, Constant, Shaped, shaped
 
 
@@ -18,7 +21,7 @@ def draw_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> np.
     shape
         The shape of the mask, that of x.
     p
-        The probability to be dropped, from 0 to below 1.
+        The probability to be dropped, from 0 to below 1; a Fraction will do as well.
     rng
         The source of random numbers.
 
@@ -30,18 +33,17 @@ def draw_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> np.
     Raises
     ------
     ValueError
-        If p is no probability, or 1, which would keep nothing.
+        If p is no probability, or 1, which would keep nothing, or a size is negative.
     TypeError
-        If rng is no generator.
+        If shape is no tuple of whole numbers, p no number, or rng no generator.
 
     References
     ----------
     N. Srivastava et al., Dropout, J. Machine Learning Research 15 (2014) 1929-1958.
     """
-    if not 0 <= p < 1:
-        raise ValueError(f"dropout.draw_mask: p is {p}, expected at least 0 and below 1")
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"dropout.draw_mask: rng is {rng!r}, expected a numpy.random.Generator")
+    check_sizes("dropout.draw_mask: shape", shape, ">= 0")
+    check_number("dropout.draw_mask: p", p, Real, ">= 0", "< 1")
+    check_generator("dropout.draw_mask", rng)
     return (rng.random(shape) >= p) / float(1 - p)
 
 

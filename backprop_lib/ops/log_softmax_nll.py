@@ -3,7 +3,7 @@
 Derived in the chapter "Log-softmax and NLL".
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from backprop_lib.shapes import Array, Cache, Labels, Shaped, shaped
 def forward(
     x: Shaped[Array, "N C"],
     t: Shaped[Labels, "N"],
-    reduction: Annotated[str, Literal["mean", "sum"]] = "mean",
+    reduction: Literal["mean", "sum"] = "mean",
 ) -> tuple[Shaped[Array, ""], Cache]:
     """Return how surprised a softmax of the scores x is by the labels t.
 
@@ -34,7 +34,7 @@ def forward(
     Returns
     -------
     y
-        The loss.
+        The loss, a NumPy scalar.
     cache
         log p, t and reduction.
 
@@ -49,7 +49,6 @@ def forward(
     ----------
     I. Goodfellow, Y. Bengio, A. Courville, Deep Learning, MIT Press 2016, section 6.2.2.3.
     """
-    _check_reduction(reduction)
     shifted = x - x.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     losses = -np.take_along_axis(log_p, t[:, None], axis=1)
@@ -62,7 +61,7 @@ def backward(
     dy: Shaped[Array, ""],
     log_p: Shaped[Array, "N C"],
     t: Shaped[Labels, "N"],
-    reduction: str,
+    reduction: Literal["mean", "sum"],
 ) -> Shaped[Array, "N C"]:
     """Turn the upstream gradient of the loss, usually 1, into that of the scores.
 
@@ -71,13 +70,7 @@ def backward(
 
     Each row of dx sums to 0.
     """
-    _check_reduction(reduction)
     one_hot = np.zeros_like(log_p)
     np.put_along_axis(one_hot, t[:, None], 1, axis=1)
     of_one_sample = dy / log_p.shape[0] if reduction == "mean" else dy
     return (np.exp(log_p) - one_hot) * of_one_sample
-
-
-def _check_reduction(reduction: str) -> None:
-    if reduction not in ("mean", "sum"):
-        raise ValueError(f"log_softmax_nll: reduction is {reduction!r}, expected 'mean' or 'sum'")

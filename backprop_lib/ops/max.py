@@ -40,7 +40,7 @@ def forward(x: Shaped[Array, "N *L"], axis: int = -1) -> tuple[Shaped[Array, "*M
     ----------
     C. R. Qi et al., PointNet, CVPR 2017, section 4.2: max pooling as a symmetric function.
     """
-    _check_axis(x, axis)
+    _check_axis("forward", x, axis)
     k = np.expand_dims(x.argmax(axis=axis), axis)
     y = np.take_along_axis(x, k, axis=axis).squeeze(axis)
     return y, (x, k, axis)
@@ -64,16 +64,20 @@ def backward(
     return dx
 
 
-def _check_axis(x: Any, axis: int) -> None:
+def _check_axis(function: str, x: Any, axis: int) -> None:
     if not -x.ndim <= axis < x.ndim:
-        raise ShapeError(f"max.forward: axis is {axis}, but x has shape {x.shape}")
+        raise ShapeError(
+            f"max.{function}: axis is {axis}, expected {-x.ndim} to {x.ndim - 1}: "
+            f"x has shape {x.shape}"
+        )
     if x.shape[axis] == 0:
         raise ShapeError(
-            f"max.forward: x has shape {x.shape}, expected at least one entry along axis {axis}"
+            f"max.{function}: x has shape {x.shape}, expected at least one entry along axis {axis}"
         )
 
 
 def _check_shapes(dy: Any, x: Any, k: Any, axis: int) -> None:
+    _check_axis("backward", x, axis)
     before, after = x.shape[:axis], x.shape[axis:][1:]
     for name, given, expected in [
         ("dy", dy.shape, before + after),

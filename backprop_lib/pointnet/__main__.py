@@ -35,8 +35,9 @@ Examples:
   python -m backprop_lib.pointnet train --data ModelNet10 --size paper --batch 24 --out shapes.npz
 
 Ctrl-C saves and ends with the status 130; a second Ctrl-C ends at once. So do SIGTERM, with the
-status 143, and SIGHUP, with 129. The file is also written after every epoch; a symbolic link is
-followed. The exit status is 0 if all went well, and 2 if something did not fit.
+status 143, and SIGHUP, with 129. A signal that was ignored before, as by nohup, stays ignored. The
+file is also written after every epoch; a symbolic link is followed. The exit status is 0 if all
+went well, and 2 if something did not fit.
 """
 SIZES = {
     "small": Settings(
@@ -57,11 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status."""
     given = _parser().parse_args(arguments)
     try:
-        return _test(given) if given.command == "test" else _train(given)
-    except KeyboardInterrupt:
+        with _answered_by(_interrupt):
+            return _test(given) if given.command == "test" else _train(given)
+    except _SignalError as interrupted:
         _show("")
-        print("interrupted", file=sys.stderr)
-        return BY_SIGNAL + signal.SIGINT
+        print(f"interrupted by {interrupted.signal.name}", file=sys.stderr)
+        return BY_SIGNAL + interrupted.signal
     except (OSError, ValueError, TypeError, OverflowError, MemoryError) as problem:
         _show("")
         print(f"error: {_in_words(problem)}", file=sys.stderr)
@@ -124,8 +126,8 @@ def _default(name: str, plan: Plan) -> str:
 
 
 def _train(given: argparse.Namespace) -> int:
-    out = _place(given)
-    begin = _resumed(given) if given.resume else _begun(given)
+    out = _where_to_save(given)
+    begin = _resumer(given) if given.resume else _starter(given)
     source = _source(given, "train", "test")
     training = begin(source)
     test = source.read("test")
@@ -133,13 +135,11 @@ def _train(given: argparse.Namespace) -> int:
     return _run(training, test, out)
 
 
-def _place(given: argparse.Namespace) -> Path:
+def _where_to_save(given: argparse.Namespace) -> Path:
     """Return where to save, after a look whether that can be done."""
     out: Path | None = given.out or given.resume
     if out is None:
         raise ValueError("--out is missing: where is the network to be saved?")
-    if not out.parent.is_dir():
-        raise ValueError(f"--out is {out}, but there is no folder {out.parent}")
     weights.check_place(out)
     return out
 
@@ -160,13 +160,17 @@ def _chosen(given: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(given, name) for name in names if getattr(given, name) is not None}
 
 
-def _begun(given: argparse.Namespace) -> Callable[[_Source], Training]:
+def _starter(given: argparse.Namespace) -> Callable[[_Source], Training]:
     """Return what begins a training with the samples of a source."""
     chosen = _chosen(given)
     plan = Plan(**({**FOR_DIGITS, **chosen} if given.data == "digits" else chosen))
 
     def begin(source: _Source) -> Training:
         points, labels = source.read("train")
+        if len(points) < plan.batch:
+            raise ValueError(
+                f"--batch is {plan.batch}, but {source.name} has {len(points)} samples to train on"
+            )
         size = SIZES[given.size or "small"]
         settings = replace(size, channels=points.shape[1], classes=len(source.classes))
         network = PointNet(
@@ -177,13 +181,13 @@ def _begun(given: argparse.Namespace) -> Callable[[_Source], Training]:
     return begin
 
 
-def _resumed(given: argparse.Namespace) -> Callable[[_Source], Training]:
+def _resumer(given: argparse.Namespace) -> Callable[[_Source], Training]:
     """Return what goes on with the training of a file, which is looked at first."""
     told = sorted(_chosen(given)) + (["size"] if given.size else [])
     if told:
         raise ValueError(f"--resume goes on as it was begun: leave out {', '.join(told)}")
     header, _ = weights.read(given.resume, "training")
-    network = weights.made(given.resume, header, derived=True)
+    network = weights.network_from(given.resume, header, derived=True)
 
     def begin(source: _Source) -> Training:
         _check_classes(given.resume, network, source)
@@ -228,7 +232,7 @@ def _test(given: argparse.Namespace) -> int:
     _check_classes(given.weights, network, source)
     if not network.class_names:
         print(
-            f"note: {given.weights} does not name its classes, so nobody knows whether they are "
+            f"note: {given.weights} does not name its classes, so they cannot be compared with "
             f"those of {source.name}",
             file=sys.stderr,
         )
@@ -265,6 +269,8 @@ def _source(given: argparse.Namespace, *parts: Literal["train", "test"]) -> _Sou
         if given.points is not None:
             raise ValueError("--points is for 3-D shapes: leave it out, or name them with --data")
         return _Source("digits", tuple("0123456789"), _read_digits)
+    if not given.data:
+        raise ValueError("--data is empty, expected digits, or a folder of 3-D shapes")
     count = POINTS if given.points is None else given.points
     if count < 2:
         raise ValueError(f"--points is {count}, expected at least 2")
@@ -318,6 +324,18 @@ def _show(text: str) -> None:
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
+class _SignalError(BaseException):
+    """What ends the command at once."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.signal = signal.Signals(number)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise _SignalError(number)
+
+
 @contextmanager
 def _asked_to_stop() -> Iterator[Callable[[], int]]:
     """Let the first Ctrl-C, or the system's, be answered between two steps; a second ends at once.
@@ -329,24 +347,25 @@ def _asked_to_stop() -> Iterator[Callable[[], int]]:
     def ask(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
-            _show("")
-            raise SystemExit(BY_SIGNAL + number)
+            _interrupt(number, frame)
         asked = number
 
-    before = {number: signal.signal(number, ask) for number in _signals()}
-    try:
+    with _answered_by(ask):
         yield lambda: asked
+
+
+@contextmanager
+def _answered_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let the signals that ask a command to end call this, but for those that are ignored."""
+    names = ["SIGINT", "SIGTERM", "SIGHUP"]  # Windows has not the last
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    heeded = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heeded}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
-
-
-def _signals() -> list[int]:
-    """Return the signals that ask a command to end, without one that nohup has taken away."""
-    named = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        named.append(signal.SIGHUP)
-    return [int(number) for number in named]
+        for number, own in before.items():
+            signal.signal(number, own or signal.SIG_DFL)
 
 
 if __name__ == "__main__":

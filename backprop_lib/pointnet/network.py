@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from backprop_lib.arguments import ShapeError, check_number, check_sizes, why_not_plain
 from backprop_lib.fast import bmm as fast_bmm
 from backprop_lib.fast import conv1d_batchnorm1d_relu as fast_block
 from backprop_lib.fast import conv1d_batchnorm1d_relu_max as fast_block_max
@@ -20,7 +21,6 @@ from backprop_lib.fast.buffers import Buffers
 from backprop_lib.layers import batchnorm1d, batchnorm1d_relu, conv1d, linear
 from backprop_lib.ops import bmm, dropout, log_softmax_nll, orthogonality
 from backprop_lib.ops import max as maximum
-from backprop_lib.shapes import ShapeError
 
 Arrays = dict[str, np.ndarray]
 Pull = Callable[[Any], Any]
@@ -49,7 +49,7 @@ class Settings:
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If a size is not a whole number of at least 1, a part has no layer where it needs one, or
         dropout is no probability below 1.
 
@@ -68,22 +68,15 @@ class Settings:
     dropout: float = 0.3
 
     def __post_init__(self) -> None:
+        as_pythons = {"dropout": check_number("dropout", self.dropout, float, ">= 0", "< 1")}
         for name in ("channels", "classes"):
-            _check_sizes(name, [getattr(self, name)])
+            as_pythons[name] = check_number(name, getattr(self, name), int, ">= 1")
         for name in ("local", "features", "transform", "head", "transform_head"):
-            sizes = getattr(self, name)
-            object.__setattr__(self, name, tuple(sizes))
-            _check_sizes(name, sizes)
+            as_pythons[name] = sizes = check_sizes(name, getattr(self, name), ">= 1")
             if not sizes:
                 raise ValueError(f"{name} is empty, expected at least one size")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}, expected at least 0 and below 1")
-
-
-def _check_sizes(name: str, sizes: Sequence[Any]) -> None:
-    for size in sizes:
-        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
-            raise ValueError(f"{name} has {size!r}, expected whole numbers of at least 1")
+        for name, value in as_pythons.items():
+            object.__setattr__(self, name, value)
 
 
 def _checked_names(names: Sequence[str], classes: int) -> tuple[str, ...]:
@@ -503,9 +496,15 @@ class PointNet:
         ShapeError
             If the shape is not (N, channels, L), or there is no sample or no point.
         TypeError
-            If the dtype is not that of the network.
+            If they are no array, or the dtype is not that of the network.
         """
-        shape = np.shape(points)
+        if (why := why_not_plain("points", points)) is not None:
+            raise TypeError(f"expected points to be {self.dtype}: {why}")
+        if not isinstance(points, np.ndarray):
+            raise TypeError(
+                f"points is of type {type(points).__name__}, expected a NumPy array of {self.dtype}"
+            )
+        shape = points.shape
         expected = f"(N, {self.settings.channels}, L)"
         if len(shape) != 3 or shape[1] != self.settings.channels:
             raise ShapeError(f"points has shape {shape}, expected {expected}")

@@ -6,11 +6,12 @@ Derived in the chapter "Training".
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
+from backprop_lib.arguments import check_array, check_choice, check_number
 from backprop_lib.optim import Adam, NotFiniteError, Schedule, cosine, step_decay
 from backprop_lib.pointnet import weights
 from backprop_lib.pointnet.network import PointNet
@@ -46,8 +47,8 @@ class Plan:
 
     Raises
     ------
-    ValueError
-        If a number is out of its range.
+    ValueError, TypeError
+        If a number is out of its range or is none, or the schedule another one.
     """
 
     epochs: int = 50
@@ -63,18 +64,12 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in [("epochs", 1), ("batch", 2), ("seed", 0)]:
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"{name} is {value!r}, expected a whole number of at least {least}"
-                )
-        for name in ("rate", "weight_decay", "regulariser", "turn", "stretch", "shift", "jitter"):
-            value = getattr(self, name)
-            if not 0 <= value < np.inf:
-                raise ValueError(f"{name} is {value!r}, expected a number of at least 0")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule is {self.schedule!r}, expected one of {SCHEDULES}")
+        bounds = {field.name: (field.type, ">= 0") for field in fields(self)}
+        bounds |= {"epochs": (int, ">= 1"), "batch": (int, ">= 2")}
+        del bounds["schedule"]
+        for name, (kind, bound) in bounds.items():
+            object.__setattr__(self, name, check_number(name, getattr(self, name), kind, bound))
+        check_choice("schedule", self.schedule, SCHEDULES)
 
     def rates(self, steps: int) -> float | Schedule:
         """Return the learning rate for a training of so many steps."""
@@ -129,12 +124,12 @@ class Training:
     ValueError
         If there are fewer samples than a batch needs, or a label is no class of the network.
     ShapeError, TypeError
-        As `PointNet.forward`.
+        As `PointNet.forward`, or if labels is not an array of integers of this shape.
     """
 
     def __init__(self, network: PointNet, plan: Plan, points: np.ndarray, labels: np.ndarray):
-        check_labels(labels, points, network.settings.classes)
         network.check(points)
+        check_labels(labels, points, network.settings.classes)
         if len(points) < plan.batch:
             raise ValueError(
                 f"points has N = {len(points)}, expected at least one batch of {plan.batch}"
@@ -197,9 +192,13 @@ class Training:
                 if not np.isfinite(array).all():
                     raise NotFiniteError(f"{name} is not finite after the step")
         except NotFiniteError as why:
+            advice = (
+                f"the rate is {self.plan.rate:g}, and a smaller one may help"
+                if self.adam.steps
+                else "no step was taken yet, so the rate is not the cause"
+            )
             raise NotFiniteError(
-                f"epoch {self.progress.epoch + 1}, step {self.progress.batch + 1}: {why}; the rate "
-                f"is {self.plan.rate:g}, and a smaller one may help"
+                f"epoch {self.progress.epoch + 1}, step {self.progress.batch + 1}: {why}; {advice}"
             ) from None
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -251,13 +250,15 @@ class Training:
             If it cannot be read.
         """
         told, arrays = weights.read(path, "training")
-        network = weights.made(path, told, derived)
+        network = weights.network_from(path, told, derived)
         weights.fill(path, network, arrays)
         try:
             plan, data = Plan(**told["plan"]), told["data"]
             progress = Progress(int(told["epoch"]), int(told["batch"]), arrays["losses"].tolist())
         except (KeyError, TypeError, ValueError) as why:
             raise weights.WeightsError(f"{path}: it does not say how to go on: {why}") from None
+        network.check(points)
+        check_labels(labels, points, network.settings.classes)
         if data != fingerprint(points, labels):
             raise weights.WeightsError(f"{path}: it was trained with other points or labels")
         training = cls(network, plan, points, labels)
@@ -307,6 +308,7 @@ def accuracy(network: PointNet, points: np.ndarray, labels: np.ndarray) -> float
     points : array, shape (N, channels, L)
     labels : array of integers, shape (N,)
     """
+    network.check(points)
     check_labels(labels, points, network.settings.classes)
     return float((predictions(network, points) == labels).mean())
 
@@ -323,6 +325,7 @@ def predictions(network: PointNet, points: np.ndarray) -> np.ndarray:
     -------
     array of integers, shape (N,)
     """
+    network.check(points)
     parts = range(0, len(points), BATCH_AT_ONCE)
     return np.concatenate([network.predict(points[i : i + BATCH_AT_ONCE]) for i in parts])
 
@@ -332,14 +335,12 @@ def check_labels(labels: np.ndarray, points: np.ndarray, classes: int) -> None:
 
     Raises
     ------
+    TypeError, ShapeError
+        If they are not an array of integers, one for each sample.
     ValueError
-        If they are not integers, not one for each sample, or not from 0 to classes - 1.
+        If they are not from 0 to classes - 1.
     """
-    if labels.shape != (len(points),) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"labels is {labels.dtype} of shape {labels.shape}, expected integers of shape "
-            f"({len(points)},), one for each sample"
-        )
+    check_array("training", "labels", labels, "iu", (len(points),))
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if wrong.size:
         raise ValueError(

@@ -70,7 +70,7 @@ def load(path: str | Path, *, derived: bool = False) -> PointNet:
         If the file cannot be read.
     """
     told, arrays = read(path)
-    network = made(path, told, derived)
+    network = network_from(path, told, derived)
     fill(path, network, arrays)
     return network
 
@@ -92,7 +92,7 @@ def arrays_of(network: PointNet) -> Arrays:
     }
 
 
-def made(path: str | Path, told: Mapping[str, Any], derived: bool) -> PointNet:
+def network_from(path: str | Path, told: Mapping[str, Any], derived: bool) -> PointNet:
     """Return a network of the size that a file describes."""
     try:
         settings = Settings(**told["settings"])
@@ -132,7 +132,7 @@ def write(path: str | Path, kind: str, told: Mapping[str, Any], arrays: Arrays) 
     """Write a file beside its place, and move it there when it is whole."""
     header = json.dumps({"format": FORMAT, "version": VERSION, "kind": kind, **told})
     contents = io.BytesIO()  # to a full disk, zipfile would try to write again when it is closed
-    with _told_of(path):
+    with _errors_name(path):
         np.savez(contents, allow_pickle=False, **{HEADER: np.array(header)}, **arrays)
         _replace(_place(path), contents.getbuffer())
 
@@ -146,12 +146,12 @@ def check_place(path: str | Path, size: int = 0) -> None:
         If it could not: there is no such folder, the disk is full, what is there may not be
         replaced, ...
     """
-    with _told_of(path), _part(_place(path), bytes(size)):
+    with _errors_name(path), _part(_place(path), bytes(size)):
         pass
 
 
 @contextmanager
-def _told_of(path: str | Path) -> Iterator[None]:
+def _errors_name(path: str | Path) -> Iterator[None]:
     """Let errors of the system name the file that the user has named, and no other."""
     try:
         yield
@@ -171,7 +171,10 @@ def _place(path: str | Path) -> Path:
     try:
         mode = place.stat().st_mode
     except FileNotFoundError:
-        return place
+        if place.parent.exists():
+            return place
+        link = f"it is a symbolic link to {place}, but " if os.path.islink(path) else ""
+        raise FileNotFoundError(errno.ENOENT, f"{link}there is no folder {place.parent}") from None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder, expected the name of a file")
     if not stat.S_ISREG(mode):
@@ -252,7 +255,14 @@ def read(path: str | Path, kind: str = "network") -> tuple[dict[str, Any], Array
 
 def _check_is_file(path: str | Path) -> None:
     """Refuse a folder, and what might be waited for without an end, such as a pipe."""
-    if stat.S_ISDIR(mode := Path(path).stat().st_mode):
+    try:
+        mode = Path(path).stat().st_mode
+    except FileNotFoundError:
+        if not os.path.islink(path):
+            raise
+        problem = f"it is a symbolic link to {os.path.realpath(path)}, and nothing is there"
+        raise FileNotFoundError(errno.ENOENT, problem, str(path)) from None
+    if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder, expected a file", str(path))
     if not stat.S_ISREG(mode):
         raise WeightsError(f"{path}: it is a device or a pipe, expected a file")

@@ -1,15 +1,16 @@
 """Run a layer once on arrays of symbolic shape, and compare formulas: a proof for all sizes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from backprop_lib.proof import calculus, numpy_functions  # noqa: F401  what is followed
+from backprop_lib.proof import calculus, joining, numpy_functions  # noqa: F401  what is followed
+from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number
 from backprop_lib.proof.calculus import (
     CalculusError,
     Entry,
@@ -21,6 +22,7 @@ from backprop_lib.proof.calculus import (
 )
 from backprop_lib.proof.creators import making, watched
 from backprop_lib.proof.evidence import Answer, Formulas
+from backprop_lib.proof.random_arrays import drawing
 from backprop_lib.proof.refusal import (
     CodeError,
     MismatchError,
@@ -43,6 +45,10 @@ from backprop_lib.proof.ties import Gradient, generic
 from backprop_lib.proof.writing import gradient_name, latex_equation, letters, plain
 from backprop_lib.shapes import format_shape, unchecked
 
+NUMBERS = (1, 2, 3, 4, 5)
+"""What is tried for a size that code needs as a number."""
+MOST_NUMBERS = 3
+MOST_ASSUMED = 8
 COMPARED = "no two numbers that forward compares are equal"
 ONLY_AT_TIES = (
     "the two formulas are equal but where numbers that are compared are equal, and there forward "
@@ -50,23 +56,44 @@ ONLY_AT_TIES = (
 )
 
 
-def findings(task: Task) -> dict[str, Formulas]:
+def findings(
+    task: Task,
+    named: Mapping[str, int] | None = None,
+    runs: Callable[[Mapping[str, int]], bool] = lambda _: True,
+) -> dict[str, Formulas]:
     """Compare every claimed gradient with the derivative, for all sizes.
 
     Numbers in const are left open first, so that the proof holds for all their values. What is
     not proven so is tried with whole numbers, which may be axes or exponents, as they are, and
-    then with all of them.
+    then with all of them. A size that code needs as a number is the one that is named, or each of
+    the smallest at which forward runs.
     """
     numbers = {name: value for name, value in task.const.items() if is_number(value)}
     whole = {name: value for name, value in numbers.items() if isinstance(value, int | np.integer)}
+    comparisons = [
+        _Comparison(task, {key: numbers[key] for key in at}, named or {}, runs)
+        for at in dict.fromkeys(map(frozenset, ({}, whole, numbers)))
+    ]
     found: dict[str, Formulas] = {}
-    for at in dict.fromkeys(map(frozenset, ({}, whole, numbers))):
-        for name, new in _with(task, {key: numbers[key] for key in at}).items():
+
+    def improve(by: Mapping[str, Formulas]) -> None:
+        for name, new in by.items():
             known = found.get(name)
             if known is None or (known.answer is not Answer.RIGHT and _says_more(new, known)):
                 found[name] = new
-        if all(formulas.answer is Answer.RIGHT for formulas in found.values()):
-            break
+
+    def is_left() -> bool:
+        return any(formulas.answer is not Answer.RIGHT for formulas in found.values())
+
+    for comparison in comparisons:
+        improve(comparison.under(Assumed()))
+        if not is_left():
+            return found
+    if all(formulas.why and not formulas.sizes for formulas in found.values()):
+        for axis, comparison in product(task.axes, comparisons):  # what is refused if it is open?
+            improve(comparison.at_numbers(Assumed(), axis, {}))
+            if not is_left():
+                break
     return found
 
 
@@ -74,29 +101,130 @@ def _says_more(new: Formulas, known: Formulas) -> bool:
     return new.answer is Answer.RIGHT or bool(known.why and (not new.why or new.at))
 
 
-def _with(task: Task, at: Mapping[str, Any]) -> dict[str, Formulas]:
-    """Compare with some constants as the numbers that they are, the others left open."""
-    run = Run()
-    try:
-        with unchecked(), making(SymbolicCreator(run)):
-            return _findings(task, run, at)
-    except MismatchError as error:
-        found = Formulas(misfit=str(error))
-    except RecursionError:
-        found = Formulas(why="the formulas grow too large")
-    except NotFollowedError as error:
-        found = Formulas(why=str(error), at=at)
-    except CalculusError as error:
-        found = Formulas(why=str(error))
-    except (ArithmeticError, ValueError) as error:  # numbers of which the code makes no sense
-        found = Formulas(why=f"with sizes and constants left open, the code fails: {error}", at=at)
-    except CodeError as error:
-        found = Formulas(
-            why=f"with symbols in the place of numbers, the code fails: "
-            f"{type(error.error).__name__}: {error}",
-            at=at,
-        )
-    return dict.fromkeys(task.judged, found)
+@dataclass(frozen=True)
+class _Comparison:
+    """A comparison of formulas, under assumptions about sizes that are made as the code asks."""
+
+    task: Task
+    at: Mapping[str, Any]
+    """The constants that are the numbers that they are; the others are left open."""
+    named: Mapping[str, int]
+    runs: Callable[[Mapping[str, int]], bool]
+    """Whether forward runs, and returns entries, where some sizes are given."""
+
+    def under(self, assumed: Assumed) -> dict[str, Formulas]:
+        """Compare under some assumptions, and under those that turn out to be wanted."""
+        run = Run(assumed)
+        found = self._compared(run)
+        wish = run.wanted
+        if wish is None or len(assumed) >= MOST_ASSUMED:
+            return found
+        if isinstance(wish, Number):
+            return self.at_numbers(assumed, wish.size, found)
+        if isinstance(wish, IsSize):
+            if wish.constant in self.task.axes or self.task.const[wish.constant] < 1:
+                return found
+            where = f"{wish.constant} is a whole number, and at least 1"
+            found = self.under(assumed.granting(wish))
+            return {name: replace(one, where=(where, *one.where)) for name, one in found.items()}
+        if isinstance(wish, Multiple):
+            if wish.size in self.task.labels.values():
+                return found
+            found = self.under(assumed.granting(wish))
+            return {
+                name: replace(one, multiples=(wish, *one.multiples)) for name, one in found.items()
+            }
+        return self._one_by_one(assumed, wish)
+
+    def _one_by_one(self, assumed: Assumed, wish: Larger) -> dict[str, Formulas]:
+        """Compare for all larger sizes, and for each of the smaller ones."""
+        found = self.under(assumed.granting(wish))
+        for number in range(assumed.least(wish.size), wish.than + 1):
+            here = assumed.at(wish.size, number)
+            if self.runs(here.numbers):
+                small = self.under(here)
+                for name, formulas in small.items():
+                    small[name] = replace(formulas, sizes=(here.numbers,))
+                found = _both(found, small, f"at {wish.size} = {number}, ")
+        return found
+
+    def at_numbers(
+        self, assumed: Assumed, size: str, refused: Mapping[str, Formulas]
+    ) -> dict[str, Formulas]:
+        """Compare with a size as a number: the one that is named, or some of the smallest."""
+        if size not in (*self.task.axes, *assumed.sizes):
+            return dict(refused)
+        if size in self.named:
+            wanted, tried = 1, [self.named[size]]
+        elif assumed.numbers:  # of several sizes, each has a number of its own
+            wanted = 1
+            tried = [n for n in NUMBERS if n > 1 and n not in assumed.numbers.values()]
+        else:
+            wanted, tried = MOST_NUMBERS, list(NUMBERS)
+        found: dict[str, Formulas] = {}
+        for number in tried:
+            here = assumed.at(size, number)
+            if number < assumed.least(size) or not self.runs(here.numbers):
+                continue
+            new = {
+                name: formulas if formulas.sizes else replace(formulas, sizes=(here.numbers,))
+                for name, formulas in self.under(here).items()
+            }
+            found = _all_of(found, new) if found else new
+            wanted -= 1
+            if not wanted or all(one.answer is not Answer.RIGHT for one in found.values()):
+                break
+        return found or dict(refused)
+
+    def _compared(self, run: Run) -> dict[str, Formulas]:
+        at = self.at
+        try:
+            with unchecked(), making(SymbolicCreator(run)):
+                return _findings(self.task, run, at)
+        except MismatchError as error:
+            found = Formulas(misfit=str(error))
+        except RecursionError:
+            found = Formulas(why="the formulas grow too large")
+        except NotFollowedError as error:
+            found = Formulas(why=str(error), at=at)
+        except CalculusError as error:
+            found = Formulas(why=str(error))
+        except (ArithmeticError, ValueError) as error:  # numbers of which the code makes no sense
+            why = f"with sizes and constants left open, the code fails: {error}"
+            found = Formulas(why=why, at=at)
+        except CodeError as error:
+            found = Formulas(
+                why=f"with symbols in the place of numbers, the code fails: "
+                f"{type(error.error).__name__}: {error}",
+                at=at,
+            )
+        return dict.fromkeys(self.task.judged, found)
+
+
+def _both(
+    found: Mapping[str, Formulas], small: Mapping[str, Formulas], where: str
+) -> dict[str, Formulas]:
+    """Return for each gradient what is found for large sizes and at a small one.
+
+    It must be proven for both; there is no one formula for it.
+    """
+    both = {}
+    for name, formulas in found.items():
+        one = small[name]
+        if formulas.answer is Answer.RIGHT and one.answer is not Answer.RIGHT:
+            formulas = replace(one, why=f"{where}{one.why}" if one.why else "")
+        both[name] = replace(formulas, true=None)
+    return both
+
+
+def _all_of(found: Mapping[str, Formulas], new: Mapping[str, Formulas]) -> dict[str, Formulas]:
+    """Return for each gradient what is found at all numbers so far."""
+    return {
+        name: replace(new[name], sizes=(*formulas.sizes, *new[name].sizes), true=None)
+        if formulas.answer is Answer.RIGHT
+        else formulas
+        for name, formulas in found.items()
+    }
 
 
 def computed(task: Task) -> SymbolicArray:
@@ -114,8 +242,8 @@ def _arrays(task: Task, run: Run) -> dict[str, SymbolicArray | PlaceArray]:
         symbols = run.array(name, task.axes_of(name))
         arrays[name] = symbols
         if name in task.labels:
-            at = tuple(axis[0] if axis else 0 for axis in symbols.axes)
-            axis = task.labels[name]
+            at = tuple(place for axis in symbols.axes for place in axis or (0,))
+            (axis,) = run.assumed.parts(task.labels[name])
             arrays[name] = PlaceArray(run, symbols.axes, 0 if axis == 1 else Pick(name, axis, at))
             run.taken.add(name)
     return arrays
@@ -128,7 +256,8 @@ def _forward(
         name: _constant(run, name, value, is_known=name in at) for name, value in task.const.items()
     }
     copies = {name: array.copy() for name, array in inputs.items()}
-    y, cache = followed("forward", run, lambda: task.layer.run_forward({**copies, **const}))
+    with drawing(run, {*task.shapes, *task.const}):
+        y, cache = followed("forward", run, lambda: task.layer.run_forward({**copies, **const}))
     if isinstance(y, LostArray):
         raise y.reason
     if not isinstance(y, SymbolicArray):
@@ -166,6 +295,10 @@ def _constant(run: Run, name: str, value: Any, *, is_known: bool) -> Any:
     if not is_number(value):
         return value
     kind = "float" if isinstance(value, float | np.floating | Fraction) else "int"
+    if name in run.assumed.numbers:
+        return run.assumed.numbers[name]
+    if name in run.assumed.sizes:
+        return Size(run, (name,))
     if not is_known:
         return SymbolicArray(run, (), calculus.entry(name), kind=kind)
     if kind == "int":
@@ -190,7 +323,7 @@ def _finding(
         return Formulas()
     names = dict(zip([i for axis in x.axes for i in axis], _letters(x), strict=True))
     at = {index: index.fresh() for index in names}
-    places: list[Place] = [at[axis[0]] if axis else 0 for axis in x.axes]
+    places: list[Place] = [at[i] if i else 0 for axis in x.axes for i in axis or (None,)]
     entry = Entry(name, tuple(places))
     output = generic(y.formula, name)
     true = calculus.total(
@@ -214,7 +347,7 @@ def _finding(
     equal, but_for_ties = True, False
     for values in product(*known.values()):
         here = difference.substituted(dict(zip(known, values, strict=True)))
-        if not gradient.is_all_of(here):
+        if not gradient.is_all_of(here) and not gradient.is_all_of(calculus.expanded(here)):
             equal = False
             with suppress(CalculusError):
                 but_for_ties = but_for_ties or not generic(here, name).terms

@@ -4,12 +4,15 @@ A `Formula` is a sum of products. The factors of a product, its *atoms*, are
 
     x[n, i]          an entry of an array          (`Entry`)
     N                a size                        (`Size`)
+    π, 1.0507...     a number of many digits       (`Constant`)
     δ(m, n)          Kronecker's delta             (`Delta`)
+    [m ≤ n]          1 if m is not after n, else 0 (`NotAfter`)
     Σ_n ...          a sum that does not factor    (`Total`)
     u^(-1/2)         of a formula u                (`Root`)
     [u > 0]          1 if u is positive, else 0    (`Step`)
     [u = 0]          1 if u is zero, else 0        (`Zero`)
     exp(u), log(u)                                 (`Exp`, `Log`)
+    tanh(u), sin(u), erf(u), ...                   (`Function`)
 
 Whatever is built with the functions of this module is in normal form: products are expanded,
 equal terms collected, a delta under its sum is contracted, and sums are split into factors that
@@ -19,18 +22,20 @@ defined, where numbers that are compared are equal as well. The converse does no
 identity is found.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache, reduce
 from itertools import count, permutations, product
-from math import gcd, lcm
+from math import ceil, gcd, lcm
 from typing import Any, Union
 
 import sympy as sp
 
 from backprop_lib.proof.budget import tick
+from backprop_lib.proof.constants import Irrational, Opaque
 
 Number = int | Fraction
 Key = tuple[Any, ...]
@@ -43,10 +48,14 @@ MOST_STEPS = 4
 HIGHEST_DEGREE = 12
 HIGHEST_POWER = 100
 """A sum is multiplied with itself so many times, and no more."""
+MOST_RANGES = 12
+"""So many slices are put together in one function, and no more."""
 MOST_TERMS = 60
 """Polynomials up to this size are factored."""
 MOST_TERMS_OF_A_SUM = 8
 """A sum over an axis of a known size up to this is written out."""
+MOST_TERMS_OF_A_DIFFERENCE = 2000
+"""Differences up to this size are multiplied by their denominators."""
 MOST_ORDERS = 720
 """So many orders of summed indices are compared in search of the normal one, and no more."""
 MOST_KNOWN = 4096
@@ -88,7 +97,20 @@ class Pick:
     at: tuple["Place", ...]
 
 
-Place = Index | Pick | int
+@dataclass(frozen=True)
+class Affine:
+    """start + step · at: where an entry of a slice stands on the whole axis. Made by `affine`.
+
+    Without `at` it is the place start, such as L - 1, that is no number.
+    """
+
+    at: Index | Pick | None
+    start: "Formula"
+    step: int
+    size: str | int
+
+
+Place = Index | Pick | Affine | int
 """Where an entry stands along one axis."""
 
 
@@ -98,6 +120,8 @@ def free_indices_in(place: Place) -> frozenset[Index]:
         return frozenset((place,))
     if isinstance(place, Pick):
         return _union(free_indices_in(part) for part in place.at)
+    if isinstance(place, Affine) and place.at is not None:
+        return free_indices_in(place.at)
     return frozenset()
 
 
@@ -107,12 +131,22 @@ def substituted(place: Place, to: Mapping[Index, Place]) -> Place:
         return to.get(place, place)
     if isinstance(place, Pick):
         return Pick(place.name, place.size, tuple(substituted(part, to) for part in place.at))
+    if isinstance(place, Affine) and place.at is not None:
+        return affine(substituted(place.at, to), place.start, place.step, place.size)
     return place
+
+
+def picks_in(place: Place) -> Iterator[Pick]:
+    """Yield the look-ups on which a place depends."""
+    return (part for part in _inside(place) if isinstance(part, Pick))
 
 
 def _label(place: Place, labels: Labels) -> Key:
     if isinstance(place, int):
         return (0, place)
+    if isinstance(place, Affine):
+        at = () if place.at is None else _label(place.at, labels)
+        return (4, place.step, place.start._key, at)
     if isinstance(place, Index):
         return labels.get(place) or (1, place.serial)
     return (3, place.name, *(_label(part, labels) for part in place.at))
@@ -143,6 +177,13 @@ class Atom(ABC):
     @abstractmethod
     def derivative(self, by: "Entry") -> "Formula":
         """Differentiate by an entry of an array."""
+
+    @cached_property
+    def has_slices(self) -> bool:
+        """Whether something in it stands at a place of a slice."""
+        return any(
+            isinstance(part, Affine) for place in places_of(self) for part in _inside(place)
+        ) or any(term.has_slices for term in _products_inside(self))
 
     @cached_property
     def _key(self) -> Key:
@@ -177,6 +218,31 @@ class Size(Atom):
         return of(self)
 
     def renamed(self, to: Mapping[Index, Place]) -> "Size":  # noqa: D102
+        return self
+
+    def derivative(self, by: "Entry") -> "Formula":  # noqa: D102
+        return ZERO
+
+
+@dataclass(frozen=True, eq=False)
+class Constant(Atom):
+    """A positive number of which nothing else is used: π, or a float of many digits."""
+
+    rank = 9
+    name: str
+    value: float
+
+    @cached_property
+    def free_indices(self) -> frozenset[Index]:  # noqa: D102
+        return frozenset()
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, self.name)
+
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return of(self)
+
+    def renamed(self, to: Mapping[Index, Place]) -> "Constant":  # noqa: D102
         return self
 
     def derivative(self, by: "Entry") -> "Formula":  # noqa: D102
@@ -241,6 +307,36 @@ class Delta(Atom):
         for index, place in ((self.a, self.b), (self.b, self.a)):
             if isinstance(index, Index) and index not in free_indices_in(place):
                 yield index, place
+            elif isinstance(index, Affine) and isinstance(index.at, Index):
+                is_whole = abs(index.step) == 1 and index.at.size == index.size
+                if is_whole and index.at not in free_indices_in(place):
+                    start = -index.step * index.start
+                    yield index.at, affine(place, start, index.step, index.size)
+
+
+@dataclass(frozen=True, eq=False)
+class NotAfter(Atom):
+    """1 where a place is not after another one of the same axis, else 0. Made by `not_after`."""
+
+    rank = 9
+    a: Place
+    b: Place
+
+    @cached_property
+    def free_indices(self) -> frozenset[Index]:  # noqa: D102
+        return free_indices_in(self.a) | free_indices_in(self.b)
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, _label(self.a, labels), _label(self.b, labels))
+
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return not_after(substituted(self.a, to), substituted(self.b, to))
+
+    def renamed(self, to: Mapping[Index, Place]) -> "NotAfter":  # noqa: D102
+        return NotAfter(substituted(self.a, to), substituted(self.b, to))
+
+    def derivative(self, by: Entry) -> "Formula":  # noqa: D102
+        return ZERO
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,6 +354,10 @@ class OfFormula(Atom):
 
     def renamed(self, to: Mapping[Index, Place]) -> "OfFormula":  # noqa: D102
         return type(self)(self.u.renamed(to))
+
+    def of_other(self, u: "Formula") -> "Formula":
+        """Return the same function of another formula, in normal form."""
+        return MADE_OF[type(self)](u)
 
 
 class Root(OfFormula):
@@ -303,13 +403,13 @@ class Zero(OfFormula):
         """An entry that occurs in u once, linearly, and what it equals where u is 0."""
         choices = []
         for term, coefficient in self.u.terms.items():
-            powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size)}
+            powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size | Constant)}
             atom = next(iter(powers), None)
             if isinstance(atom, Entry) and powers == {atom: 1}:
                 rest = self.u - Formula({term: coefficient})
                 if all(atom != other for other in rest.atoms()):
                     sizes: dict[Atom, int] = {
-                        a: -p for a, p in term.powers.items() if isinstance(a, Size)
+                        a: -p for a, p in term.powers.items() if isinstance(a, Size | Constant)
                     }
                     value = (-1 / coefficient) * (rest * _normalised(sizes))
                     looked_up = any(isinstance(place, Pick) for place in atom.at)
@@ -363,6 +463,47 @@ class Log(OfFormula):
 
 
 @dataclass(frozen=True, eq=False)
+class Function(OfFormula):
+    """A function of u of which its derivative is known. Made by `function`."""
+
+    rank = 10
+    name: str = ""
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, self.name, self.u.key(labels))
+
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return function(self.name, self.u.substituted(to))
+
+    def renamed(self, to: Mapping[Index, Place]) -> "Function":  # noqa: D102
+        return Function(self.u.renamed(to), self.name)
+
+    def of_other(self, u: "Formula") -> "Formula":  # noqa: D102
+        return function(self.name, u)
+
+    def derivative(self, by: Entry) -> "Formula":  # noqa: D102
+        inner = self.u.derivative(by)
+        return FUNCTIONS[self.name].slope(self.u) * inner if inner.terms else ZERO
+
+    @property
+    def has_sign_of_u(self) -> bool:
+        """Whether it is positive where u is, and zero where u is."""
+        return FUNCTIONS[self.name].has_sign_of_u
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a function."""
+
+    slope: Callable[["Formula"], "Formula"]
+    value: Callable[[float], float]
+    is_even: bool = False
+    """Whether f(-u) = f(u); if not, f(-u) = -f(u)."""
+    has_sign_of_u: bool = False
+    """Whether it is positive where u is, and zero where u is."""
+
+
+@dataclass(frozen=True, eq=False)
 class Total(Atom):
     """A sum over indices of one product that is no product of smaller sums. Made by `total`."""
 
@@ -409,6 +550,18 @@ class Total(Atom):
             groups.setdefault(look, []).append(index)
         return [groups[look] for look in sorted(groups)]
 
+    @cached_property
+    def ranges(self) -> list[tuple[Index, "Place"]]:
+        """Which free indices are at a place that is summed, so that the sum is 0 elsewhere."""
+        bound = frozenset(self.bound)
+        return [
+            (index, place)
+            for atom in self.product.powers
+            if isinstance(atom, Delta)
+            for index, place in atom.solved()
+            if index not in bound and not bound.isdisjoint(free_indices_in(place))
+        ]
+
     def with_fresh_indices(self) -> tuple["Formula", set[Index]]:
         """Return what is summed and over which indices, under names that are used nowhere else."""
         renamed = {index: index.fresh() for index in self.bound}
@@ -446,6 +599,11 @@ class Product:
         if not labels or self.free_indices.isdisjoint(labels):
             return self._key
         return tuple(sorted((atom.key(labels), power) for atom, power in self.powers.items()))
+
+    @cached_property
+    def has_slices(self) -> bool:
+        """Whether something stands at a place of a slice."""
+        return any(atom.has_slices for atom in self.powers)
 
     @cached_property
     def _key(self) -> Key:
@@ -621,16 +779,10 @@ class Formula:
     def looked_up(self) -> set[str]:
         """The names of the arrays in which indices were looked up."""
         return {
-            place.name
+            pick.name
             for atom in self.atoms()
-            for place in (
-                atom.at
-                if isinstance(atom, Entry)
-                else (atom.a, atom.b)
-                if isinstance(atom, Delta)
-                else ()
-            )
-            if isinstance(place, Pick)
+            for place in places_of(atom)
+            for pick in picks_in(place)
         }
 
     def __repr__(self) -> str:
@@ -645,6 +797,7 @@ _composed: dict[str, Formula] = {}
 NO_FACTORS = Product({})
 ZERO = Formula({})
 ONE = Formula({NO_FACTORS: Fraction(1)})
+PI = Constant("π", math.pi)
 
 
 def number(value: Number) -> Formula:
@@ -660,6 +813,18 @@ def of(atom: Atom) -> Formula:
 def entry(array: str, *at: Place) -> Formula:
     """Return an entry of an array of independent numbers."""
     return of(Entry(array, at))
+
+
+def of_float(value: Irrational | Opaque) -> Formula:
+    """Return what a float of many digits stands for as a formula."""
+    if isinstance(value, Opaque):
+        floats: dict[Atom, int] = {Constant(text, float(text)): p for text, p in value.powers}
+        return value.factor * _normalised(floats)
+    result = _root_of_number(Fraction(value.root)) * power(of(PI), Fraction(value.half_powers, 2))
+    if value.other:
+        base = exp(ONE) if value.other == "e" else log(number(int(value.other.split()[1])))
+        result *= power(base, Fraction(value.other_power))
+    return value.factor * result
 
 
 def size(name: str | int) -> Formula:
@@ -695,6 +860,11 @@ def size_name(formula: Formula) -> str | int:
     return name
 
 
+def is_single(name: str | int) -> bool:
+    """Say whether a size is a symbol of its own, not made of others."""
+    return isinstance(name, str) and name not in _composed
+
+
 def _as_written(item: tuple[Product, Fraction]) -> Key:
     term, coefficient = item
     return (not term.powers, coefficient < 0, term._key)
@@ -714,7 +884,150 @@ def delta(a: Place, b: Place) -> Formula:
         return ZERO
     if not isinstance(a, int) and not isinstance(b, int) and a.size != b.size:
         raise RangeError(f"an index over {a.size} meets one over {b.size}")
+    if isinstance(a, Affine) or isinstance(b, Affine):
+        return _delta_of_slices(a, b)
     return of(Delta(a, b))
+
+
+def affine(at: Place, start: Formula, step: int, size: str | int) -> Place:
+    """Return the place start + step · at on an axis; a place that is simpler as what it is."""
+    if isinstance(at, Affine):
+        inner = start + step * at.start
+        if at.at is not None:
+            return affine(at.at, inner, step * at.step, size)
+        at, start = 0, inner
+    if isinstance(at, int):
+        start = start + number(step * at)
+        value = start.as_number()
+        return Affine(None, start, 1, size) if value is None else int(value)
+    is_same = step == 1 and at.size == size and not start.terms
+    return at if is_same else Affine(at, start, step, size)
+
+
+def _parts(place: Place) -> tuple[Index | Pick | None, Formula, int]:
+    """Return what a place is made of: at, start and step."""
+    if isinstance(place, Affine):
+        return place.at, place.start, place.step if place.at is not None else 0
+    return (None, number(place), 0) if isinstance(place, int) else (place, ZERO, 1)
+
+
+def _ends(place: Place) -> tuple[Formula, Formula]:
+    """Return the first and the last of the places that a place may be."""
+    at, start, step = _parts(place)
+    last = start if at is None else start + step * (size(at.size) - ONE)
+    return (start, last) if step >= 0 else (last, start)
+
+
+def _delta_of_slices(a: Place, b: Place) -> Formula:
+    """Return 1 where start + step · i is the same on both sides, else 0."""
+    (i, start, step), (j, other_start, other_step) = _parts(a), _parts(b)
+    gap = other_start - start  # step i = gap + other_step j
+    least = least_sizes(at.size for at in (i, j) if at is not None)
+    if i == j and (i is None or step == other_step):
+        apart = is_never_negative(gap - ONE, least) or is_never_negative(-gap - ONE, least)
+        return ZERO if apart else of(Delta(a, b)) if gap.terms else ONE
+    if i != j:
+        ways = [(i, step, gap, j, other_step), (j, other_step, -gap, i, step)]
+        for at, own, offset, other, by in ways:
+            start_there = offset * Fraction(1, own) if own else ZERO
+            if at is None or by % own or not _is_whole(start_there):
+                continue
+            there = affine(other if other is not None else 0, start_there, by // own, at.size)
+            first, last = _ends(there)
+            if is_never_negative(first, least) and is_never_negative(
+                size(at.size) - ONE - last, least
+            ):
+                return _delta_solved(at, there)
+    (low, high), (other_low, other_high) = _ends(a), _ends(b)
+    for difference in (low - other_high, other_low - high):
+        if is_never_negative(difference - ONE, least):
+            return ZERO
+    common = gcd(step, other_step)
+    residue = gap.terms.get(NO_FACTORS, Fraction(0))
+    others = gap - number(residue)
+    if common and residue % common and _is_whole(others * Fraction(1, common)):
+        return ZERO
+    return of(Delta(a, b))
+
+
+def _delta_solved(at: Index | Pick, place: Place) -> Formula:
+    """Return 1 where an index is at a place that always is on its axis."""
+    if at == place:
+        return ONE
+    if isinstance(place, Affine) and isinstance(place.at, Index) and isinstance(at, Index):
+        turned = place.step == -1 and place.at.size == at.size
+        if turned and place.at.serial < at.serial:  # i = L - 1 - j is j = L - 1 - i
+            return of(Delta(place.at, affine(at, place.start, -1, at.size)))
+    return of(Delta(at, place))
+
+
+def not_after(a: Place, b: Place) -> Formula:
+    """Return 1 where a place comes before another one or is the same, else 0."""
+    (i, start, step), (j, other_start, other_step) = _parts(a), _parts(b)
+    least = least_sizes(at.size for at in (i, j) if at is not None)
+    (low, high), (other_low, other_high) = _ends(a), _ends(b)
+    gap = other_start - start
+    if i == j and step == other_step:
+        low, high, other_low, other_high = ZERO, ZERO, gap, gap
+    if is_never_negative(other_low - high, least):
+        return ONE
+    if is_never_negative(low - other_high - ONE, least):
+        return ZERO
+    if i is not None and j is not None:
+        if not gap.terms and step == other_step and abs(step) > 0 and (i, j) != (a, b):
+            return not_after(i, j) if step > 0 else not_after(j, i)
+    elif isinstance(i or j, Index):  # one of the two is a place c: Σ_k δ(i, k), k up to c
+        stop, is_first = (other_start + ONE, True) if j is None else (start, False)
+        place = a if j is None else b
+        if isinstance(place, Index) and is_never_negative(stop - ONE, least):
+            k = Index(size_name(stop))
+            inside = total(delta(place, affine(k, ZERO, 1, place.size)), [k])
+            return inside if is_first else ONE - inside
+    return of(NotAfter(a, b))
+
+
+def _is_whole(formula: Formula) -> bool:
+    return all(c.denominator == 1 for c in formula.terms.values())
+
+
+def least_sizes(names: Iterable[str | int]) -> dict[str, int]:
+    """Return how large sizes are at least, if there are axes of the given sizes.
+
+    An axis of L - 2 entries has one at least, so that L is at least 3.
+    """
+    least: dict[str, int] = {}
+    for name in names:
+        if (bound := least_size(size(name) - ONE)) is not None:
+            least[bound[0]] = max(bound[1], least.get(bound[0], 1))
+    return least
+
+
+def least_size(formula: Formula) -> tuple[str, int] | None:
+    """Return the size of which alone a formula depends, and from where on it is not negative."""
+    slope, constant, name = Fraction(0), Fraction(0), ""
+    for term, coefficient in formula.terms.items():
+        atom = next(iter(term.powers), None)
+        if atom is None:
+            constant = coefficient
+        elif isinstance(atom, Size) and term.powers == {atom: 1} and not name:
+            slope, name = coefficient, atom.name
+        else:
+            return None
+    return (name, max(1, ceil(-constant / slope))) if slope > 0 else None
+
+
+def is_never_negative(formula: Formula, least: Mapping[str, int]) -> bool:
+    """Say whether a polynomial in sizes is certainly at least 0, if all are at least so large."""
+
+    def shifted(atom: Atom) -> Formula | None:
+        if not isinstance(atom, Size):
+            return None
+        return of(atom) + number(least.get(atom.name, 1))  # the size now counts from there
+
+    are_sizes = all(
+        isinstance(a, Size) and p > 0 for t in formula.terms for a, p in t.powers.items()
+    )
+    return are_sizes and all(c >= 0 for c in formula.replaced(shifted).terms.values())
 
 
 def total(formula: Formula, bound: Iterable[Index]) -> Formula:
@@ -763,6 +1076,8 @@ def inverse_root(u: Formula, times: int) -> Formula:
     """
     if not u.terms:
         raise ZeroDivisionError("division by a formula that is zero for all values")
+    if (parts := _by_ranges(u, lambda part: inverse_root(part, times))) is not None:
+        return parts
     if (parts := _split(u, lambda part: inverse_root(part, times))) is not None:
         return parts
     pairs, single = divmod(times, 2)
@@ -797,6 +1112,8 @@ def step(u: Formula) -> Formula:
     value = u.as_number()
     if value is not None:
         return ONE if value > 0 else ZERO
+    if (parts := _by_ranges(u, step)) is not None:
+        return parts
     if (parts := _split(u, step)) is not None:
         return parts
     # [s u > 0] = s [u > 0] for an s that is 0 or 1
@@ -807,6 +1124,9 @@ def step(u: Formula) -> Formula:
     scale, _, rest = _primitive(u, _is_positive)
     if all(c > 0 for c in rest.terms.values()) and all(map(_is_not_negative, rest.terms)):
         return ONE - zero(rest) if scale > 0 else ZERO
+    atom = next((atom for term in rest.terms for atom in term.powers), None)
+    if isinstance(atom, Function) and atom.has_sign_of_u and rest == of(atom):
+        return step(atom.u if scale > 0 else -atom.u)
     if scale > 0:
         return _power_of_atom(Step(rest), 1)
     return ONE - _power_of_atom(Step(rest), 1) - zero(rest)
@@ -817,6 +1137,8 @@ def zero(u: Formula) -> Formula:
     value = u.as_number()
     if value is not None:
         return ZERO if value else ONE
+    if (parts := _by_ranges(u, zero)) is not None:
+        return parts
     if (parts := _split(u, zero, kinds=ZERO_OR_ONE)) is not None:
         return parts
     different = ONE  # a product is not 0 where none of its factors is
@@ -831,6 +1153,9 @@ def zero(u: Formula) -> Formula:
     for atom, power in common.items():
         if isinstance(atom, Log):
             different *= ONE - zero(atom.u - ONE)
+        elif isinstance(atom, Function) and power > 0:
+            inside = zero(atom.u) if atom.has_sign_of_u else _power_of_atom(Zero(of(atom)), 1)
+            different *= ONE - inside
         elif isinstance(atom, Entry) and power > 0:
             different *= ONE - _power_of_atom(Zero(of(atom)), 1)
     positive = all(c > 0 for c in rest.terms.values()) and all(map(_is_not_negative, rest.terms))
@@ -841,6 +1166,8 @@ def zero(u: Formula) -> Formula:
 
 def exp(u: Formula) -> Formula:
     """Return e^u, one factor for each term of u."""
+    if (parts := _by_ranges(u, exp)) is not None:
+        return parts
     if (parts := _split(u, exp, whole=True)) is not None:
         return parts
     result = ONE
@@ -858,10 +1185,113 @@ def exp(u: Formula) -> Formula:
     return result
 
 
+def function(name: str, u: Formula) -> Formula:
+    """Return tanh(u), sin(u) or another of `FUNCTIONS`, as a factor of its own."""
+    known = FUNCTIONS[name]
+    if not u.terms:
+        return ONE if known.is_even else ZERO
+    if (parts := _split(u, lambda part: function(name, part), whole=True)) is not None:
+        return parts
+    if _primitive(u, lambda atom, p: False)[0] > 0:
+        return _power_of_atom(Function(u, name), 1)
+    mirrored = _power_of_atom(Function(-u, name), 1)
+    return mirrored if known.is_even else -mirrored
+
+
+def expanded(formula: Formula) -> Formula:
+    """Write tanh(u) as 1 - 2/(e^(2u) + 1), so that it can be compared with exponentials."""
+
+    def by(atom: Atom) -> Formula | None:
+        if not isinstance(atom, Function) or atom.name != "tanh":
+            return None
+        return ONE - 2 * power(exp(2 * expanded(atom.u)) + ONE, Fraction(-1))
+
+    return formula.replaced(by)
+
+
+def vanishes(formula: Formula) -> bool:
+    """Say whether a formula is found to be zero once its denominators are multiplied away.
+
+    What is multiplied by one mask is judged for itself: where u = 0, a mask may leave out what is
+    divided by u, but what it leaves must be zero without being multiplied by u.
+    """
+    if len(formula.terms) > MOST_TERMS_OF_A_DIFFERENCE:
+        return False
+    parts: dict[Product, dict[Product, Fraction]] = {}
+    for term, coefficient in formula.terms.items():
+        masks = {a: p for a, p in term.powers.items() if isinstance(a, ZERO_OR_ONE)}
+        rest = {a: p for a, p in term.powers.items() if a not in masks}
+        parts.setdefault(Product(masks), {})[Product(rest)] = coefficient
+    return all(_vanishes_without_masks(Formula(part)) for part in parts.values())
+
+
+def _vanishes_without_masks(formula: Formula) -> bool:
+    """Eliminate one root r = u^(-1/2) after the other.
+
+    Times a power of u, the formula is A + r B, where r occurs in neither. If both vanish, so does
+    the formula wherever it is defined.
+    """
+    tick()
+    root = _outermost_root(formula)
+    if root is None:
+        inside = _inside_a_sum(formula)
+        return not formula.terms or (inside is not None and vanishes(inside))
+    exponents = [term.powers.get(root, 0) for term in formula.terms]
+    most = max(exponents) // 2
+    powers = [ONE]
+    for _ in range(most):
+        powers.append(powers[-1] * root.u)
+    halves = [ZERO, ZERO]
+    for (term, coefficient), exponent in zip(formula.terms.items(), exponents, strict=True):
+        rest = Product({a: p for a, p in term.powers.items() if a != root})
+        pairs, odd = divmod(exponent, 2)
+        halves[odd] += Formula({rest: coefficient}) * powers[most - pairs]
+    return all(map(vanishes, halves))
+
+
+def _outermost_root(formula: Formula) -> "Root | None":
+    """Return a root that is a factor and stands in no other factor, as far as there is one."""
+    roots = {a for term in formula.terms for a in term.powers if isinstance(a, Root)}
+    inside = {a: {b for b in a.u.atoms() if b in roots} for a in roots}
+    within = set().union(*inside.values()) if inside else set()
+    choices = roots - within or roots
+    return max(choices, key=lambda root: (len(root.u.terms) > 1, root._key), default=None)
+
+
+def _inside_a_sum(formula: Formula) -> Formula | None:
+    """Write a formula as one sum over an index, and return what is summed; None if it is not so.
+
+    Each term must have one sum over an axis of this size that has roots in it.
+    """
+    parts = []
+    sizes = set()
+    for term, coefficient in formula.terms.items():
+        sums = [
+            a
+            for a, p in term.powers.items()
+            if isinstance(a, Total)
+            and p == 1
+            and any(isinstance(b, Root) for b in Formula({a.product: Fraction(1)}).atoms())
+        ]
+        if len(sums) != 1 or len(sums[0].bound) != 1:
+            return None
+        sizes.add(sums[0].bound[0].size)
+        rest = Product({a: p for a, p in term.powers.items() if a != sums[0]})
+        parts.append((Formula({rest: coefficient}), sums[0]))
+    if len(sizes) != 1:
+        return None
+    index = Index(sizes.pop())
+    return added(
+        rest * within.product.substituted({within.bound[0]: index}) for rest, within in parts
+    )
+
+
 def log(u: Formula) -> Formula:
     """Return the logarithm of u; a common factor that is an exponential is taken out."""
     if not u.terms:
         raise ZeroDivisionError("the logarithm of a formula that is zero for all values")
+    if (parts := _by_ranges(u, log)) is not None:
+        return parts
     if (parts := _split(u, log)) is not None:
         return parts
     common = _common(u, lambda atom, _: isinstance(atom, Exp))
@@ -913,7 +1343,7 @@ def _replaced(atom: Atom, by: Callable[[Atom], Formula | None]) -> Formula:
         return total(inside.replaced(by), indices)
     if isinstance(atom, OfFormula):
         inside = atom.u.replaced(by)
-        return of(atom) if inside is atom.u else MADE_OF[type(atom)](inside)
+        return of(atom) if inside is atom.u else atom.of_other(inside)
     return of(atom)
 
 
@@ -938,6 +1368,61 @@ def _split(
             one, mask = _divided(inside, {s: 1}) + outside, of(s)
             return mask * function(one) + (ONE - mask) * function(outside)
     return None
+
+
+def _by_ranges(u: Formula, function: Callable[[Formula], Formula]) -> Formula | None:
+    """Take a function of what is put together of slices apart, into one of each slice.
+
+    Where l is in a slice, u has no other terms than those there and those for all l.
+    """
+    if _range_in(u) is None:
+        return None
+    result, where = ZERO, ONE
+    for _ in range(MOST_RANGES):
+        found = _range_in(u)
+        if found is None:
+            return result + where * function(u)
+        index, place, bound = found
+        here = delta(index, place)
+        inside = where * total(here, bound)
+        if inside.terms:
+            result += where * total(here * function(u.substituted({index: place})), bound)
+        u = Formula({term: c for term, c in u.terms.items() if not _is_within(term, index, place)})
+        where = where - inside
+        if not where.terms:
+            return result
+    raise CalculusError("a function of what is put together of too many slices")
+
+
+def _range_in(u: Formula) -> tuple[Index, Place, list[Index]] | None:
+    """Return an index of u that some terms confine to a slice: its place there, at new indices."""
+    for term in u.terms:
+        for atom in term.powers:
+            if isinstance(atom, Delta):
+                for index, place in atom.solved():
+                    if isinstance(index.size, str) and not free_indices_in(place):
+                        return index, place, []
+            if isinstance(atom, Total):
+                for index, place in atom.ranges:
+                    if isinstance(place, Affine) and isinstance(place.at, Index):
+                        fresh = place.at.fresh()
+                        return index, substituted(place, {place.at: fresh}), [fresh]
+    return None
+
+
+def _is_within(term: Product, index: Index, place: Place) -> bool:
+    """Say whether a product is 0 where an index is not at a place, wherever that is."""
+    for atom in term.powers:
+        if isinstance(atom, Delta) and (index, place) in atom.solved():
+            return True
+        if isinstance(atom, Total):
+            for other, there in atom.ranges:
+                if other == index and isinstance(there, Affine) and isinstance(place, Affine):
+                    own, at = there.at, place.at
+                    same = isinstance(own, Index) and isinstance(at, Index) and own.size == at.size
+                    if same and (there.start, there.step) == (place.start, place.step):
+                        return True
+    return False
 
 
 def _power_of_atom(atom: Atom, exponent: int) -> Formula:
@@ -985,7 +1470,23 @@ def _normalised(powers: Mapping[Atom, int]) -> Formula:
             return Formula({Product({atom: 1}): Fraction(1)}) * Product(others).substituted(
                 {index: place}
             )
+        if isinstance(atom, Total) and exponent > 0:
+            for index, place in atom.ranges:
+                moved = {a: p for a, p in others.items() if _belongs(a, atom, index, place)}
+                if moved or exponent > 1:
+                    left = {a: p for a, p in others.items() if a not in moved}
+                    inside, indices = atom.with_fresh_indices()
+                    more = _normalised({**moved, **({atom: exponent - 1} if exponent > 1 else {})})
+                    return total(inside * more, indices) * _normalised(left)
         if isinstance(atom, Zero) and (simpler := _where_zero(atom, others)) is not None:
+            return simpler
+        if isinstance(atom, Step) and (implied := _implied(atom, others)) is not None:
+            return implied
+        if (
+            isinstance(atom, Function)
+            and exponent > 1
+            and (simpler := _without_square(atom, exponent, others)) is not None
+        ):
             return simpler
         if isinstance(atom, Root) and exponent > 1:
             even = exponent - exponent % 2
@@ -999,6 +1500,24 @@ def _normalised(powers: Mapping[Atom, int]) -> Formula:
         if isinstance(atom, Total) and exponent < 0:
             return inverse_root(of(atom), -2 * exponent) * _normalised(others)
     return Formula({Product(powers): Fraction(1)})
+
+
+def _belongs(other: Atom, inside: Total, index: Index, place: Place) -> bool:
+    """Say whether a factor belongs into a sum that is 0 unless an index is at a place.
+
+    What is made of slices does, so that Σ_i δ(l, i + 1) x_i Σ_j δ(l, j + 1) y_j is one sum over i;
+    all else stands before such a sum: g(l) Σ_i δ(l, i + 1) x_i. If places are looked up, it does,
+    too: Σ_n δ(c, t[n]) x_n g(t[n]).
+    """
+    if index not in other.free_indices:
+        return False
+    if not (isinstance(place, Affine) and isinstance(place.at, Index)):
+        return True
+    return (
+        isinstance(other, Total)
+        and other._key > inside._key
+        and any(i == index and isinstance(there, Affine) for i, there in other.ranges)
+    )
 
 
 def _solved_for_others(atom: Delta, others: Mapping[Atom, int]) -> tuple[Index, Place] | None:
@@ -1028,6 +1547,51 @@ def _where_zero(atom: Zero, others: Mapping[Atom, int]) -> Formula | None:
         return None
     rest = Product(others).times({a: -p for a, p in term.powers.items()})
     return here * ((-1 / coefficient) * rest * (atom.u - Formula({term: coefficient})))
+
+
+def _implied(atom: Step, others: Mapping[Atom, int]) -> Formula | None:
+    """Use that u > 2 where u > 3, and that u is not 1 there; None if no other factor says so."""
+    if len(others) < 1 or (own := _bound(atom.u)) is None:
+        return None
+    direction, least = own
+    for other in others:
+        if not isinstance(other, Step | Zero) or (found := _bound(other.u)) is None:
+            continue
+        if found[0] == direction:
+            if isinstance(other, Zero):
+                return ZERO if found[1] <= least else _normalised(others)
+            kept = atom if least >= found[1] else other
+            gone = other if kept is atom else atom
+            return _normalised({a: p for a, p in {**others, atom: 1}.items() if a != gone})
+        if found[0] == -direction:
+            if isinstance(other, Zero):
+                return ZERO if -found[1] <= least else _normalised(others)
+            if -found[1] <= least:
+                return ZERO
+    return None
+
+
+@lru_cache(maxsize=MOST_KNOWN)
+def _bound(u: Formula) -> tuple[Formula, Fraction] | None:
+    """Write u > 0 as w > t, with a number t and a w that is the same for all numbers t."""
+    number_in_u = u.terms.get(NO_FACTORS, Fraction(0))
+    rest = {term: c for term, c in u.terms.items() if term != NO_FACTORS}
+    if not rest:
+        return None
+    scale = abs(rest[min(rest, key=lambda term: term._key)])
+    return Formula(rest) * (1 / scale), -number_in_u / scale
+
+
+def _without_square(atom: Function, exponent: int, others: Mapping[Atom, int]) -> Formula | None:
+    """Use sin² = 1 - cos² to remove sin², or, beside a negative power of sin, cos²."""
+    if atom.name not in ("sin", "cos"):
+        return None
+    other = Function(atom.u, "cos" if atom.name == "sin" else "sin")
+    if atom.name == "cos" and others.get(other, 0) >= 0:
+        return None
+    square = ONE - _normalised({other: 2})
+    left = {**others, atom: exponent - 2} if exponent > 2 else dict(others)
+    return square * _normalised(left)
 
 
 def _may_be_inverted(atom: Atom, _: int) -> bool:
@@ -1179,12 +1743,13 @@ def _signature(term: Product) -> Key:
 def _kind(atom: Atom) -> Key:
     if isinstance(atom, Entry):
         return (atom.rank, atom.array)
-    if isinstance(atom, Size):
+    if isinstance(atom, Size | Constant):
         return (atom.rank, atom.name)
     if isinstance(atom, Total):
         return (atom.rank, _signature(atom.product))
     if isinstance(atom, OfFormula):
-        return (atom.rank, tuple(sorted((_signature(t), c) for t, c in atom.u.terms.items())))
+        name = atom.name if isinstance(atom, Function) else ""
+        return (atom.rank, name, tuple(sorted((_signature(t), c) for t, c in atom.u.terms.items())))
     return (atom.rank,)
 
 
@@ -1232,7 +1797,7 @@ def _primitive(u: Formula, wanted: Filter) -> tuple[Fraction, dict[Atom, int], F
 
 def _is_positive(atom: Atom, exponent: int) -> bool:
     """Say whether a power of an atom is positive wherever it is defined."""
-    return isinstance(atom, Size | Exp) or (isinstance(atom, Root) and exponent % 2 == 1)
+    return isinstance(atom, Size | Constant | Exp) or (isinstance(atom, Root) and exponent % 2 == 1)
 
 
 def _is_not_negative(term: Product) -> bool:
@@ -1261,13 +1826,16 @@ def vanishes_nowhere_dense(u: Formula) -> bool:
     """Say whether u is zero on no open set, whatever values its indices take.
 
     So it is if an array occurs in one term only, linearly, with a factor that is not 0; or if u
-    is a polynomial all of whose coefficients are positive.
+    is a polynomial all of whose coefficients are positive, or one with a number among its terms
+    and entries in all others, so that it is not 0 where all entries are.
     """
-    if all(c > 0 for c in u.terms.values()) and all(map(_is_monomial, u.terms)):
-        return True
+    if all(map(_is_monomial, u.terms)):
+        fixed = [term for term in u.terms if not Formula({term: Fraction(1)}).arrays]
+        if all(c > 0 for c in u.terms.values()) or fixed == [NO_FACTORS]:
+            return True
     arrays = [a.array for a in u.atoms() if isinstance(a, Entry)]
     for term in u.terms:
-        powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size)}
+        powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size | Constant)}
         atom = next(iter(powers), None)
         if atom is None or powers != {atom: 1}:
             continue
@@ -1282,7 +1850,7 @@ def vanishes_nowhere_dense(u: Formula) -> bool:
 def _is_monomial(term: Product) -> bool:
     """Say whether a product is made of entries and sizes only, possibly summed."""
     return all(
-        isinstance(atom, Size)
+        isinstance(atom, Size | Constant)
         or (isinstance(atom, Entry) and p > 0)
         or (isinstance(atom, Total) and _is_monomial(atom.product))
         for atom, p in term.powers.items()
@@ -1318,6 +1886,15 @@ def _total_of(term: Product, bound: frozenset[Index]) -> Formula:
                 if index in bound_here:
                     contracted = term.without(atom).substituted({index: place})
                     return factor * total(contracted, bound_here - {index})
+    if term.has_slices:
+        if (parts := _apart(term, bound_here)) is not None:
+            (before, bound_before), (left, bound_left) = parts
+            return factor * (total(before, bound_before) * _total_of(left, bound_left))
+        for index in sorted(bound_here, key=_made):
+            if (parts := _shifted(term, index)) is not None:
+                return factor * added(
+                    sign * total(part, (bound_here - {index}) | {new}) for sign, part, new in parts
+                )
     outside: dict[Atom, int] = {}
     result = factor
     for atoms, indices in _connected(term, bound_here):
@@ -1328,6 +1905,120 @@ def _total_of(term: Product, bound: frozenset[Index]) -> Formula:
         inner = Total(tuple(sorted(indices, key=_made)), Product(powers))
         result *= Formula({Product({inner: 1}): Fraction(1)})
     return result * Formula({Product(outside): Fraction(1)})
+
+
+def _shifted(term: Product, index: Index) -> list[tuple[int, Formula, Index]] | None:
+    """Count a summed index from the start of the axis on which it stands, if all agree on it.
+
+    If i only occurs as i + 1, then Σ_i x[i + 1] is Σ_l x[l] - Σ_k x[k], where l runs over the
+    whole axis, and k over the first place of it.
+    """
+    standing = [place for atom in term.powers for place in _standing(atom, index)]
+    length = size(index.size)
+    backwards = [place for place in standing if isinstance(place, Affine) and place.step == -1]
+    if backwards:  # run through the same places from the other end
+        turned = index.fresh()
+        other = term.substituted({index: affine(turned, length - ONE, -1, index.size)})
+        still = [
+            place
+            for product_there in other.terms
+            for atom in product_there.powers
+            for place in _standing(atom, turned)
+            if isinstance(place, Affine) and place.step == -1
+        ]
+        return [(1, other, turned)] if len(still) < len(backwards) else None
+    if len(set(standing)) != 1:
+        return None
+    (place,) = set(standing)
+    if not isinstance(place, Affine) or place.step != 1:
+        return None
+    start = place.start
+    if not is_never_negative(start - ONE, least_sizes([index.size])):
+        return None
+    parts = []
+    for sign, stop in ((1, start + length), (-1, start)):
+        new = Index(size_name(stop))
+        parts.append((sign, term.substituted({index: Affine(new, -start, 1, index.size)}), new))
+    return parts
+
+
+Sum = tuple[Formula, frozenset[Index]]
+
+
+def _apart(
+    term: Product, bound: frozenset[Index]
+) -> tuple[Sum, tuple[Product, frozenset[Index]]] | None:
+    """Take out of a sum what depends on an index that is known: Σ_i δ(l, i + 1) x_i y[i + 1]."""
+    for atom in term.powers:
+        for index, place in atom.solved() if isinstance(atom, Delta) else ():
+            if not isinstance(place, Affine) or place.at not in bound or index in bound:
+                continue
+            i = place.at
+            out = {
+                a
+                for a in term.powers
+                if a is not atom and i in a.free_indices and set(_standing(a, i)) == {place}
+            }
+            inside = set(term.powers) - out
+            others = bound - {i}
+            while linked := {
+                a for a in out if any(a.free_indices & others & b.free_indices for b in inside)
+            }:
+                out -= linked
+                inside |= linked
+            if not out:
+                continue
+            by = Fraction(1, place.step)  # it only stands in start + step · i, which is the index
+            back: Place = Affine(index, -by * place.start, by, place.size)  # type: ignore[arg-type]
+            before = Product({a: p for a, p in term.powers.items() if a in out})
+            left = Product({a: p for a, p in term.powers.items() if a in inside})
+            before_bound = before.free_indices & others
+            return (before.substituted({i: back}), before_bound), (left, bound - before_bound)
+    return None
+
+
+def places_of(atom: Atom) -> tuple[Place, ...]:
+    """Return where an entry stands, or the places that are compared."""
+    if isinstance(atom, Entry):
+        return atom.at
+    return (atom.a, atom.b) if isinstance(atom, Delta | NotAfter) else ()
+
+
+def _products_inside(atom: Atom) -> Iterable["Product"]:
+    if isinstance(atom, Total):
+        return [atom.product]
+    return atom.u.terms if isinstance(atom, OfFormula) else []
+
+
+def _inside(place: Place) -> Iterator[Place]:
+    """Yield a place and those that it is made of."""
+    yield place
+    if isinstance(place, Pick):
+        for part in place.at:
+            yield from _inside(part)
+    elif isinstance(place, Affine) and place.at is not None:
+        yield from _inside(place.at)
+
+
+def _standing(atom: Atom, index: Index) -> Iterator[Place]:
+    """Yield the places at which an index stands: itself, or what is made of it by a slice."""
+    if index not in atom.free_indices:
+        return
+    for place in places_of(atom):
+        yield from _standing_in(place, index)
+    for term in _products_inside(atom):
+        for inner in term.powers:
+            yield from _standing(inner, index)
+
+
+def _standing_in(place: Place, index: Index) -> Iterator[Place]:
+    if place == index or (isinstance(place, Affine) and place.at == index):
+        yield place
+    elif isinstance(place, Affine) and isinstance(place.at, Pick):
+        yield from _standing_in(place.at, index)
+    elif isinstance(place, Pick):
+        for part in place.at:
+            yield from _standing_in(part, index)
 
 
 def _connected(term: Product, bound: frozenset[Index]) -> list[tuple[list[Atom], frozenset[Index]]]:
@@ -1345,8 +2036,26 @@ def _connected(term: Product, bound: frozenset[Index]) -> list[tuple[list[Atom],
     return groups
 
 
-ZERO_OR_ONE = (Delta, Step, Zero)
+ZERO_OR_ONE = (Delta, NotAfter, Step, Zero)
 """The atoms that are either 0 or 1."""
+
+
+def _known_functions() -> dict[str, Known]:
+    one_over_root_pi = power(of(PI), Fraction(-1, 2))
+    return {
+        "tanh": Known(lambda u: ONE - function("tanh", u) ** 2, math.tanh, has_sign_of_u=True),
+        "sin": Known(lambda u: function("cos", u), math.sin),
+        "cos": Known(lambda u: -function("sin", u), math.cos, is_even=True),
+        "arctan": Known(lambda u: power(ONE + u * u, Fraction(-1)), math.atan, has_sign_of_u=True),
+        "arcsin": Known(
+            lambda u: power(ONE - u * u, Fraction(-1, 2)), math.asin, has_sign_of_u=True
+        ),
+        "erf": Known(lambda u: 2 * one_over_root_pi * exp(-(u * u)), math.erf, has_sign_of_u=True),
+    }
+
+
+FUNCTIONS = _known_functions()
+"""What is known of the functions that have an atom of their own."""
 MADE_OF: dict[type[Atom], Callable[[Formula], Formula]] = {
     Root: lambda u: inverse_root(u, 1),
     Step: step,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
+from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.report import ClosedForm, Counterexample, Status, Verdict, listed
 
 
@@ -32,6 +33,10 @@ class Formulas:
     """Where forward may have no gradient, so that nothing is said."""
     at: Mapping[str, Any] = field(default_factory=dict)
     """The constants that had to be known, and their values."""
+    sizes: tuple[Mapping[str, int], ...] = ()
+    """The sizes that had to be known, and all that was proven of them; () if none had to."""
+    multiples: tuple[Multiple, ...] = ()
+    """Which sizes are divided, so that only multiples are looked at."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,10 @@ class Evidence:
     """The constants of which every value is tried."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The defaults that are no numbers, and of which no other value is tried."""
+    axes: tuple[str, ...] = ()
+    """The names of all sizes."""
+    rests: tuple[Multiple, ...] = ()
+    """Which of the multiples need not be some: forward runs at other sizes, too."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """The sizes that the caller has named."""
     only_sizes: bool = False
@@ -134,15 +143,18 @@ def decide(evidence: Evidence) -> Verdict:
                 Status.UNDECIDED,
                 f": the formulas are equal, but no number confirms it: {_why_no_number(evidence)}",
             )
-        shown = {"formula": formulas.true, "where": formulas.where}
+        multiples = [one for one in formulas.multiples if one not in evidence.rests]
+        divided = dict.fromkeys(map(_multiple, multiples))
+        shown = {"formula": formulas.true, "where": (*divided, *formulas.where)}
         known = {name: value for name, value in formulas.at.items() if name not in evidence.chosen}
         at = {**known, **evidence.options}
-        if not at:
-            return verdict(Status.PROVEN, " for all sizes", is_enough=True, **shown)
-        enough = set(at) <= evidence.named
+        sizes = _proven_sizes(evidence)
+        if not (at or formulas.sizes or evidence.rests):
+            return verdict(Status.PROVEN, sizes, is_enough=True, **shown)
+        enough = set(at) <= evidence.named and _are_named(evidence)
         return verdict(
             Status.PROVEN_AT,
-            f" {listed(at)}, for all sizes",
+            f" {listed(at)},{sizes}" if at else sizes.removeprefix(" for").removeprefix(" at"),
             is_enough=enough,
             counterexample=None if enough else evidence.elsewhere,
             **shown,
@@ -169,6 +181,33 @@ def decide(evidence: Evidence) -> Verdict:
         formula=formulas.true,
         notes=tuple(_notes(evidence)),
     )
+
+
+def _proven_sizes(evidence: Evidence) -> str:
+    """Say of which sizes formulas are proven."""
+    formulas = evidence.formulas
+    rests = " and ".join(dict.fromkeys(map(_multiple, evidence.rests)))
+    if not formulas.sizes:
+        return f" for all sizes at which {rests}" if rests else " for all sizes"
+    known = {name for sizes in formulas.sizes for name in sizes}
+    if len(known) == 1:
+        (name,) = known
+        at = f"{name} = {', '.join(str(sizes[name]) for sizes in formulas.sizes)}"
+    else:
+        at = "; ".join(map(listed, formulas.sizes))
+    free = [name for name in evidence.axes if name not in known]
+    which = f", for all {', '.join(free)}" if free else ""
+    return f" at {at}{which}" + (f" where {rests}" if rests else "")
+
+
+def _are_named(evidence: Evidence) -> bool:
+    """Say whether the caller has named the sizes that had to be known."""
+    named = evidence.sizes.items()
+    return not evidence.rests and all(one.items() <= named for one in evidence.formulas.sizes)
+
+
+def _multiple(one: Multiple) -> str:
+    return f"{one.size} is a multiple of {one.of}"
 
 
 def _at(sizes: Mapping[str, int]) -> str:

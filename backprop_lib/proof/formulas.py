@@ -129,7 +129,8 @@ def output(
     ValueError
         If y has another number of axes.
     """
-    task = Task.of_backward(Layer(forward, forward), shapes, const or {})
+    layer = Layer.without_backward(forward, [*shapes, *(const or {})])
+    task = Task.of_backward(layer, shapes, const or {})
     y = computed(task)
     if len(indices) != len(y.axes) or any(len(axis) > 1 for axis in y.axes):
         raise ValueError(f"{len(indices)} indices are given, and y has {len(y.axes)} axes")
@@ -182,6 +183,8 @@ def _free_indices(
 def _read(e: sp.Expr, bound: Scope, ranges: Ranges) -> Formula:
     if isinstance(e, np.generic) or e.is_Rational:
         return calculus.number(fraction(e))
+    if e in (sp.pi, sp.E):
+        return calculus.of(calculus.PI) if e == sp.pi else calculus.exp(ONE)
     if isinstance(e, sp.Symbol):
         if e.is_integer and e.is_positive:
             return calculus.size(e.name)

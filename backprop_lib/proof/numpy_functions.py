@@ -4,16 +4,21 @@ Every function here has the name of NumPy's in the tables at the end, and takes 
 by the same names; a call with an argument that is missing here is refused.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import permutations
+from itertools import permutations, product
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from backprop_lib.proof import calculus
-from backprop_lib.proof.calculus import ONE, ZERO, Formula, Index, Pick, Place
+from backprop_lib.proof.assumptions import Multiple
+from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Pick, Place
+from backprop_lib.proof.indexing import fitted, rearranged
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError
 from backprop_lib.proof.symbolic import (
     FUNCTIONS,
@@ -21,6 +26,7 @@ from backprop_lib.proof.symbolic import (
     KINDS,
     METHODS,
     MOST_ENTRIES,
+    OF_PLACES,
     REARRANGING,
     UFUNCS,
     Axis,
@@ -41,11 +47,14 @@ from backprop_lib.proof.symbolic import (
     shape_text,
     size_along,
     sizes_along,
+    whole_number,
     with_new_axes,
 )
 from backprop_lib.shapes import format_shape
 
-MINUS = Fraction(-1)
+MINUS, HALF = Fraction(-1), Fraction(1, 2)
+MOST_SPLIT = 64
+"""An axis of a known size up to this is split by reshape."""
 MOST_FACTORS = 16
 """So many entries are multiplied along an axis, and no more."""
 TRIANGLE = "np.tri"
@@ -143,7 +152,39 @@ def _absolute(a: Formula) -> Formula:
 
 
 def _tanh(a: Formula) -> Formula:
-    return ONE - 2 * calculus.power(calculus.exp(2 * a) + ONE, MINUS)
+    return calculus.function("tanh", a)
+
+
+def _sinh(a: Formula) -> Formula:
+    return HALF * (calculus.exp(a) - calculus.exp(-a))
+
+
+def _cosh(a: Formula) -> Formula:
+    return HALF * (calculus.exp(a) + calculus.exp(-a))
+
+
+def _tan(a: Formula) -> Formula:
+    return calculus.function("sin", a) * _inverse(calculus.function("cos", a))
+
+
+def _arctanh(a: Formula) -> Formula:
+    return HALF * (calculus.log(ONE + a) - calculus.log(ONE - a))
+
+
+def _root(a: Formula) -> Formula:
+    return calculus.power(a, HALF)
+
+
+def _log_of_number(base: int) -> Formula:
+    return calculus.log(calculus.number(base))
+
+
+def _logaddexp(a: Formula, b: Formula) -> Formula:
+    return calculus.log(calculus.exp(a) + calculus.exp(b))
+
+
+def _atom(name: str) -> Callable[[Formula], Formula]:
+    return lambda a: calculus.function(name, a)
 
 
 def _power(base: Any, exponent: Any) -> SymbolicArray:
@@ -509,6 +550,8 @@ def _extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) -
     """Return the place of the largest entry along some indices, one look-up for each."""
     if not indices:
         return {}
+    if any(index.size == 0 for index in indices):
+        raise ValueError("zero-size array to reduction operation which has no identity")
     extreme = "largest" if sign > 0 else "smallest"
     array.run.searches(indices, extreme, array.formula.arrays)
     formula = array.formula * sign
@@ -568,6 +611,47 @@ def _extreme_place(sign: int) -> Callable[..., Any]:
     return model
 
 
+def _clip(
+    a: Any,
+    a_min: Any = None,
+    a_max: Any = None,
+    *,
+    min: Any = None,  # noqa: A002
+    max: Any = None,  # noqa: A002
+) -> Any:
+    for given, same in ((a_min, min), (a_max, max)):
+        if given is not None and same is not None:
+            run_of(a, given, same).refuse("gives a bound of np.clip twice")
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    result = a if low is None else UFUNCS[np.maximum](a, low)
+    return result if high is None else UFUNCS[np.minimum](result, high)
+
+
+def _clip_method(a: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002
+    return _clip(a, min, max)
+
+
+def _norm(
+    x: Any,
+    ord: Any = None,  # noqa: A002
+    axis: Any = None,
+    keepdims: Any = False,
+) -> SymbolicArray:
+    """Model the norms of vectors: the root of the sum of squares, or the sum of absolute values."""
+    is_vector = axis is not None or x.ndim == 1
+    if axis is not None and not isinstance(axis, int | np.integer):
+        x.run.refuse("calls np.linalg.norm with two axes; use np.sqrt((x * x).sum(axis=...))")
+    if ord is None or (ord == 2 and is_vector):
+        squares = _sum(x * x, axis, keepdims)
+        return SymbolicArray(x.run, squares.axes, _root(squares.formula))
+    if ord != 1 or not is_vector:
+        x.run.refuse(
+            f"calls np.linalg.norm with ord={ord!r}, which is not followed; "
+            "the norms of vectors with ord=1 or 2 are"
+        )
+    return _sum(UFUNCS[np.absolute](x), axis, keepdims)
+
+
 def transpose(a: Any, axes: Any = None) -> Any:
     """Model np.transpose."""
     order = list(range(a.ndim))[::-1] if axes is None else axes_of(a, tuple(axes))
@@ -608,35 +692,102 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
 
 def _reshape(a: Any, shape: Any) -> Any:
     wanted = list(shape) if isinstance(shape, tuple | list) else [shape]
-    source = [index for axis in a.axes for index in axis]
     given, asked = shape_text(a), format_shape(wanted)
     cannot = f"reshapes {given} to {asked}, which neither merges nor splits whole axes"
-
-    def taken(sizes: Sequence[Any], indices: list[Index]) -> list[Axis]:
-        axes = []
-        for size in sizes:
-            target = as_array(a.run, size).formula
-            axis: list[Index] = []
-            while calculus.multiplied(calculus.size(i.size) for i in axis) != target:
-                if not indices:
-                    a.run.refuse(cannot)
-                axis.append(indices.pop(0))
-            axes.append(tuple(axis))
-        return axes
-
+    parting = _Parting(a.run, a.formula, deque(index for axis in a.axes for index in axis), cannot)
     open_ones = [i for i, size in enumerate(wanted) if isinstance(size, int) and size == -1]
     if len(open_ones) > 1:
         a.run.refuse(cannot)
     if not open_ones:
-        axes = taken(wanted, source)
-        if source:
+        axes = [parting.taken(size) for size in wanted]
+        if parting.left:
             a.run.refuse(cannot)
-        return a.view(axes, a.formula)
+        return a.view(axes, parting.formula)
     (at,) = open_ones
-    front = taken(wanted[:at], source)
-    source.reverse()
-    back = [axis[::-1] for axis in taken(wanted[at + 1 :][::-1], source)][::-1]
-    return a.view([*front, tuple(source[::-1]), *back], a.formula)
+    front = [parting.taken(size) for size in wanted[:at]]
+    back = [parting.taken(size, from_end=True) for size in reversed(wanted[at + 1 :])]
+    return a.view([*front, parting.merged(parting.left), *reversed(back)], parting.formula)
+
+
+@dataclass
+class _Parting:
+    """The indices of an array in the order of its memory, taken from either end."""
+
+    run: Run
+    formula: Formula
+    left: deque[Index]
+    cannot: str
+
+    def taken(self, size: Any, *, from_end: bool = False) -> Axis:
+        """Take the indices that make up an axis of a given size."""
+        wanted = as_array(self.run, whole_number(self.run, size)).formula
+        axis: deque[Index] = deque()
+        while (part := calculus.power(wanted, MINUS) * _product(axis)) != ONE:
+            if not self.left:
+                self.run.refuse(self.cannot)
+            self._split(part, from_end=from_end)
+            if from_end:
+                axis.appendleft(self.left.pop())
+            else:
+                axis.append(self.left.popleft())
+        return self.merged(axis)
+
+    def merged(self, axis: Sequence[Index]) -> Axis:
+        """Merge indices to an axis; if all their sizes are known, to a single index."""
+        sizes = [index.size for index in axis if isinstance(index.size, int)]
+        if len(axis) < 2 or len(sizes) < len(axis) or math.prod(sizes) > MOST_SPLIT:
+            return tuple(axis)
+        index = Index(math.prod(sizes))
+        self.formula = calculus.added(
+            calculus.delta(index, k)
+            * self.formula.substituted(dict(zip(axis, places, strict=True)))
+            for k, places in enumerate(product(*map(range, sizes)))
+        )
+        return (index,)
+
+    def _split(self, part: Formula, *, from_end: bool) -> None:
+        """Split the next index, if only a part of it is wanted."""
+        index = self.left[-1 if from_end else 0]
+        of = calculus.power(part, MINUS)
+        if calculus.size(index.size) == of:
+            return
+        for multiple in self.run.assumed.multiples:
+            asked = multiple.rest if multiple.inner == from_end else multiple.of
+            if calculus.size(asked) == of:
+                self.run.wish(replace(multiple, inner=not multiple.inner))
+        try:
+            size = calculus.size_name(of)
+        except CalculusError:
+            return  # it is not split, but merged with others
+        if isinstance(size, str):
+            if calculus.is_single(index.size) and calculus.is_single(size):
+                self.run.wish(Multiple(str(index.size), size, inner=from_end))
+            return
+        if isinstance(index.size, str):
+            if calculus.is_single(index.size) and size > 1:
+                self.run.wish(Multiple(index.size, size, inner=from_end))
+            return
+        if 1 < size < index.size and not index.size % size:
+            if index.size > MOST_SPLIT:
+                self.run.refuse(f"{self.cannot}: at most {MOST_SPLIT} entries are written out")
+            inner = size if from_end else index.size // size
+            first, second = Index(index.size // inner), Index(inner)
+            self.formula = calculus.added(
+                calculus.delta(first, k // inner)
+                * calculus.delta(second, k % inner)
+                * self.formula.substituted({index: k})
+                for k in range(index.size)
+            )
+            if from_end:
+                self.left.pop()
+                self.left.extend((first, second))
+            else:
+                self.left.popleft()
+                self.left.extendleft((second, first))
+
+
+def _product(axis: Iterable[Index]) -> Formula:
+    return calculus.multiplied(calculus.size(index.size) for index in axis)
 
 
 def _ravel(a: Any) -> Any:
@@ -844,8 +995,8 @@ def _along(arr: SymbolicArray, indices: Any, axis: Any) -> tuple[Index | None, P
     if len(searched) > 1:
         arr.run.refuse("looks up entries along an axis that was merged from several")
     place = calculus.substituted(indices.place, renaming(here, there))
-    if searched and isinstance(place, Pick) and place.size != searched[0].size:
-        raise MismatchError(f"a place along {place.size} is used along {searched[0].size}")
+    if searched:
+        place = fitted(place, searched[0].size)
     return (searched[0] if searched else None), place
 
 
@@ -855,6 +1006,13 @@ def _take_along_axis(arr: Any, indices: Any, axis: Any) -> SymbolicArray:
     axes = [() if i == at else a for i, a in enumerate(arr.axes)]
     formula = arr.formula if index is None else arr.formula.substituted({index: place})
     return SymbolicArray(arr.run, axes, formula, kind=arr.kind)
+
+
+def _whole_places(a: Any, dtype: Any, copy: Any = True) -> Any:
+    wanted = np.dtype(dtype)
+    if wanted.kind != "i" or wanted.itemsize < LARGEST_WHOLE:
+        a.run.refuse(f"makes {wanted} of labels or of argmax's result")
+    return a
 
 
 def _put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
@@ -881,12 +1039,25 @@ UFUNCS |= {
     np.conjugate: _entrywise(lambda a: a),
     np.square: _entrywise(lambda a: a * a),
     np.reciprocal: _reciprocal,
-    np.sqrt: _entrywise(lambda a: calculus.power(a, Fraction(1, 2)), to_float=True),
+    np.sqrt: _entrywise(_root, to_float=True),
     np.exp: _entrywise(calculus.exp, to_float=True),
     np.expm1: _entrywise(lambda a: calculus.exp(a) - ONE, to_float=True),
     np.log: _entrywise(calculus.log, to_float=True),
     np.log1p: _entrywise(lambda a: calculus.log(a + ONE), to_float=True),
+    np.log2: _entrywise(lambda a: calculus.log(a) * _inverse(_log_of_number(2)), to_float=True),
+    np.log10: _entrywise(lambda a: calculus.log(a) * _inverse(_log_of_number(10)), to_float=True),
+    np.exp2: _entrywise(lambda a: calculus.exp(a * _log_of_number(2)), to_float=True),
+    np.logaddexp: _entrywise(_logaddexp, to_float=True),
+    np.hypot: _entrywise(lambda a, b: _root(a * a + b * b), to_float=True),
+    np.sin: _entrywise(_atom("sin"), to_float=True),
+    np.cos: _entrywise(_atom("cos"), to_float=True),
+    np.tan: _entrywise(_tan, to_float=True),
+    np.arcsin: _entrywise(_atom("arcsin"), to_float=True),
+    np.arctan: _entrywise(_atom("arctan"), to_float=True),
+    np.sinh: _entrywise(_sinh, to_float=True),
+    np.cosh: _entrywise(_cosh, to_float=True),
     np.tanh: _entrywise(_tanh, to_float=True),
+    np.arctanh: _entrywise(_arctanh, to_float=True),
     np.power: _power,
     np.maximum: _entrywise(_maximum),
     np.minimum: _entrywise(lambda a, b: -_maximum(-a, -b)),
@@ -933,6 +1104,8 @@ FUNCTIONS |= {
     np.ravel: _ravel,
     np.broadcast_to: _broadcast_to,
     np.where: _where,
+    np.clip: _clip,
+    np.linalg.norm: _norm,
     np.zeros_like: _like(ZERO),
     np.ones_like: _like(ONE),
     np.full_like: _full_like,
@@ -979,9 +1152,35 @@ for _method in [
     "diagonal",
 ]:
     METHODS[_method] = FUNCTIONS[getattr(np, _method)]
-METHODS |= {"flatten": _flatten, "sqrt": UFUNCS[np.sqrt], "fill": _fill}
+METHODS |= {
+    "flatten": _flatten,
+    "clip": _clip_method,
+    "sqrt": UFUNCS[np.sqrt],
+    "fill": _fill,
+}
 
 IN_PLACE += [_put_along_axis, _fill]
 REARRANGING += [transpose, _swapaxes, _moveaxis, _expand_dims, _squeeze, _reshape, _ravel, _copy]
 REARRANGING += [_fill, FUNCTIONS[np.shape], FUNCTIONS[np.ndim], FUNCTIONS[np.size]]
 REARRANGING += [FUNCTIONS[like] for like in (np.zeros_like, np.ones_like, np.empty_like)]
+
+OF_PLACES |= {
+    function: rearranged(FUNCTIONS[function])
+    for function in (
+        np.transpose,
+        np.swapaxes,
+        np.moveaxis,
+        np.expand_dims,
+        np.squeeze,
+        np.reshape,
+        np.ravel,
+    )
+}
+OF_PLACES |= {np.take_along_axis: _take_along_axis, np.put_along_axis: _put_along_axis}
+OF_PLACES |= {
+    "reshape": rearranged(lambda a, *shape: a.reshape(*shape)),
+    "transpose": rearranged(lambda a, *axes: a.transpose(*axes)),
+    **{name: OF_PLACES[getattr(np, name)] for name in ("swapaxes", "squeeze", "ravel")},
+    "flatten": OF_PLACES[np.ravel],
+    "astype": _whole_places,
+}

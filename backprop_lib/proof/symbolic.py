@@ -16,6 +16,8 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 from weakref import WeakSet
@@ -23,9 +25,11 @@ from weakref import WeakSet
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from backprop_lib import layer, shapes
+from backprop_lib import arguments, conventions, draws, layer, models, shapes
 from backprop_lib.proof import calculus
-from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Place
+from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number, Wish
+from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place
+from backprop_lib.proof.constants import Floats
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
 from backprop_lib.shapes import format_shape
 
@@ -36,13 +40,18 @@ Axis = tuple[Index, ...]
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 METHODS: dict[str, Callable[..., Any]] = {}
+AT: dict[np.ufunc, Callable[..., Any]] = {}
+OF_PLACES: dict[Any, Callable[..., Any]] = {}
 IN_PLACE: list[Callable[..., Any]] = []
 REARRANGING: list[Callable[..., Any]] = []
 """What stands for NumPy's functions and for an array's methods, filled in by
-`backprop_lib.proof.numpy_functions`; those in IN_PLACE change an argument, and those in REARRANGING
-compute nothing."""
+`backprop_lib.proof.numpy_functions` and those before it. Those in IN_PLACE change an argument,
+those in REARRANGING compute nothing, those in AT are the method `at` of a ufunc, and those in
+OF_PLACES take an array of places."""
 
 
+MOST_SMALL = 4
+"""So many of the smallest sizes are proven one by one, where code treats them apart."""
 REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
     np.add: np.sum,
     np.multiply: np.prod,
@@ -59,8 +68,11 @@ KINDS = ("bool", "int", "float")
 class Run(Refusals):
     """What one run of the code has met: refusals, searches, indices looked up."""
 
-    def __init__(self) -> None:
+    def __init__(self, assumed: Assumed | None = None) -> None:
         super().__init__()
+        self.assumed = assumed or Assumed()
+        self.wanted: Wish | None = None
+        """What would help where the code was refused."""
         self.lost: MismatchError | None = None
         self.given: list[SymbolicArray] = []
         """The constants that are given as numbers."""
@@ -70,11 +82,29 @@ class Run(Refusals):
         self.unwritten: set[str] = set()
         """The names of arrays that np.empty made."""
         self._picks: dict[calculus.Key, str] = {}
+        self._floats = Floats()
 
     def mismatch(self, error: MismatchError) -> NoReturn:
         """Raise a shape error; should the code catch it, that is not followed."""
         self.note(f"catches an error of shapes: {error}")
         raise error
+
+    def number(self, value: Any) -> Formula:
+        """Return a number of the code; a float of many digits is the number it stands for.
+
+        Raises
+        ------
+        NotFollowedError
+            If it is no number.
+        """
+        try:
+            return calculus.number(fraction(value))
+        except NotFollowedError:
+            if not isinstance(value, float | np.floating) or not np.isfinite(value):
+                raise
+        size: Any = abs(value)
+        found = calculus.of_float(self._floats.read(size))
+        return found if value > 0 else -found
 
     def pick_name(self, key: calculus.Key, letter: str) -> str:
         """Name the result of an argmax; the same array and axis have the same name."""
@@ -105,17 +135,65 @@ class Run(Refusals):
         condition = f"the {extreme} entry along {axes} occurs only once"
         self.searched[condition] = self.searched.get(condition, frozenset()) | arrays
 
-    def array(self, name: str, sizes: Sequence[str | int]) -> "SymbolicArray":
-        """Return an array of independent numbers, of the given shape."""
-        axes = [() if size == 1 else (Index(size),) for size in sizes]
-        places = [axis[0] if axis else 0 for axis in axes]
+    def wish(self, wanted: Wish) -> None:
+        """Note what would help, before the code is refused; the first wish counts."""
+        if self.refused is None and self.wanted is None:
+            self.wanted = wanted
+
+    def needs_numbers(self, formula: Formula, reason: str) -> NoReturn:
+        """Refuse what only a number could answer; a size of which it is made is wished as one."""
+        for name in sorted({a.name for a in formula.atoms() if isinstance(a, calculus.Size)}):
+            self.wish(Number(name))
+        self.refuse(reason)
+
+    def least(self, size: str, number: int) -> None:
+        """Go on if a size is at least a number; the smaller sizes are then proven by themselves."""
+        if self.assumed.least(size) < number:
+            self.wish(Larger(size, number - 1))
+            self.refuse(f"needs a size {size} of at least {number}")
+
+    def lowest(self, formula: Formula) -> Fraction | float:
+        """Return a number that a formula of sizes is never below."""
+        result = Fraction(0)
+        for term, coefficient in formula.terms.items():
+            if not all(isinstance(a, calculus.Size) and p > 0 for a, p in term.powers.items()):
+                return -math.inf
+            if term.powers and coefficient < 0:
+                return -math.inf
+            sizes = {a: p for a, p in term.powers.items() if isinstance(a, calculus.Size)}
+            result += coefficient * math.prod(
+                self.assumed.least(a.name) ** p for a, p in sizes.items()
+            )
+        return result
+
+    def wish_larger(self, difference: Formula) -> None:
+        """Wish for sizes from which on a difference of sizes, or its opposite, is above 0."""
+        names = {a.name for a in difference.atoms() if isinstance(a, calculus.Size)}
+        if len(names) == 1:
+            (name,) = names
+            for than in range(1, MOST_SMALL + 1):
+                larger = Run(self.assumed.granting(Larger(name, than)))
+                if any(larger.lowest(one) > 0 for one in (difference, -difference)):
+                    self.wish(Larger(name, than))
+                    return
+
+    def array(self, name: str, sizes: Iterable[str | int | Sequence[str | int]]) -> "SymbolicArray":
+        """Return an array of independent numbers; a size may be a product of others."""
+        axes = [self.axis(*([size] if isinstance(size, str | int) else size)) for size in sizes]
+        places = [place for axis in axes for place in axis or (0,)]
         return SymbolicArray(self, axes, calculus.entry(name, *places))
+
+    def axis(self, *sizes: str | int) -> Axis:
+        """Return an axis whose size is the product of the given ones."""
+        parts = [part for size in sizes for part in self.assumed.parts(size)]
+        return tuple(Index(part) for part in parts if part != 1)
 
 
 HERE = (  # fast forms are shown equal to their twins by tests of their own
     f"{Path(__file__).parent.parent / 'fast'}{os.sep}",
     *(f"{Path(str(module.__file__)).parent}{os.sep}" for module in (calculus, np)),
-    *(str(module.__file__) for module in (layer, shapes, weakref, _weakrefset, inspect)),
+    *(str(module.__file__) for module in (arguments, layer, conventions, draws, models, shapes)),
+    *(str(module.__file__) for module in (weakref, _weakrefset, inspect)),
 )
 
 
@@ -125,11 +203,12 @@ def _asked_by_code() -> bool:
 
 
 class Size:
-    """The number of entries along an axis, or a product of such numbers."""
+    """The number of entries along an axis, or a whole number made of such: N·L, L - 2."""
 
     def __init__(self, run: Run, parts: Sequence[str | int]):
         self.run = run
         self.parts = tuple(parts)
+        """The sizes of which this is the product, in the order in which axes are merged."""
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -145,58 +224,135 @@ class Size:
         """Return the size as a number to compute with."""
         return SymbolicArray(self.run, (), self.formula, kind="int")
 
+    def __add__(self, other: Any) -> Any:
+        return self._with(other, lambda a, b: a + b, "__add__")
+
+    def __sub__(self, other: Any) -> Any:
+        return self._with(other, lambda a, b: a - b, "__sub__")
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._with(other, lambda a, b: b - a, "__rsub__")
+
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Size):
             return Size(self.run, (*self.parts, *other.parts))
-        if isinstance(other, int) and other == 1:
-            return self
-        return self.number() * other
+        return self._with(other, lambda a, b: a * b, "__mul__")
 
-    def __rmul__(self, other: Any) -> Any:
-        return self if isinstance(other, int) and other == 1 else other * self.number()
+    __radd__, __rmul__ = __add__, __mul__
+
+    def _with(self, other: Any, function: Callable[..., Formula], name: str) -> Any:
+        """Compute with a whole number, which makes a size, or with any other."""
+        if not is_whole(other):
+            return getattr(self.number(), name)(other)
+        return size_of(self.run, function(self.formula, as_array(self.run, other).formula))
 
     def _number_method(name: str) -> Any:  # type: ignore[misc] # noqa: N805
         return lambda self, *others: getattr(self.number(), name)(*others)
 
-    for _name in ("add", "sub", "truediv", "pow", "radd", "rsub", "rtruediv", "rpow", "neg"):
+    for _name in ("truediv", "pow", "rtruediv", "rpow", "neg", "pos"):
         locals()[f"__{_name}__"] = _number_method(f"__{_name}__")
     sqrt = _number_method("sqrt")
     del _name, _number_method
 
+    def __floordiv__(self, other: Any) -> Any:
+        return self.divided(other)
+
+    def __mod__(self, other: Any) -> int:
+        self.divided(other)
+        return 0
+
+    def __divmod__(self, other: Any) -> Any:
+        return self.divided(other), 0
+
+    def divided(self, other: Any, *, inner: bool = False) -> Any:
+        """Divide by what divides this size; if that is not known, it is wished."""
+        divisor = whole_number(self.run, other)
+        if isinstance(divisor, int) and divisor < 1:
+            self._refuse()
+        by = as_array(self.run, divisor).formula
+        with suppress(CalculusError):
+            quotient = self.formula * calculus.power(by, Fraction(-1))
+            calculus.size_name(quotient)
+            return size_of(self.run, quotient)
+        parts = self.parts, divisor.parts if isinstance(divisor, Size) else (divisor,)
+        (size, *more), (of, *others) = parts
+        if isinstance(size, str) and not (more or others) and calculus.is_single(size):
+            self.run.wish(Multiple(size, of, inner))
+        return self.needs_number(f"divides the size {self} by {other}, which may leave a rest")
+
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Size) and self.formula == other.formula:
+        if not is_whole(other):
+            return False
+        difference = self.formula - as_array(self.run, other).formula
+        if not difference.terms:
             return True
-        if isinstance(other, int) and other < 1:
-            return False  # a proof is about sizes from 1 on
-        self.run.note(f"asks whether the size {self} is {other}")
-        return False
+        if isinstance(other, Size):
+            self.run.note(f"asks whether the size {self} is {other}")
+            return False
+        return not (self._is_above(difference) or self._is_above(-difference))
+
+    def __gt__(self, other: Any) -> bool:
+        return self._is_above(self._less(other))
+
+    def __ge__(self, other: Any) -> bool:
+        return self._is_above(self._less(other) + ONE)
+
+    def __lt__(self, other: Any) -> bool:
+        return not self >= other
+
+    def __le__(self, other: Any) -> bool:
+        return not self > other
+
+    def __bool__(self) -> bool:
+        return self > 0
+
+    def _less(self, other: Any) -> Formula:
+        return self.formula - as_array(self.run, whole_number(self.run, other)).formula
+
+    def _is_above(self, difference: Formula) -> bool:
+        """Say whether a difference of sizes is above 0, if that is so for all sizes, or for none.
+
+        Otherwise it is for large ones: sizes from which on it is so are wished.
+        """
+        if self.run.lowest(difference) > 0:
+            return True
+        if self.run.lowest(ONE - difference) > 0:
+            return False
+        self.run.wish_larger(difference)
+        return self.needs_number(f"compares the size {self} with another number")
 
     def __abs__(self) -> "Size":
         return self
 
+    def needs_number(self, reason: str) -> NoReturn:
+        """Refuse what only a number could answer; it is wished."""
+        self.run.needs_numbers(self.formula, reason)
+
     def _refuse(self, *_: Any) -> NoReturn:
-        self.run.refuse(
-            f"needs the size {self} as a number (in range, a loop or a comparison); "
-            "use np.broadcast_to, sums over an axis"
+        self.needs_number(
+            f"needs the size {self} as a number (in range, a loop or an index); use sums over an "
+            "axis, np.broadcast_to"
         )
 
-    __index__ = __int__ = __float__ = __bool__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __floordiv__ = __mod__ = __rfloordiv__ = __rmod__ = __hash__ = _refuse
+    __index__ = __int__ = __float__ = __rfloordiv__ = __rmod__ = _refuse
+
+    def __hash__(self) -> int:
+        self.run.refuse(f"uses the size {self} as a key, or in a set")
 
     def __repr__(self) -> str:
-        if _asked_by_code():
-            self.run.note(f"spells the size {self} out, as str, repr and f-strings do")
-        return "·".join(map(str, self.parts)) or "1"
+        return self._spelled_out(by_code=_asked_by_code())
 
     def __str__(self) -> str:
-        if _asked_by_code():
-            self.run.note(f"spells the size {self} out, as str, repr and f-strings do")
-        return repr(self)
+        return self._spelled_out(by_code=_asked_by_code())
 
     def __format__(self, how: str) -> str:
-        if _asked_by_code():
-            self.run.note(f"spells the size {self} out, as str, repr and f-strings do")
-        return str(self)
+        return self._spelled_out(by_code=_asked_by_code())
+
+    def _spelled_out(self, *, by_code: bool) -> str:
+        text = "·".join(map(str, self.parts)) or "1"
+        if by_code:
+            self.run.note(f"spells the size {text} out, as str, repr and f-strings do")
+        return text
 
 
 class DType:
@@ -219,6 +375,38 @@ class DType:
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __str__ = __repr__ = __format__ = __hash__ = _refuse
+
+
+def is_whole(value: Any) -> bool:
+    """Say whether a number is known to be whole: a size, or an integer."""
+    return isinstance(value, Size | int | np.integer) and not isinstance(value, bool)
+
+
+def size_of(run: Run, formula: Formula) -> Any:
+    """Return a formula of sizes as a size, a number if it is one."""
+    name = calculus.size_name(formula)
+    if isinstance(name, int):
+        return name
+    (term, coefficient), *more = formula.terms.items()
+    if more or coefficient != 1:
+        return Size(run, (name,))
+    powers = {a: p for a, p in term.powers.items() if isinstance(a, calculus.Size)}
+    return Size(run, sorted(a.name for a, p in powers.items() for _ in range(p)))
+
+
+def whole_number(run: Run, value: Any) -> Any:
+    """Return a size or an int; a constant that is used as a size is wished to be one."""
+    if isinstance(value, SymbolicArray) and not value.axes and value.kind == "int":
+        known = value.formula.as_number()
+        if known is not None:
+            return int(known)
+        entry = value.formula.as_entry()
+        if entry is not None:
+            run.wish(IsSize(entry.array))
+        run.refuse("uses a number that is left open as a size")
+    if not is_whole(value):
+        run.refuse(f"uses {type(value).__name__} as a size; expected a whole number")
+    return value if isinstance(value, Size) else int(value)
 
 
 class HasAxes:
@@ -303,10 +491,14 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         return self.view(self.axes[::-1], self.formula, fixed={})
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if any(getattr(type(value), "is_masked", False) for value in inputs):
+            return NotImplemented
+        if method == "at" and ufunc in AT:
+            return called(self.run, f"{ufunc.__name__}.at", AT[ufunc], inputs, options)
         if method == "reduce" and ufunc in REDUCTIONS:
             options = {"axis": 0, **options}
             model = FUNCTIONS[REDUCTIONS[ufunc]]
-            return _called(self.run, f"{ufunc.__name__}.reduce", model, inputs, options)
+            return called(self.run, f"{ufunc.__name__}.reduce", model, inputs, options)
         if method == "outer" and len(inputs) == 2 and ufunc in UFUNCS and ufunc is not np.matmul:
             first, second = (as_array(self.run, value) for value in inputs)
             return ufunc(first[(..., *[None] * second.ndim)], second, **options)
@@ -321,7 +513,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         function = UFUNCS.get(ufunc)
         if function is None:
             self.run.refuse(_not_modelled(ufunc.__name__))
-        result = _called(self.run, ufunc.__name__, function, inputs, {})
+        result = called(self.run, ufunc.__name__, function, inputs, {})
         if target is None:
             return result
         if not isinstance(target, SymbolicArray):
@@ -336,9 +528,9 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         if not isinstance(target, SymbolicArray):
             self.run.refuse(f"calls np.{ufunc.__name__} with where=... and without out=...")
         choose = FUNCTIONS[np.where]
-        safe = [_called(self.run, "where", choose, (where, value, 1), {}) for value in inputs]
+        safe = [called(self.run, "where", choose, (where, value, 1), {}) for value in inputs]
         result = ufunc(*safe, **options)
-        target[...] = _called(self.run, "where", choose, (where, result, target), {})
+        target[...] = called(self.run, "where", choose, (where, result, target), {})
         return target
 
     def __array_function__(
@@ -349,7 +541,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             self.run.refuse(_not_modelled(func.__name__))
         if func is np.eye:  # called with like=self, which is no argument of its model
             args = (self.run, *args)
-        return _called(self.run, func.__name__, function, args, kwargs)
+        return called(self.run, func.__name__, function, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -357,17 +549,17 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         function = METHODS.get(name)
         if function is None:
             self.run.refuse(f"uses .{name} of an array, which is not followed")
-        return lambda *args, **kwargs: _called(self.run, f"{name}", function, (self, *args), kwargs)
+        return lambda *args, **kwargs: called(self.run, f"{name}", function, (self, *args), kwargs)
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """Return the same entries under another shape."""
         if order != "C":
             self.run.refuse(f"reshapes in the order {order!r}")
-        return _called(self.run, "reshape", FUNCTIONS[np.reshape], (self, _one_tuple(shape)), {})
+        return called(self.run, "reshape", FUNCTIONS[np.reshape], (self, _one_tuple(shape)), {})
 
     def transpose(self, *axes: Any) -> Any:
         """Return the array with its axes in another order."""
-        return _called(
+        return called(
             self.run, "transpose", FUNCTIONS[np.transpose], (self, _one_tuple(axes) or None), {}
         )
 
@@ -417,7 +609,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             writeable=self.writeable and writeable,
             memory=self._memory,
             part_of=None if fixed is None or self._is_loose else self._root,
-            fixed={**self._fixed, **(fixed or {})},
+            fixed=_fixed_in(self._fixed, fixed or {}),
         )
 
     @property
@@ -425,7 +617,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         return self if self._base is None else self._base
 
     def __getitem__(self, key: Any) -> Any:
-        return _called(self.run, "ndarray[...]", _get, (self, key), {})
+        return called(self.run, "ndarray[...]", METHODS["__getitem__"], (self, key), {})
 
     def _in_place(name: str) -> Any:  # type: ignore[misc] # noqa: N805
         def method(self: "SymbolicArray", other: Any) -> Any:
@@ -446,42 +638,20 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             self.run.refuse("writes into the result of np.broadcast_to; copy it first")
         if isinstance(value, LostArray):
             self.run.mismatch(value.reason)
-        part = as_array(self.run, value)
-        self.run.check_written(part.formula)
-        if KINDS.index(part.kind) > KINDS.index(self.kind):
-            self.run.refuse(f"writes {part.kind} numbers into an array of {self.kind}")
-        try:
-            self.formula = self._after_assignment(key, part)
-        except MismatchError as error:
-            self.run.mismatch(error)
+        self.formula = called(
+            self.run, "ndarray[...] = ", METHODS["__setitem__"], (self, key, value), {}
+        )
         base = self._root
         if base is not self:
             here = calculus.multiplied(calculus.delta(i, at) for i, at in self._fixed.items())
-            base.formula = here * self.formula + (ONE - here) * base.formula
+            whole = {index for axis in base.axes for index in axis}
+            new = {index for axis in self.axes for index in axis} - whole
+            change = self.formula - base.formula.substituted(self._fixed)
+            base.formula += calculus.total(here * change, new)
         if not self.run.unwritten.isdisjoint(base.formula.arrays):
             base.formula = _where_all_is_written(self.run, base)
         for array in self._memory:
             array.formula = base.formula.substituted(array._fixed)
-
-    def _after_assignment(self, key: Any, part: "SymbolicArray") -> Formula:
-        """Return the formula after an assignment."""
-        if isinstance(key, SymbolicArray) and key.is_mask:
-            if part.axes:
-                self.run.refuse("writes an array into the masked entries; use np.where")
-            own = self.axes[: key.ndim]  # a mask of the leading axes picks whole rows
-            if [sizes_along(a) for a in key.axes] != [sizes_along(a) for a in own]:
-                raise MismatchError(f"a mask {shape_text(key)} on an array {shape_text(self)}")
-            mask = key.formula.substituted(renaming(key.axes, own))
-            return mask * part.formula + (ONE - mask) * self.formula
-        kept, fixed = _indexed(self.run, self.axes, key)
-        while part.ndim > len(kept) and not part.axes[0]:  # NumPy drops leading axes of size 1
-            part = part.view(part.axes[1:], part.formula)
-        axes, (_, inside) = aligned(SymbolicArray(self.run, kept, ZERO), part)
-        if [sizes_along(axis) for axis in axes] != [sizes_along(axis) for axis in kept]:
-            raise MismatchError(f"{shape_text(part)} into {axes_text(self.run, kept)}")
-        inside = inside.substituted(renaming(axes, kept))
-        here = calculus.multiplied(calculus.delta(i, place) for i, place in fixed.items())
-        return here * inside + (ONE - here) * self.formula
 
     def __bool__(self) -> bool:
         value = None if self.axes else self.formula.as_number()
@@ -489,22 +659,27 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             self._refuse_number()
         return bool(value)
 
-    def _refuse_number(self, *_: Any) -> NoReturn:
-        self.run.refuse(
-            "needs an entry, or the length of an array, as a number (in if, float, len or a loop); "
-            "use np.where for a choice and x.shape[0] for a length"
+    def __len__(self) -> int:
+        if not self.axes:
+            raise TypeError("len() of unsized object")
+        size = size_along(self.run, self.axes[0])
+        if isinstance(size, int):
+            return size
+        return self.run.needs_numbers(
+            size.formula,
+            f"needs the length {size} of an array as a number (in len or a loop); use x.shape[0]",
         )
 
+    def __iter__(self) -> Iterator["SymbolicArray"]:
+        return (self[i] for i in range(len(self)))
+
+    def _refuse_number(self, *_: Any) -> NoReturn:
+        reason = "needs an entry as a number (in if, float or a loop); use np.where for a choice"
+        if self.formula.arrays:
+            self.run.refuse(reason)
+        self.run.needs_numbers(self.formula, reason)
+
     __float__ = __int__ = __index__ = __complex__ = __contains__ = _refuse_number
-
-    def __len__(self) -> int:
-        length = size_along(self.run, self.axes[0]) if self.axes else None
-        if not isinstance(length, int):
-            self._refuse_number()
-        return length
-
-    def __iter__(self) -> "Iterator[SymbolicArray]":
-        return iter([self[i] for i in range(len(self))])
 
     def __hash__(self) -> int:
         if _asked_by_code():
@@ -533,13 +708,30 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         return repr(self)
 
 
-class PlaceArray(HasAxes):
-    """Places along an axis, one for each entry: what argmax returns, or labels that are given."""
+def _fixed_in(outer: Mapping[Index, Place], inner: Mapping[Index, Place]) -> dict[Index, Place]:
+    """Return where a part of a part stands in the whole."""
+    between = frozenset().union(*map(calculus.free_indices_in, outer.values()))
+    own = {index: place for index, place in inner.items() if index not in between}
+    return {index: calculus.substituted(place, inner) for index, place in outer.items()} | own
+
+
+class PlaceArray(HasAxes, NDArrayOperatorsMixin):
+    """Places along an axis, one for each entry: from argmax or np.arange, or labels."""
 
     def __init__(self, run: Run, axes: Iterable[Axis], place: Place):
         self.run = run
         self.axes = tuple(axes)
         self.place = place
+
+    @property
+    def size(self) -> Any:
+        """The number of entries."""
+        return math.prod(self.shape)
+
+    @property
+    def T(self) -> "PlaceArray":  # noqa: N802
+        """The axes in reverse order."""
+        return PlaceArray(self.run, self.axes[::-1], self.place)
 
     def copy(self) -> "PlaceArray":
         """Return itself: nothing can be written into it."""
@@ -549,38 +741,39 @@ class PlaceArray(HasAxes):
         """Say that nothing was written into it."""
         return self is other
 
-    def __getitem__(self, key: Any) -> "PlaceArray":
-        axes, fixed = _indexed(self.run, self.axes, key)
-        if fixed:
-            self.run.refuse("takes a part of argmax's result; use np.take_along_axis")
-        return PlaceArray(self.run, axes, self.place)
+    def __getitem__(self, key: Any) -> Any:
+        return called(self.run, "ndarray[...]", OF_PLACES["__getitem__"], (self, key), {})
 
     def __array_function__(
         self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
-        function = FUNCTIONS.get(func)
-        if func is np.expand_dims:
-            array, axis = args if len(args) == 2 else (args[0], kwargs["axis"])
-            return PlaceArray(self.run, with_new_axes(array.axes, axis), array.place)
-        if func not in (np.take_along_axis, np.put_along_axis) or function is None:
+        function = OF_PLACES.get(func)
+        if function is None:
             self._refuse()
-        return _called(self.run, func.__name__, function, args, kwargs)
+        return called(self.run, func.__name__, function, args, kwargs)
 
     def _refuse(self, *_: Any) -> NoReturn:
         self.run.refuse(
-            "computes with argmax's result; use np.take_along_axis and np.put_along_axis"
+            "computes with argmax's result, labels or np.arange as with numbers; use them as "
+            "indices, or compare them with each other"
         )
 
-    def __array_ufunc__(self, *_: Any, **__: Any) -> NoReturn:
-        self._refuse()
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        function = OF_PLACES.get(ufunc)
+        if function is None or method != "__call__" or options:
+            self._refuse()
+        return called(self.run, ufunc.__name__, function, inputs, {})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        self._refuse()
+        function = OF_PLACES.get(name)
+        if function is None:
+            self._refuse()
+        return lambda *args, **kwargs: called(self.run, name, function, (self, *args), kwargs)
 
-    __array__ = __index__ = __int__ = __len__ = __iter__ = __eq__ = __add__ = _refuse
-    __mul__ = __sub__ = __lt__ = __gt__ = __radd__ = __rsub__ = __rmul__ = _refuse
+    __array__ = __index__ = __int__ = __float__ = __bool__ = __len__ = __iter__ = _refuse
+    __setitem__ = __contains__ = _refuse
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -628,7 +821,7 @@ class LostArray(NDArrayOperatorsMixin):
     __setitem__ = __bool__ = __len__ = __iter__ = __array__ = __float__ = __index__ = _raise
 
 
-def _called(
+def called(
     run: Run, name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Any
 ) -> Any:
     """Call a model of a NumPy function with the arguments of the original."""
@@ -678,8 +871,7 @@ def parts_of(formula: Formula, known: Sequence[Index]) -> list[tuple[Formula, Fo
 
 def _not_modelled(name: str) -> str:
     instead = {
-        "clip": "np.maximum and np.minimum",
-        "norm": "np.sqrt((x * x).sum(axis=...))",
+        "nan_to_num": "formulas that are defined everywhere",
         "concatenate": "np.where with a mask, or separate arrays",
         "append": "separate arrays",
         "cumsum": "a matrix product",
@@ -738,7 +930,7 @@ def as_array(run: Run, value: Any) -> SymbolicArray:
         kind = "bool"
     else:
         kind = "int" if isinstance(value, int | np.integer) else "float"
-    return SymbolicArray(run, (), calculus.number(fraction(value)), kind=kind)
+    return SymbolicArray(run, (), run.number(value), kind=kind)
 
 
 def _known(run: Run, array: np.ndarray) -> SymbolicArray:
@@ -773,16 +965,11 @@ def axes_for(run: Run, shape: Any) -> list[Axis]:
 
 
 def _axis_for(run: Run, size: Any) -> Axis:
-    if isinstance(size, Size):
-        return tuple(Index(part) for part in size.parts if part != 1)
-    if isinstance(size, SymbolicArray) and not size.axes and size.kind == "int":
-        name = calculus.size_name(size.formula)
-        if isinstance(name, str) and len(size.formula.terms) == 1:
-            run.refuse(f"makes an axis of {name} entries; make one axis for each factor")
-        return () if name == 1 else (Index(name),)
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-        run.refuse(f"makes an axis of {size!r} entries")
-    return () if size == 1 else (Index(int(size)),)
+    whole = whole_number(run, size)
+    if isinstance(whole, int) and whole < 1:
+        run.refuse(f"makes an axis of {whole} entries")
+    parts = whole.parts if isinstance(whole, Size) else (whole,)
+    return tuple(Index(part) for part in parts if part != 1)
 
 
 def run_of(*values: Any) -> Run:
@@ -815,8 +1002,8 @@ def aligned(*arrays: SymbolicArray) -> tuple[list[Axis], list[Formula]]:
 
 
 def check_order(run: Run, *axes: Sequence[str | int]) -> None:
-    """Refuse axes that were merged in different orders: their sizes are equal."""
-    if len({tuple(sorted(map(str, axis))) for axis in axes}) == 1:
+    """Refuse axes of equal sizes that are made of others in different ways."""
+    if len({calculus.multiplied(map(calculus.size, axis)) for axis in axes}) == 1:
         run.refuse("combines axes that were merged in different orders")
 
 
@@ -849,57 +1036,3 @@ def _one_tuple(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(arguments) == 1 and isinstance(arguments[0], tuple | list):
         return tuple(arguments[0])
     return () if len(arguments) == 1 and arguments[0] is None else arguments
-
-
-def _indexed(run: Run, axes: Sequence[Axis], key: Any) -> tuple[list[Axis], dict[Index, int]]:
-    """Apply NumPy's basic indexing: return the axes that stay, and the indices that are fixed."""
-    keys = list(key) if isinstance(key, tuple) else [key]
-    for part in keys:
-        if isinstance(part, SymbolicArray) and part.is_mask:
-            run.refuse("picks the entries under a mask; use np.where(mask, x, 0)")
-        if not (part is None or part is ... or isinstance(part, slice | int | np.integer)):
-            run.refuse("indexes with an array or a list; use np.take_along_axis")
-        if isinstance(part, bool | np.bool_):
-            run.refuse("indexes with a truth value")
-        if isinstance(part, slice) and part != slice(None):
-            run.refuse("takes a slice of an axis whose size is open")
-    used = sum(part is not None and part is not ... for part in keys)
-    if used > len(axes):
-        raise MismatchError(f"{used} indices for {axes_text(run, axes)}")
-    if ... not in keys:
-        keys.append(...)
-    left = len(axes) - used
-    kept: list[Axis] = []
-    fixed: dict[Index, int] = {}
-    position = 0
-    for part in keys:
-        if part is None:
-            kept.append(())
-        elif part is ...:
-            kept += axes[position : position + left]
-            position += left
-        elif isinstance(part, slice):
-            kept.append(axes[position])
-            position += 1
-        else:
-            axis = axes[position]
-            position += 1
-            if part < 0 and axis:
-                run.refuse("counts an index from the end of an axis whose size is open")
-            if part and len(axis) != 1:
-                if not axis:
-                    raise MismatchError(f"index {part} of an axis of size 1")
-                run.refuse("takes a part of an axis that was merged from several")
-            fixed |= {index: int(part) for index in axis}
-    return kept, fixed
-
-
-def _get(a: SymbolicArray, key: Any) -> SymbolicArray:
-    axes, fixed = _indexed(a.run, a.axes, key)
-    formula = a.formula.substituted(fixed)
-    if not axes and not any(part is ... for part in (key if isinstance(key, tuple) else [key])):
-        return SymbolicArray(a.run, axes, formula, kind=a.kind)  # a number, and no part of a
-    return a.view(axes, formula, fixed=fixed)
-
-
-REARRANGING.append(_get)

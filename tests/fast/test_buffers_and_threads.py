@@ -91,7 +91,16 @@ def test_the_number_of_threads_is_as_before_after_an_error():
 
 @pytest.mark.parametrize("number", [0, -1])
 def test_a_number_of_threads_below_one_is_refused(number):
-    with pytest.raises(ValueError, match=f"threads: number is {number}, expected at least 1"):
+    with pytest.raises(
+        ValueError, match=f"threads: number is {number}, expected a whole number of at least 1"
+    ):
+        threads(number).__enter__()
+
+
+@pytest.mark.parametrize("number", ["2", 2.5, np.nan, None, True])
+def test_a_number_of_threads_is_whole(number):
+    told = f"threads: number is {number!r}, expected a whole number of at least 1"
+    with pytest.raises(TypeError, match=told):
         threads(number).__enter__()
 
 

@@ -193,3 +193,37 @@ def test_no_places_give_zero_gradients():
     results = run("conv1d", 0, *draw("conv1d", {"x": (2, 3, 0), "W": (4, 3), "b": (4,)}))
     assert [r.shape for r in results] == [(2, 4, 0), (2, 3, 0), (4, 3), (4,)]
     assert not any(result.any() for result in results)
+
+
+@pytest.mark.parametrize("ending", ["", "_evaluation"])
+def test_nan_before_the_relu_is_closed_in_both_forms(ending):
+    x = np.random.default_rng(5).standard_normal((4, 3))
+    mask = np.ones(3)
+    const = {"mean": np.zeros(3), "var": mask} if ending else {}
+    dy = np.random.default_rng(6).standard_normal(x.shape)
+    b = np.array([0.3, np.nan, -0.2])
+    for module in (layers_batchnorm1d_relu, batchnorm1d_relu):
+        y, cache = getattr(module, f"forward{ending}")(x, mask, b, **const)
+        dx, dW, db = getattr(module, f"backward{ending}")(dy, *cache)
+        assert np.isnan(y[:, 1]).all()
+        assert not np.isnan(y[:, [0, 2]]).any()
+        assert (dx[:, 1], dW[1], db[1]) == (pytest.approx(np.zeros(4), abs=0), 0, 0)
+        assert np.abs(dx[:, [0, 2]]).max() > 0.1
+
+
+def test_an_infinite_upstream_at_a_closed_place_stops_in_the_readable_form_only():
+    x = np.random.default_rng(5).standard_normal((4, 3))
+    y, cache = layers_batchnorm1d_relu.forward_evaluation(
+        x, np.ones(3), np.zeros(3), np.zeros(3), np.ones(3)
+    )
+    dy = np.where(y > 0, 1.0, np.inf)
+    with np.errstate(invalid="ignore"):
+        of_readable = layers_batchnorm1d_relu.backward_evaluation(dy, *cache)
+        _, cache = batchnorm1d_relu.forward_evaluation(
+            x, np.ones(3), np.zeros(3), np.zeros(3), np.ones(3)
+        )
+        of_fast = batchnorm1d_relu.backward_evaluation(dy, *cache)
+    assert all(np.isfinite(gradient).all() for gradient in of_readable)
+    closed = (y == 0).any(axis=0)
+    assert closed.any()
+    assert np.array_equal(np.isnan(of_fast[1]), closed)

@@ -38,14 +38,14 @@ def evaluate(x, W, b, dy, mean, var, **eps):
     return y, *batchnorm1d.backward_evaluation(dy, *cache)
 
 
-@pytest.mark.parametrize("case", load("batchnorm1d"), ids=repr)
-def test_running_statistics_are_those_of_pytorch(case):
-    W = case.inputs["W"]
-    zero, one = np.zeros_like(W), np.ones_like(W)
-    mean, var = batchnorm1d.running_statistics(zero, one, case.inputs["x"])
-    assert mean.dtype == var.dtype == case.dy.dtype
-    assert np.abs(mean - case.after["mean"]).max() < case.limit
-    assert np.abs(var - case.after["var"]).max() < case.limit
+def test_running_statistics_are_those_of_pytorch():
+    for case in load("batchnorm1d"):
+        W = case.inputs["W"]
+        zero, one = np.zeros_like(W), np.ones_like(W)
+        mean, var = batchnorm1d.running_statistics(zero, one, case.inputs["x"])
+        assert mean.dtype == var.dtype == case.dy.dtype
+        assert np.abs(mean - case.after["mean"]).max() < case.limit, case
+        assert np.abs(var - case.after["var"]).max() < case.limit, case
 
 
 def test_the_two_backwards_are_not_interchangeable():

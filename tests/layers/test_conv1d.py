@@ -188,25 +188,36 @@ def test_nan_reaches_the_windows_that_see_it():
         (
             {"W": np.ones((4, 3, 6))},
             ShapeError,
-            "conv1d: W has shape (4, 3, 6), and with dilation 1 its window is 6 long; "
+            "W has shape (4, 3, 6), and with dilation 1 its window is 6 long; "
             "expected at most 5, the length of x with padding",
         ),
         (
             {"dilation": 4, "padding": 1},
             ShapeError,
-            "conv1d: W has shape (4, 3, 3), and with dilation 4 its window is 9 long; "
+            "W has shape (4, 3, 3), and with dilation 4 its window is 9 long; "
             "expected at most 7, the length of x with padding",
         ),
-        ({"stride": 0}, ValueError, "conv1d: stride is 0, expected at least 1"),
-        ({"padding": -1}, ValueError, "conv1d: padding is -1, expected at least 0"),
-        ({"dilation": 0}, ValueError, "conv1d: dilation is 0, expected at least 1"),
+        ({"stride": 0}, ValueError, "stride is 0, expected a whole number of at least 1"),
+        ({"padding": -1}, ValueError, "padding is -1, expected a whole number of at least 0"),
+        ({"dilation": 0}, ValueError, "dilation is 0, expected a whole number of at least 1"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_named(change, error, message):
     arrays = {"x": np.ones((2, 3, 5)), "W": np.ones((4, 3, 3)), "b": np.ones(4)} | change
     with pytest.raises(error) as raised:
         conv1d.forward_general(**arrays)
-    assert str(raised.value) == message
+    assert str(raised.value) == f"conv1d.forward_general: {message}"
+    settings = {"stride": 1, "padding": 0, "dilation": 1, **arrays}
+    del settings["b"]
+    with pytest.raises(error) as raised:
+        conv1d.backward_general(np.ones((2, 4, 3)), **settings)
+    assert str(raised.value) == f"conv1d.backward_general: {message}"
+
+
+def test_a_stride_of_zero_is_told_by_a_proof_as_well():
+    sizes = {"N": 1, "C_in": 1, "C_out": 1, "L": 3, "K": 2}
+    with pytest.raises(ValueError, match="stride is 0, expected a whole number of at least 1"):
+        prove_at(*GENERAL, sizes=sizes, const={"stride": 0})
 
 
 def test_a_window_may_be_as_long_as_the_input():

@@ -1,5 +1,8 @@
 """Dropout: exact products, the mask's statistics, and what is no probability."""
 
+import re
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -65,15 +68,46 @@ def test_an_entry_is_dropped_if_the_number_drawn_is_below_p():
 
 @pytest.mark.parametrize("p", [-0.1, 1, 1.5, np.nan])
 def test_what_is_no_probability_is_refused(p):
-    with pytest.raises(ValueError, match="expected at least 0 and below 1") as raised:
+    with pytest.raises(ValueError, match="of at least 0 and below 1") as raised:
         dropout.draw_mask((2, 3), p, np.random.default_rng(0))
-    assert str(raised.value) == f"dropout.draw_mask: p is {p}, expected at least 0 and below 1"
+    assert str(raised.value) == (
+        f"dropout.draw_mask: p is {p}, expected a number of at least 0 and below 1"
+    )
 
 
-@pytest.mark.parametrize("rng", [3, None, np.random])
+@pytest.mark.parametrize(
+    ("shape", "p", "message"),
+    [
+        ((2, 3), "0.5", "p is '0.5', expected a number of at least 0 and below 1"),
+        ((2, 3), None, "p is None, expected a number of at least 0 and below 1"),
+        ((2, 3), True, "p is True, expected"),
+        ((2, 3), np.full((2, 3), 0.5), "p is an array of shape (2, 3), expected a number"),
+        (None, 0.5, "shape is None, expected a tuple of whole numbers"),
+        ((2, 3.0), 0.5, "shape[1] is 3.0, expected a whole number of at least 0"),
+        ((2, -1), 0.5, "shape[1] is -1, expected a whole number of at least 0"),
+    ],
+)
+def test_a_shape_or_probability_of_another_kind_is_refused(shape, p, message):
+    error = ValueError if " is -1" in message else TypeError
+    with pytest.raises(error, match="^" + re.escape(f"dropout.draw_mask: {message}")):
+        dropout.draw_mask(shape, p, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("p", [Fraction(1, 4), np.float32(0.25), np.float64(0.25)])
+def test_a_probability_of_any_kind_makes_the_same_mask(p):
+    mask = dropout.draw_mask((4, 30), p, np.random.default_rng(1))
+    assert mask.dtype == np.float64
+    assert np.array_equal(mask, dropout.draw_mask([4, 30], 0.25, np.random.default_rng(1)))
+
+
+@pytest.mark.parametrize("rng", [3, None, np.random, np.eye(3)])
 def test_what_draws_no_numbers_is_refused(rng):
-    with pytest.raises(TypeError, match=r"^dropout.draw_mask: rng is .*, expected a numpy.random"):
+    with pytest.raises(TypeError) as raised:
         dropout.draw_mask((2, 3), 0.5, rng)
+    assert str(raised.value) == (
+        f"dropout.draw_mask: rng is of type {type(rng).__name__}, expected a "
+        "numpy.random.Generator, such as numpy.random.default_rng(0)"
+    )
 
 
 def test_nan_and_infinity_stay_in_their_entry():

@@ -105,6 +105,14 @@ def test_labels_may_be_integers_of_any_kind(name):
     )
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_loss_is_a_scalar_of_numpy(dtype, reduction):
+    x, t = draw(4, 3)
+    y, _ = log_softmax_nll.forward(x.astype(dtype), t, reduction)
+    assert type(y) is dtype
+
+
 def test_nan_reaches_its_own_sample_and_the_loss_only():
     x, t = draw(3, 4)
     x[1, 2] = np.nan
@@ -135,5 +143,20 @@ def test_a_reduction_that_is_neither_is_refused(function):
     with pytest.raises(ValueError, match="reduction") as raised:
         call(*before, np.zeros((2, 3)), np.array([0, 2]), "average")
     assert str(raised.value) == (
-        "log_softmax_nll: reduction is 'average', expected 'mean' or 'sum'"
+        f"log_softmax_nll.{function}: reduction is 'average', expected 'mean' or 'sum'"
     )
+
+
+@pytest.mark.parametrize("reduction", [3, None])
+def test_a_reduction_that_is_no_word_is_refused_in_both_directions(reduction):
+    x, t = draw(4, 3)
+    told = rf"reduction is {reduction}, expected 'mean' or 'sum'$"
+    with pytest.raises(TypeError, match=rf"^log_softmax_nll\.forward: {told}"):
+        log_softmax_nll.forward(x, t, reduction)
+    with pytest.raises(TypeError, match=rf"^log_softmax_nll\.backward: {told}"):
+        log_softmax_nll.backward(np.float64(1), x, t, reduction)
+
+
+def test_a_reduction_that_is_neither_is_not_proven():
+    with pytest.raises(ValueError, match=r"forward: reduction is 'average', expected 'mean' or"):
+        prove(log_softmax_nll, const={"reduction": "average"})

@@ -132,29 +132,32 @@ def test_an_upstream_gradient_that_is_no_number_stays_in_its_place(upstream):
         (
             np.ones((2, 3)),
             2,
-            "max.forward: axis is 2, but x has shape (2, 3)",
+            "axis is 2, expected -2 to 1: x has shape (2, 3)",
         ),
         (
             np.ones((2, 3)),
             -3,
-            "max.forward: axis is -3, but x has shape (2, 3)",
+            "axis is -3, expected -2 to 1: x has shape (2, 3)",
         ),
         (
             np.ones((2, 0)),
             -1,
-            "max.forward: x has shape (2, 0), expected at least one entry along axis -1",
+            "x has shape (2, 0), expected at least one entry along axis -1",
         ),
         (
             np.ones((0, 2)),
             0,
-            "max.forward: x has shape (0, 2), expected at least one entry along axis 0",
+            "x has shape (0, 2), expected at least one entry along axis 0",
         ),
     ],
 )
 def test_an_axis_that_is_not_there_or_has_no_entry_is_named(x, axis, message):
     with pytest.raises(ShapeError) as raised:
         max_op.forward(x, axis)
-    assert str(raised.value) == message
+    assert str(raised.value) == f"max.forward: {message}"
+    with pytest.raises(ShapeError) as raised:
+        max_op.backward(np.ones(2), x, np.zeros((2, 1), dtype=int), axis)
+    assert str(raised.value) == f"max.backward: {message}"
 
 
 @pytest.mark.parametrize("axis", [1.0, None, (0, 1)])

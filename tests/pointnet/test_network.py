@@ -318,6 +318,8 @@ def test_a_new_network_turns_nothing_and_evaluation_drops_nothing():
         (np.ones((0, 3, 5)), False, ShapeError, "with no empty axis"),
         (np.ones((2, 3, 0)), False, ShapeError, "with no empty axis"),
         (np.ones((1, 3, 5)), True, ShapeError, "which is one sample; training needs at least 2"),
+        ([[[1.0]]], True, TypeError, "points is of type list, expected a NumPy array of float64"),
+        (np.ma.ones((2, 3, 5)), True, TypeError, r"a masked array: pass points\.filled\(0\)"),
         (np.ones((2, 3, 5), np.float32), True, TypeError, "holds float32, expected float64"),
         (np.ones((2, 3, 5)), True, TypeError, "rng is missing: dropout is 0.3"),
     ],
@@ -331,15 +333,28 @@ def test_points_that_do_not_fit_are_told(points, training, error, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"channels": 0}, "channels has 0, expected whole numbers of at least 1"),
-        ({"features": (64, 2.5)}, "features has 2.5"),
+        ({"channels": 0}, "channels is 0, expected a whole number of at least 1"),
+        ({"head": (2, 0)}, r"head\[1\] is 0, expected a whole number of at least 1"),
         ({"head": ()}, "head is empty, expected at least one size"),
-        ({"dropout": 1}, "dropout is 1, expected at least 0 and below 1"),
-        ({"classes": True}, "classes has True"),
+        ({"dropout": 1}, "dropout is 1, expected a number of at least 0 and below 1"),
     ],
 )
 def test_settings_out_of_range_are_told(settings, message):
     with pytest.raises(ValueError, match=message):
+        Settings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"features": (64, 2.5)}, r"features\[1\] is 2.5, expected a whole number of at least 1"),
+        ({"local": 3}, "local is 3, expected a tuple of whole numbers"),
+        ({"classes": True}, "classes is True, expected a whole number of at least 1"),
+        ({"dropout": None}, "dropout is None, expected a number of at least 0 and below 1"),
+    ],
+)
+def test_settings_of_other_kinds_are_told(settings, message):
+    with pytest.raises(TypeError, match=message):
         Settings(**settings)
 
 

@@ -22,6 +22,7 @@ from backprop_lib.pointnet.training import Training
 ON_UNIX = pytest.mark.skipif(os.name == "nt", reason="signals, pipes and modes are those of Unix")
 
 
+STATUS_OF = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 QUICK = ["--epochs", "1", "--batch", "64"]
 
 
@@ -48,20 +49,26 @@ def test_the_command_trains_tests_and_resumes(few, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["train"], "--out is missing"),
-        (["train", "--out", "nowhere/run.npz"], "but there is no folder nowhere"),
+        (["train", "--out", "nowhere/run.npz"], "nowhere/run.npz: there is no folder "),
+        (["train", "--resume", "nowhere/run.npz"], "nowhere/run.npz: there is no folder "),
         (["train", "--out", "."], ".: it is a folder"),
         (["train", "--out", "x.npz", "--epochs", "0"], "epochs is 0"),
         (["train", "--out", "x.npz", "--epochs", "-1"], "epochs is -1"),
         (["train", "--out", "x.npz", "--batch", "1"], "batch is 1, expected"),
-        (["train", "--out", "x.npz", "--batch", "9" * 30], "points has N = 240, expected"),
+        (["train", "--out", "x.npz", "--batch", "9" * 30], "--batch is 999"),
         (["train", "--out", "x.npz", "--seed", "-1"], "seed is -1, expected"),
         (["train", "--out", "x.npz", "--rate", "nan"], "rate is nan, expected"),
         (["train", "--out", "x.npz", "--jitter", "inf"], "jitter is inf, expected"),
         (["train", "--out", "x.npz", "--shift", "1e300"], "epoch 1, step 1: the gradient of"),
+        (
+            ["train", "--out", "x.npz", "--jitter", "1e38"],
+            "no step was taken yet, so the rate",
+        ),
         (["train", "--out", "x.npz", "--regulariser", "1e300"], "epoch 1, step 1: the gradient"),
         (["train", "--out", "x.npz", "--points", "5"], "--points is for 3-D shapes"),
         (["train", "--out", "x.npz", "--data", ".", "--points", "1"], "--points is 1, expected"),
-        (["train", "--out", "x.npz", "--data", "."], ". has no folder, expected one per class"),
+        (["train", "--out", "x.npz", "--data", "."], ".: it has no folder, expected one per class"),
+        (["train", "--out", "x.npz", "--data", ""], "--data is empty, expected digits, or a"),
         (["train", "--resume", "."], ".: it is a folder"),
         (["test", "."], ".: it is a folder"),
         (["train", "--resume", "no.npz"], "no.npz"),
@@ -185,7 +192,7 @@ def test_a_file_from_before_names_were_saved_is_tested_with_a_word(tmp_path, sha
     out, err = capsys.readouterr()
     assert "of 2 recognised" in out
     assert err == (
-        f"note: {file} does not name its classes, so nobody knows whether they are those of "
+        f"note: {file} does not name its classes, so they cannot be compared with those of "
         f"{shapes}\n"
     )
     expected = f"error: {file} tells 2 classes apart, and digits has 10 (0, 1, 2, 3, 4, ...)"
@@ -272,15 +279,19 @@ def test_a_full_disk_is_told_by_the_name_of_the_file(few, tmp_path, monkeypatch,
 # The data
 
 
-def test_ctrl_c_while_files_are_read_ends_cleanly(tmp_path, shapes, monkeypatch, capsys):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(data, "read_off", interrupted)
+@ON_UNIX
+@pytest.mark.parametrize(("name", "status"), STATUS_OF.items())
+def test_a_signal_while_files_are_read_ends_in_one_line(
+    tmp_path, shapes, monkeypatch, capsys, name, status
+):
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    monkeypatch.setattr(data, "read_off", lambda _: signal.raise_signal(number))
     file = saved(tmp_path / "net.npz", ["lamp", "sofa"])
     for arguments in (["train", "--out", tmp_path / "run.npz"], ["test", file]):
-        line = told(capsys, *arguments, "--data", shapes, status=130)
-        assert line == "interrupted"
+        line = told(capsys, *arguments, "--data", shapes, status=status)
+        assert line == f"interrupted by {name}"
+        assert signal.getsignal(number) == before
     assert not (tmp_path / "run.npz").exists()
 
 
@@ -334,7 +345,7 @@ PLAN = ["--epochs", "2", "--batch", "80", "--seed", "3"]
 
 
 @ON_UNIX
-@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+@pytest.mark.parametrize(("name", "status"), STATUS_OF.items())
 @pytest.mark.parametrize("step", [1, 3, 5])
 def test_a_signal_saves_and_resuming_ends_as_if_there_was_none(
     few, tmp_path, capsys, at_step, name, status, step
@@ -361,7 +372,7 @@ def few_samples():
 
 
 @ON_UNIX
-@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize(("name", "status"), STATUS_OF.items())
 def test_a_second_signal_ends_at_once(few, tmp_path, capsys, at_step, name, status):
     run = tmp_path / "run.npz"
     run.write_text("precious")
@@ -371,21 +382,24 @@ def test_a_second_signal_ends_at_once(few, tmp_path, capsys, at_step, name, stat
         signal.raise_signal(getattr(signal, name))
 
     at_step(1, twice)
-    with pytest.raises(SystemExit) as stopped:
-        command.main(["train", "--out", str(run), *PLAN])
-    assert stopped.value.code == status
+    line = told(capsys, "train", "--out", run, *PLAN, status=status)
+    assert line == f"interrupted by {name}"
     assert run.read_text() == "precious"
     assert list(tmp_path.iterdir()) == [run]
 
 
 @ON_UNIX
-def test_a_hangup_that_is_ignored_stays_ignored(few, tmp_path, at_step):
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+@pytest.mark.parametrize("name", STATUS_OF)
+def test_a_signal_that_is_ignored_stays_ignored(few, tmp_path, at_step, name):
+    """As nohup ignores SIGHUP, and a shell without job control SIGINT for its background jobs."""
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_IGN)
     try:
-        at_step(1, lambda: signal.raise_signal(signal.SIGHUP))
+        at_step(1, lambda: signal.raise_signal(number))
         assert command.main(["train", "--out", str(tmp_path / "run.npz"), *PLAN]) == 0
+        assert signal.getsignal(number) == signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(number, before)
 
 
 def test_a_training_that_diverges_is_told_in_one_line(few, tmp_path, capsys):

@@ -160,15 +160,42 @@ def test_changes_stay_within_what_was_asked_for_and_leave_the_rest():
     [
         ({"epochs": 0}, "epochs is 0, expected a whole number of at least 1"),
         ({"batch": 1}, "batch is 1, expected a whole number of at least 2"),
-        ({"epochs": 2.5}, "epochs is 2.5"),
         ({"rate": -0.1}, "rate is -0.1, expected a number of at least 0"),
         ({"turn": float("inf")}, "turn is inf"),
-        ({"schedule": "linear"}, "schedule is 'linear', expected one of"),
+        ({"turn": 10**400}, "turn is an integer of more than 60 digits, expected a finite number"),
+        ({"schedule": "linear"}, "schedule is 'linear', expected 'constant', 'step' or 'cosine'"),
     ],
 )
 def test_a_plan_out_of_range_is_told(settings, message):
     with pytest.raises(ValueError, match=message):
         Plan(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 2.5}, "epochs is 2.5, expected a whole number of at least 1"),
+        ({"epochs": True}, "epochs is True, expected"),
+        ({"seed": None}, "seed is None, expected a whole number of at least 0"),
+        ({"rate": "0.1"}, "rate is '0.1', expected a number of at least 0"),
+        ({"jitter": False}, "jitter is False, expected"),
+        ({"shift": np.ones(2)}, r"shift is an array of shape \(2,\), expected"),
+        ({"schedule": 3}, "schedule is 3, expected 'constant', 'step' or 'cosine'"),
+    ],
+)
+def test_a_plan_of_other_kinds_is_told(settings, message):
+    with pytest.raises(TypeError, match=message):
+        Plan(**settings)
+
+
+def test_a_plan_with_numbers_of_numpy_is_that_with_numbers_of_python(tmp_path):
+    plan = Plan(epochs=np.int64(3), batch=np.uint8(8), seed=np.int32(4), rate=np.float32(0.25))
+    assert plan == Plan(epochs=3, batch=8, seed=4, rate=0.25)
+    training = begun(plan, dropout=np.float32(0.25), local=[np.int64(6)], classes=np.int8(3))
+    training.save(tmp_path / "run.npz")
+    again = Training.resume(tmp_path / "run.npz", *shapes())
+    assert again.plan == plan
+    assert again.network.settings == dataclasses.replace(SMALL, dropout=0.25)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "step", "cosine"])
@@ -187,14 +214,26 @@ def test_data_that_do_not_fit_are_told():
         Training(net, PLAN, points[:4], np.array([0, 1, 3, 2]))
     with pytest.raises(ValueError, match=r"labels\[1\] is -1, expected 0 to 2"):
         accuracy(net, points[:3], np.array([0, -1, 2]))
-    with pytest.raises(ValueError, match=r"labels is float64 of shape \(44,\), expected integers"):
+    with pytest.raises(
+        TypeError, match=r"labels holds float64, expected integers of shape \(44,\)"
+    ):
         Training(net, PLAN, points, labels.astype(float))
-    with pytest.raises(ValueError, match=r"of shape \(3,\), expected integers of shape \(44,\)"):
+    with pytest.raises(ShapeError, match=r"shape \(3,\), expected integers of shape \(44,\)"):
         Training(net, PLAN, points, labels[:3])
+    with pytest.raises(TypeError, match="labels is of type list, expected a NumPy array"):
+        Training(net, PLAN, points, labels.tolist())
+    with pytest.raises(TypeError, match=r"it is a masked array: pass labels\.filled\(0\)"):
+        accuracy(net, points, np.ma.array(labels))
     with pytest.raises(ValueError, match="points has N = 5, expected at least one batch of 8"):
         Training(net, PLAN, points[:5], labels[:5])
     with pytest.raises(ShapeError, match=r"expected \(N, 2, L\)"):
         Training(net, PLAN, points[:, :1], labels)
+    for wrong in (None, points.tolist()):
+        told = f"points is of type {type(wrong).__name__}, expected a NumPy array of float32"
+        with pytest.raises(TypeError, match=told):
+            Training(net, PLAN, wrong, labels)
+        with pytest.raises(TypeError, match=told):
+            predictions(net, wrong)
 
 
 def test_a_gradient_that_is_not_finite_stops_before_it_spoils_the_parameters():
@@ -202,7 +241,7 @@ def test_a_gradient_that_is_not_finite_stops_before_it_spoils_the_parameters():
     training.points = training.points.copy()
     training.points[:] = np.nan
     before = {name: value.copy() for name, value in training.network.parameters.items()}
-    told = r"epoch 1, step 1: the gradient of .* is not finite; the rate is 0.01, and a smaller"
+    told = "epoch 1, step 1: the gradient of .* is not finite; no step was taken yet, so the rate"
     with pytest.raises(NotFiniteError, match=told):
         training.step()
     assert all(np.array_equal(before[n], v) for n, v in training.network.parameters.items())

@@ -362,5 +362,21 @@ def test_a_folder_that_is_not_there_is_told(net, tmp_path):
         with pytest.raises(FileNotFoundError) as raised:
             call(tmp_path / "nowhere" / "net.npz")
         assert raised.value.filename == str(tmp_path / "nowhere" / "net.npz")
+        assert raised.value.strerror == f"there is no folder {tmp_path / 'nowhere'}"
     with pytest.raises(FileNotFoundError):
         weights.load(tmp_path / "nowhere.npz")
+
+
+def test_a_symbolic_link_to_nowhere_is_told(net, tmp_path):
+    link, target = tmp_path / "link.npz", tmp_path / "nowhere" / "net.npz"
+    link.symlink_to(target)
+    told = f"it is a symbolic link to {target}, "
+    for call, problem in (
+        (weights.check_place, f"but there is no folder {target.parent}"),
+        (lambda path: weights.save(path, net), f"but there is no folder {target.parent}"),
+        (weights.load, "and nothing is there"),
+    ):
+        with pytest.raises(FileNotFoundError) as raised:
+            call(link)
+        assert (raised.value.filename, raised.value.strerror) == (str(link), told + problem)
+    assert list(tmp_path.iterdir()) == [link]

@@ -4,17 +4,22 @@ Nothing here is shared with the library but the classes that hold the parts of a
 """
 
 import itertools
+import math
 from fractions import Fraction
 
 import numpy as np
 import sympy as sp
 
 from backprop_lib.proof.calculus import (
+    Affine,
+    Constant,
     Delta,
     Entry,
     Exp,
+    Function,
     Index,
     Log,
+    NotAfter,
     Pick,
     Root,
     Size,
@@ -23,6 +28,11 @@ from backprop_lib.proof.calculus import (
     Zero,
 )
 from backprop_lib.proof.scalar import Exact
+
+FUNCTIONS = {
+    "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "arctan": np.arctan, "arcsin": np.arcsin,
+    "erf": math.erf,
+}  # fmt: skip
 
 
 def value_of_sympy(e, arrays, sizes, at=None):
@@ -57,6 +67,20 @@ def value_of_sympy(e, arrays, sizes, at=None):
     raise AssertionError(f"no meaning for {e}")
 
 
+def number_of_entries(name, sizes):
+    """Return the size of an axis, whose name may be made of others: "2·L - 1"."""
+    if not isinstance(name, str):
+        return name
+    total, sign = 0, 1
+    for word in name.split():
+        if word in "+-":
+            sign = 1 if word == "+" else -1
+            continue
+        factors = [int(part) if part.isdecimal() else sizes[part] for part in word.split("·")]
+        total += sign * math.prod(factors)
+    return total
+
+
 def value_of_formula(formula, arrays, sizes, at=None, picks=None):
     """Evaluate a Formula; `at` gives the values of its free indices."""
     at = at or {}
@@ -68,17 +92,24 @@ def value_of_formula(formula, arrays, sizes, at=None, picks=None):
             return at[p]
         if isinstance(p, Pick):
             return int(picks[p.name][tuple(place(part) for part in p.at)])
+        if isinstance(p, Affine):
+            along = 0 if p.at is None else place(p.at)
+            return int(value_of_formula(p.start, {"": np.zeros(1)}, sizes)) + p.step * along
         return p
 
     def atom(a):
         if isinstance(a, Size):
             return number(sizes[a.name])
+        if isinstance(a, Constant):
+            return number(a.value)
         if isinstance(a, Entry):
             return arrays[a.array][tuple(place(p) for p in a.at)]
         if isinstance(a, Delta):
             return number(int(place(a.a) == place(a.b)))
+        if isinstance(a, NotAfter):
+            return number(int(place(a.a) <= place(a.b)))
         if isinstance(a, Total):
-            ranges = [range(i.size if isinstance(i.size, int) else sizes[i.size]) for i in a.bound]
+            ranges = [range(number_of_entries(i.size, sizes)) for i in a.bound]
             return _added(
                 product(a.product, {**at, **dict(zip(a.bound, values, strict=True))})
                 for values in itertools.product(*ranges)
@@ -92,6 +123,8 @@ def value_of_formula(formula, arrays, sizes, at=None, picks=None):
             return number(int(inner == 0))
         if isinstance(a, Exp):
             return np.exp(inner)
+        if isinstance(a, Function):
+            return FUNCTIONS[a.name](inner)
         assert isinstance(a, Log)
         return np.log(inner)
 

@@ -192,7 +192,7 @@ class Pair:
         self.parameters = {*inspect.signature(forward).parameters} - {"x", "t", "mask"}
         self.task = Task.of_backward(Layer(self.forward, self.right), self.shapes, {})
         self.numbers = [key for key, value in self.task.const.items() if isinstance(value, float)]
-        self.first = self.task.axes_of(self.task.judged[0])
+        self.first = self.task.shapes[self.task.judged[0]].split()
 
     def gradients(self, dy, cache):
         found = self.right(dy, *cache)

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from proof.evaluation import value_of_formula
+from proof.evaluation import number_of_entries, value_of_formula
 
 from backprop_lib.proof import numpy_functions, symbolic
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError
@@ -66,6 +66,19 @@ CODE = {
     "exp": lambda x: np.exp(x / 2) + np.expm1(x),
     "log": lambda x: np.log(1 + x * x) + np.log1p(x * x),
     "tanh": lambda x: np.tanh(x),
+    "floats of many digits": lambda x, s: x / 3.0 * (1 / 3) + 0.7978845608028654 * s - np.pi * x * np.float64(1.2345678901) + x * np.e * 0.6931471805599453,
+    "logarithms to a base": lambda x: np.log2(1 + x * x) - np.log10(2 + x * x) + np.exp2(x / 2),
+    "two exponentials": lambda x, w: np.logaddexp(x, w) + np.logaddexp(0, -x) + np.hypot(x, 1 + w * w),
+    "trigonometric": lambda x, y: np.sin(x - y) ** 3 / np.cos(y) ** 2 + np.cos(y - x) ** 2 / np.sin(x - y) ** 2 + np.tan(x),
+    "arcs": lambda x: np.arctan(-x) + np.arcsin(x / (1 + x * x)) * np.arctan(2 * x) ** 2,
+    "hyperbolic": lambda x: np.sinh(x) * np.cosh(x) - np.arctanh(x / (1 + x * x)) + np.tanh(-x) ** 2,
+    "functions of cases": lambda x: np.cos(np.maximum(x, 0)) + np.tanh(np.minimum(x, 0.5)) ** 2,
+    "sign of a function": lambda x: x * (np.tanh(x - 1) > 0) + (np.arctan(-x) >= 0) + np.abs(np.sin(x)) + (np.sin(x) == 0),
+    "clip": lambda x, w: np.clip(x, -0.5, 0.5) + x.clip(w, None) + np.clip(x, None, w) + x.clip(max=1) + np.clip(x, a_min=0, a_max=w * w),
+    "bounds of one number": lambda x: x * (x > -1) * (x < 1) - (x > 1) * (x < -1) * 2.0 + x * (2 * x > 1) * (x > 2) + 3 * (x > 0) * (x == 1) + 4.0 * (x < 0.5) * (x == 1) - 5.0 * (x > 1) * (x == 1),
+    "norm": lambda x: np.linalg.norm(x) * x + np.linalg.norm(x, axis=1, keepdims=True) + np.linalg.norm(x, ord=2, axis=0),
+    "norm of a vector": lambda w: np.linalg.norm(w, 1) + np.linalg.norm(w) + np.linalg.norm(w, 2),
+    "norms of absolute values": lambda x: np.linalg.norm(x, ord=1, axis=-1),
     "size 1": lambda x, one: x * one,
     "three dimensions": lambda t, w: t * w[:, None],
     "numbers": lambda x: 0.5 * x + np.float64(0.25) - np.int64(2) + x * True,
@@ -228,9 +241,7 @@ def symbols(run):
 
 def instantiated(array, arrays, sizes, picks):
     """Fill in numbers: the value of a symbolic array at known sizes."""
-    lengths = [
-        [i.size if isinstance(i.size, int) else sizes[i.size] for i in a] for a in array.axes
-    ]
+    lengths = [[number_of_entries(i.size, sizes) for i in axis] for axis in array.axes]
     result = np.empty([int(np.prod(own)) for own in lengths])
     spread = [list(itertools.product(*map(range, own))) for own in lengths]
     for place in np.ndindex(result.shape):
@@ -262,7 +273,8 @@ def test_means_what_numpy_means(name, sizes):
 COMPARISONS = [
     "maximum", "absolute", "sign", "greater", "at least", "relu mask", "wrong relu mask", "masks", "leaky",
     "whole numbers", "and or not", "logical", "equal", "not equal", "equal formulas", "where", "write a mask", "count",
-    "sum with options", "kinds of masks", "known mask", "count of nonzero", "product",
+    "sum with options", "kinds of masks", "known mask", "count of nonzero", "product", "clip", "bounds of one number",
+    "sign of a function", "functions of cases",
 ]  # fmt: skip
 
 
@@ -361,8 +373,6 @@ def lost_put(x):
 
 REFUSED = {
     "np.cumsum": (lambda x: np.cumsum(x, axis=0), "uses np.cumsum, which is not followed"),
-    "np.clip": (lambda x: np.clip(x, 0, 1), "uses np.clip, which is not followed; use np.maximum"),
-    "np.sin": (np.sin, "uses np.sin, which is not followed"),
     "reduce": (lambda x: np.subtract.reduce(x), "uses np.subtract.reduce"),
     "at": (lambda x: np.minimum.at(x, 0, 1), "uses np.minimum.at"),
     "dtype of sum": (lambda x: x.sum(axis=0, dtype=int), "asks for int of float numbers"),
@@ -387,24 +397,31 @@ REFUSED = {
     "known array of many": (lambda x: x.sum() * np.arange(99.0), "more than 64 entries"),
     "known array, rounded": (lambda x: x.sum() * np.array([1 / 3, 1]), "computes with the float"),
     "complex": (lambda x: x * np.array([1j]), "an array of complex128"),
+    "np.cbrt": (np.cbrt, "uses np.cbrt, which is not followed"),
+    "clipped in place": (lambda x: np.clip(x, 0, 1, out=x.copy()), "calls np.clip(array, array, array, out=...)"),
+    "bound twice": (lambda x: np.clip(x, 0, 1, min=0), "gives a bound of np.clip twice"),
+    "largest norm": (lambda x: np.linalg.norm(x, np.inf, axis=1), "calls np.linalg.norm with ord=inf"),
+    "norm of a matrix": (lambda x: np.linalg.norm(x, 2), "calls np.linalg.norm with ord=2"),
+    "norm along two": (lambda x: np.linalg.norm(x, axis=(0, 1)), "calls np.linalg.norm with two axes"),
+    "NaN replaced": (np.nan_to_num, "uses np.nan_to_num, which is not followed; use formulas that"),
     "unknown method": (lambda x: x.cumprod(), "uses .cumprod of an array"),
     "int": (lambda x: x.astype(int), "calls astype"),
     "bool": (lambda x: x.astype(bool), "calls astype"),
     "asarray": (lambda x: np.asarray(x), "makes a plain array"),
     "zeros": (lambda x: np.zeros(x.shape), "needs the size N as a number"),
     "range": (loop, "needs the size N as a number"),
-    "len": (lambda x: x / len(x), "needs an entry, or the length of an array"),
+    "len": (lambda x: x / len(x), "needs the length N of an array as a number"),
     "if": (lambda x: x if x[0, 0] > 0 else -x, "needs an entry"),
-    "iteration": (lambda x: list(x), "needs an entry"),
+    "iteration": (lambda x: list(x), "needs the length N of an array as a number"),
     "float": (lambda x: float(x[0, 0]), "needs an entry"),
-    "size compared": (lambda x: x if x.shape[0] > 1 else 2 * x, "needs the size N as a number"),
-    "size equal": (lambda x: x if x.shape[0] == 1 else 2 * x, "asks whether the size N is 1"),
+    "size compared": (lambda x: x if x.shape[0] > 1 else 2 * x, "compares the size N with another"),
+    "size equal": (lambda x: x if x.shape[0] == 1 else 2 * x, "compares the size N with another"),
     "a diagonal aside": (lambda x: np.eye(x.shape[1], k=1, like=x), "calls np.eye with more than"),
     "whole identity": (lambda x: np.eye(x.shape[1], dtype=int, like=x), "an identity of <class 'int'>"),
     "no square identity": (lambda x: np.eye(*x.shape, like=x), "else than the size of one axis"),
     "identity of a product": (lambda x: np.eye(x.size, like=x), "else than the size of one axis"),
     "sizes equal": (lambda x: x if x.shape[0] == x.shape[1] else 2 * x, "whether the size N is C"),
-    "caught": (caught, "needs an entry, or the length"),
+    "caught": (caught, "needs the length N"),
     "slice": (lambda x: x[1:], "takes a slice"),
     "last": (lambda x: x[-1], "counts an index from the end"),
     "list": (lambda x: x[[0, 1]], "indexes with an array"),
@@ -424,7 +441,7 @@ REFUSED = {
     "float fills mask": (lambda x: np.full_like(x > 0, 0.5), "fills an array of bool with float"),
     "counts divided in place": (lambda x: (x > 0).sum(axis=1).__itruediv__(2), "writes float numbers"),
     "broadcast written": (lambda x: np.broadcast_to(x * 1, x.shape).__setitem__(..., 0), "np.broadcast_to"),
-    "set of sizes": (lambda x: {x.shape[0]}, "needs the size N as a number"),
+    "set of sizes": (lambda x: {x.shape[0]}, "uses the size N as a key"),
     "merged otherwise": (
         lambda x: x.reshape(-1) + x.T.reshape(-1), "axes that were merged in different orders",
     ),
@@ -455,7 +472,7 @@ REFUSED = {
     "unsigned numbers": (lambda x: np.zeros_like(x, dtype=np.uint64) - 1 + x, "an array of uint64"),
     "exponent": (lambda x: 2**x, "raises to a power that is no number"),
     "cube root": (lambda x: x ** (1 / 4), "neither whole nor a half"),
-    "rounded": (lambda x: x * (1 / 3), "computes with the float 0.333"),
+    "not a number": (lambda x: x * np.inf, "computes with inf, which is no exact number"),
     "reshape": (lambda x: x.reshape(x.shape[1], x.shape[0]), "neither merges nor splits"),
     "squeeze": (lambda x: x.squeeze(), "squeezes all axes"),
     "by zero": (lambda x: 1 / (x - x), "division by a formula that is zero"),
