@@ -636,20 +636,20 @@ def _norm(
     ord: Any = None,  # noqa: A002
     axis: Any = None,
     keepdims: Any = False,
-) -> SymbolicArray:
+) -> Any:
     """Model the norms of vectors: the root of the sum of squares, or the sum of absolute values."""
     is_vector = axis is not None or x.ndim == 1
     if axis is not None and not isinstance(axis, int | np.integer):
         x.run.refuse("calls np.linalg.norm with two axes; use np.sqrt((x * x).sum(axis=...))")
     if ord is None or (ord == 2 and is_vector):
-        squares = _sum(x * x, axis, keepdims)
+        squares = _sum(x * x, axis, keepdims=keepdims)
         return SymbolicArray(x.run, squares.axes, _root(squares.formula))
     if ord != 1 or not is_vector:
         x.run.refuse(
             f"calls np.linalg.norm with ord={ord!r}, which is not followed; "
             "the norms of vectors with ord=1 or 2 are"
         )
-    return _sum(UFUNCS[np.absolute](x), axis, keepdims)
+    return _sum(UFUNCS[np.absolute](x), axis, keepdims=keepdims)
 
 
 def transpose(a: Any, axes: Any = None) -> Any:
