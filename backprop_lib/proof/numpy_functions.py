@@ -19,6 +19,7 @@ from backprop_lib.proof.symbolic import (
     IN_PLACE,
     KINDS,
     METHODS,
+    OF_MATH,
     UFUNCS,
     Axis,
     PlaceArray,
@@ -694,5 +695,11 @@ for _method in [
 ]:
     METHODS[_method] = FUNCTIONS[getattr(np, _method)]
 METHODS |= {"flatten": _flatten, "clip": _clip_method, "sqrt": UFUNCS[np.sqrt]}
+
+OF_MATH |= {
+    "erf": _entrywise(_atom("erf"), to_float=True),
+    "fabs": UFUNCS[np.fabs],
+    "pow": _power,
+}
 
 IN_PLACE.append(_put_along_axis)

@@ -27,6 +27,7 @@ from backprop_lib import layer, shapes
 from backprop_lib.proof import calculus
 from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Place
 from backprop_lib.proof.constants import Floats
+from backprop_lib.proof.python_math import METHODS as METHODS_OF_MATH
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
 from backprop_lib.shapes import format_shape
 
@@ -37,8 +38,10 @@ Axis = tuple[Index, ...]
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 METHODS: dict[str, Callable[..., Any]] = {}
+OF_MATH: dict[str, Callable[..., Any]] = {}
 IN_PLACE: list[Callable[..., Any]] = []
-"""What stands for NumPy's functions and for an array's methods, filled in by
+"""What stands for NumPy's functions, for an array's methods, and for functions of Python's module
+math that NumPy has not, filled in by
 `backprop_lib.proof.numpy_functions`; those in IN_PLACE change an argument."""
 
 
@@ -153,6 +156,10 @@ class Size:
         locals()[f"__{_name}__"] = _number_method(f"__{_name}__")
     sqrt = _number_method("sqrt")
     del _name, _number_method
+
+    def of_math(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """Return a function of Python's module math."""
+        return self.number().of_math(name, arguments)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Size) and self.formula == other.formula:
@@ -317,6 +324,29 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         if function is None:
             self.run.refuse(f"uses .{name} of an array, which is not followed")
         return lambda *args, **kwargs: _called(self.run, f"{name}", function, (self, *args), kwargs)
+
+    def of_math(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """Return a function of Python's module math."""
+        if any(as_array(self.run, value).axes for value in arguments):
+            self.run.refuse(f"calls math.{name} with an array; use NumPy's function")
+        numbers = [as_array(self.run, value) for value in arguments]
+        if name == "log" and len(numbers) > 1:
+            return np.log(numbers[0]) / np.log(numbers[1])
+        function = OF_MATH.get(name) or UFUNCS[getattr(np, METHODS_OF_MATH.get(name, name))]
+        return _called(self.run, name, function, numbers, {})
+
+    def entrywise(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Return what np.vectorize makes of a function, which is called once, with one entry."""
+        arrays = [as_array(self.run, value) for value in arguments]
+        axes, formulas = aligned(*arrays)
+        entries = (
+            SymbolicArray(self.run, (), formula, kind=array.kind)
+            for formula, array in zip(formulas, arrays, strict=True)
+        )
+        result = as_array(self.run, function(*entries))
+        if result.axes:
+            self.run.refuse("calls np.vectorize of a function that returns an array")
+        return SymbolicArray(self.run, axes, result.formula, kind=result.kind)
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """Return the same entries under another shape."""
