@@ -347,7 +347,7 @@ def _finding(
     equal, but_for_ties = True, False
     for values in product(*known.values()):
         here = difference.substituted(dict(zip(known, values, strict=True)))
-        if not gradient.is_all_of(here) and not gradient.is_all_of(calculus.expanded(here)):
+        if not gradient.is_all_of(here):
             equal = False
             with suppress(CalculusError):
                 but_for_ties = but_for_ties or not generic(here, name).terms

@@ -1219,7 +1219,9 @@ def vanishes(formula: Formula) -> bool:
         return False
     parts: dict[Product, dict[Product, Fraction]] = {}
     for term, coefficient in formula.terms.items():
-        masks = {a: p for a, p in term.powers.items() if isinstance(a, ZERO_OR_ONE)}
+        masks: dict[Atom, int] = {
+            a: p for a, p in term.powers.items() if isinstance(a, ZERO_OR_ONE)
+        }
         rest = {a: p for a, p in term.powers.items() if a not in masks}
         parts.setdefault(Product(masks), {})[Product(rest)] = coefficient
     return all(_vanishes_without_masks(Formula(part)) for part in parts.values())
@@ -1259,31 +1261,36 @@ def _outermost_root(formula: Formula) -> "Root | None":
 
 
 def _inside_a_sum(formula: Formula) -> Formula | None:
-    """Write a formula as one sum over an index, and return what is summed; None if it is not so.
+    """Write a formula as one sum, and return what is summed; None if it is not so.
 
-    Each term must have one sum over an axis of this size that has roots in it.
+    Each term must have one sum with roots in it, or else one sum at all, over the same axes.
     """
     parts = []
-    sizes = set()
+    axes = set()
     for term, coefficient in formula.terms.items():
-        sums = [
-            a
-            for a, p in term.powers.items()
-            if isinstance(a, Total)
-            and p == 1
-            and any(isinstance(b, Root) for b in Formula({a.product: Fraction(1)}).atoms())
-        ]
-        if len(sums) != 1 or len(sums[0].bound) != 1:
+        sums = [a for a, p in term.powers.items() if isinstance(a, Total) and p == 1]
+        if len(sums) > 1:
+            sums = [a for a in sums if any(isinstance(b, Root) for b in _atoms_of(a.product))]
+        if len(sums) != 1:
             return None
-        sizes.add(sums[0].bound[0].size)
+        axes.add(tuple(sorted((index.size for index in sums[0].bound), key=str)))
         rest = Product({a: p for a, p in term.powers.items() if a != sums[0]})
         parts.append((Formula({rest: coefficient}), sums[0]))
-    if len(sizes) != 1:
+    if len(axes) != 1:
         return None
-    index = Index(sizes.pop())
+    indices = [Index(size) for size in axes.pop()]
     return added(
-        rest * within.product.substituted({within.bound[0]: index}) for rest, within in parts
+        rest * within.product.substituted(dict(zip(_by_size(within), indices, strict=True)))
+        for rest, within in parts
     )
+
+
+def _by_size(within: Total) -> list[Index]:
+    return sorted(within.order(), key=lambda index: str(index.size))
+
+
+def _atoms_of(term: Product) -> Iterator[Atom]:
+    return Formula({term: Fraction(1)}).atoms()
 
 
 def log(u: Formula) -> Formula:
@@ -1827,7 +1834,7 @@ def vanishes_nowhere_dense(u: Formula) -> bool:
 
     So it is if an array occurs in one term only, linearly, with a factor that is not 0; or if u
     is a polynomial all of whose coefficients are positive, or one with a number among its terms
-    and entries in all others, so that it is not 0 where all entries are.
+    and entries in all others, so that it is not 0 where all entries are 0.
     """
     if all(map(_is_monomial, u.terms)):
         fixed = [term for term in u.terms if not Formula({term: Fraction(1)}).arrays]

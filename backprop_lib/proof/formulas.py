@@ -77,7 +77,7 @@ def same(left: Any, right: Any) -> bool:
         As `read`; also if an index ranges over one axis on the left and another on the right.
     """
     first, second = _read_all(left, right)
-    return not (first - second).terms
+    return calculus.vanishes(first - second) or calculus.vanishes(calculus.expanded(first - second))
 
 
 def grad(expression: Any, entry: sp.Indexed) -> Formula:
@@ -141,6 +141,17 @@ def output(
             if axis
         }
     )
+
+
+FUNCTIONS = {
+    sp.tanh: "tanh",
+    sp.sin: "sin",
+    sp.cos: "cos",
+    sp.asin: "arcsin",
+    sp.atan: "arctan",
+    sp.erf: "erf",
+}
+"""SymPy's functions that have an atom of their own."""
 
 
 @cache
@@ -208,6 +219,8 @@ def _read(e: sp.Expr, bound: Scope, ranges: Ranges) -> Formula:
         return calculus.exp(parts[0])
     if isinstance(e, sp.log):
         return calculus.log(parts[0])
+    if type(e) in FUNCTIONS:
+        return calculus.function(FUNCTIONS[type(e)], parts[0])
     if isinstance(e, sp.Heaviside):
         return calculus.step(parts[0])
     if isinstance(e, sp.Max) and len(parts) == 2:

@@ -26,6 +26,7 @@ from backprop_lib.proof.symbolic import (
     KINDS,
     METHODS,
     MOST_ENTRIES,
+    OF_MATH,
     OF_PLACES,
     REARRANGING,
     UFUNCS,
@@ -1157,6 +1158,12 @@ METHODS |= {
     "clip": _clip_method,
     "sqrt": UFUNCS[np.sqrt],
     "fill": _fill,
+}
+
+OF_MATH |= {
+    "erf": _entrywise(_atom("erf"), to_float=True),
+    "fabs": UFUNCS[np.fabs],
+    "pow": _power,
 }
 
 IN_PLACE += [_put_along_axis, _fill]

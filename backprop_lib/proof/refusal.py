@@ -9,6 +9,8 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
+from backprop_lib.proof.python_math import followed_functions
+
 Result = TypeVar("Result")
 NO_METHOD = re.compile(r"has no callable (\w+) method|ufunc '(\w+)' not supported")
 
@@ -103,7 +105,8 @@ def followed(who: str, state: Refusals, call: Callable[[], Result]) -> Result:
         it may be due to the numbers or the sizes.
     """
     try:
-        result = call()
+        with followed_functions():
+            result = call()
     except NotFollowedError as error:
         raise NotFollowedError(f"{who} {state.refused or error}") from None
     except (MismatchError, RecursionError):

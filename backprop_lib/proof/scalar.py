@@ -15,6 +15,7 @@ import sympy as sp
 
 from backprop_lib.proof.constants import Floats, Irrational, Opaque, closed_form
 from backprop_lib.proof.object_arrays import CONTRACTIONS, contracted, filled
+from backprop_lib.proof.python_math import METHODS
 from backprop_lib.proof.refusal import NotFollowedError, Refusals, decimal, fraction, written
 
 HALF, MINUS_ONE = Fraction(1, 2), Fraction(-1)
@@ -254,6 +255,15 @@ class Exact(ABC):
         """Return the error function."""
         return self.function("erf")
 
+    def of_math(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """Return a function of Python's module math."""
+        first, *others = map(self._lifted, arguments)
+        if name == "pow":
+            return first ** arguments[1]
+        if name == "log" and others:
+            return first.log() / others[0].log()
+        return getattr(first, METHODS.get(name, name))(*others)
+
     def hypot(self, other: Any) -> Any:
         """Return the root of the sum of two squares."""
         return (self * self + other * other).sqrt()
@@ -366,6 +376,11 @@ class ExactArray(np.ndarray):
     def dot(self, b: Any, out: Any = None) -> Any:
         """Do what np.dot does; the method of arrays would not ask this class."""
         return np.dot(self, b, out=out)
+
+    def entrywise(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Return what np.vectorize makes of a function."""
+        result = np.frompyfunc(function, len(arguments), 1)(*map(_plain, arguments))
+        return self._wrapped(np.asarray(result))
 
     def _wrapped(self, result: Any) -> Any:
         if type(result) is np.ndarray and result.dtype == object and self.lift is not None:

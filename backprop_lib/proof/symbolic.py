@@ -30,6 +30,7 @@ from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number, Wish
 from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place
 from backprop_lib.proof.constants import Floats
+from backprop_lib.proof.python_math import METHODS as METHODS_OF_MATH
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
 from backprop_lib.shapes import format_shape
 
@@ -42,12 +43,13 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 METHODS: dict[str, Callable[..., Any]] = {}
 AT: dict[np.ufunc, Callable[..., Any]] = {}
 OF_PLACES: dict[Any, Callable[..., Any]] = {}
+OF_MATH: dict[str, Callable[..., Any]] = {}
 IN_PLACE: list[Callable[..., Any]] = []
 REARRANGING: list[Callable[..., Any]] = []
 """What stands for NumPy's functions and for an array's methods, filled in by
 `backprop_lib.proof.numpy_functions` and those before it. Those in IN_PLACE change an argument,
-those in REARRANGING compute nothing, those in AT are the method `at` of a ufunc, and those in
-OF_PLACES take an array of places."""
+those in REARRANGING compute nothing, those in AT are the method `at` of a ufunc, those in OF_PLACES
+take an array of places, and those in OF_MATH are of Python's module math, and not of NumPy."""
 
 
 MOST_SMALL = 4
@@ -280,9 +282,15 @@ class Size:
             self.run.wish(Multiple(size, of, inner))
         return self.needs_number(f"divides the size {self} by {other}, which may leave a rest")
 
+    def of_math(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """Return a function of Python's module math."""
+        return self.number().of_math(name, arguments)
+
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, float | np.floating) and float(other).is_integer():
+            other = int(other)
         if not is_whole(other):
-            return False
+            return NotImplemented if isinstance(other, SymbolicArray) else False
         difference = self.formula - as_array(self.run, other).formula
         if not difference.terms:
             return True
@@ -550,6 +558,29 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         if function is None:
             self.run.refuse(f"uses .{name} of an array, which is not followed")
         return lambda *args, **kwargs: called(self.run, f"{name}", function, (self, *args), kwargs)
+
+    def of_math(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """Return a function of Python's module math."""
+        if any(as_array(self.run, value).axes for value in arguments):
+            self.run.refuse(f"calls math.{name} with an array; use NumPy's function")
+        numbers = [as_array(self.run, value) for value in arguments]
+        if name == "log" and len(numbers) > 1:
+            return np.log(numbers[0]) / np.log(numbers[1])
+        function = OF_MATH.get(name) or UFUNCS[getattr(np, METHODS_OF_MATH.get(name, name))]
+        return called(self.run, name, function, numbers, {})
+
+    def entrywise(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Return what np.vectorize makes of a function, which is called once, with one entry."""
+        arrays = [as_array(self.run, value) for value in arguments]
+        axes, formulas = aligned(*arrays)
+        entries = (
+            SymbolicArray(self.run, (), formula, kind=array.kind)
+            for formula, array in zip(formulas, arrays, strict=True)
+        )
+        result = as_array(self.run, function(*entries))
+        if result.axes:
+            self.run.refuse("calls np.vectorize of a function that returns an array")
+        return SymbolicArray(self.run, axes, result.formula, kind=result.kind)
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """Return the same entries under another shape."""

@@ -41,6 +41,7 @@ from backprop_lib.proof.calculus import (
     Step,
     Total,
     Zero,
+    expanded,
     of,
     vanishes,
     zero,
@@ -121,7 +122,9 @@ class Gradient:
         while difference.terms:
             rest = difference.replaced(self._excused)
             if rest == difference:
-                return vanishes(difference)
+                return not _differs_somewhere(difference) and (
+                    vanishes(difference) or vanishes(expanded(difference))
+                )
             difference = rest
         return True
 
@@ -233,6 +236,17 @@ def _is_not_zero(formula: Formula, u: Formula) -> bool:
             and abs(point.value(formula, at)) > ROUNDING * CERTAINLY
         )
     except (CalculusError, ArithmeticError, ValueError):
+        return False
+
+
+def _differs_somewhere(formula: Formula) -> bool:
+    """Say whether a formula is not zero at some point, by far more than rounding."""
+    at = dict.fromkeys(formula.free_indices, 0)  # where deltas are 1
+    point = _Point()
+    try:
+        terms = [point.value(Formula({t: c}), at) for t, c in formula.terms.items()]
+        return abs(math.fsum(terms)) > ROUNDING * CERTAINLY * math.fsum(map(abs, terms))
+    except (CalculusError, ArithmeticError, ValueError, TypeError):  # a root of a negative number
         return False
 
 
