@@ -60,7 +60,7 @@ def findings(task: Task) -> dict[str, Formulas]:
     whole = {name: value for name, value in numbers.items() if isinstance(value, int | np.integer)}
     found: dict[str, Formulas] = {}
     for at in dict.fromkeys(map(frozenset, ({}, whole, numbers))):
-        for name, new in _with(task, {key: numbers[key] for key in at}).items():
+        for name, new in _with(task, {k: v for k, v in numbers.items() if k in at}).items():
             known = found.get(name)
             if known is None or (known.answer is not Answer.RIGHT and _says_more(new, known)):
                 found[name] = new
