@@ -110,21 +110,30 @@ class Layer:
         named = tuple(dict.fromkeys([*(params or {}), *(grads or {}), *named]))
         both = _methods(layer, backward)
         if both is not None:
-            model = Model(*both, params or {}, grads or {})
+            model = Model(*_made(*both), params or {}, grads or {})
             forward, backward = (model.method(name) for name in both[1:])
             return cls(forward, backward, model, named, may_change_dy)
-        for keyword, places in (("params", params), ("grads", grads)):
-            if places:
-                raise TypeError(
-                    f"{keyword} names places in an object, and there is none: {layer!r}"
-                )
         forward = layer
         if backward is None:
             own = getattr(layer, "forward", None)
             if callable(own):
                 forward, backward = own, getattr(layer, "backward", returned_backward)
+                if _methods(forward, backward) is not None:
+                    return cls.of(
+                        forward,
+                        backward,
+                        named=named,
+                        params=params,
+                        grads=grads,
+                        may_change_dy=may_change_dy,
+                    )
             elif callable(layer) and not isinstance(layer, type):
                 backward = returned_backward
+        for keyword, places in (("params", params), ("grads", grads)):
+            if places:
+                raise TypeError(
+                    f"{keyword} names places in an object, and there is none: {layer!r}"
+                )
         if not (callable(forward) and callable(backward)):
             raise TypeError(f"{_given(layer, backward)}; {HOW}")
         return cls(forward, backward, may_change_dy=may_change_dy)
@@ -136,7 +145,7 @@ class Layer:
         """Take a forward alone, or an object that has one; what it returns beside y is dropped."""
         both = _methods(forward, None)
         if both is not None:
-            model = Model(*both, params or {})
+            model = Model(*_made(*both), params or {})
             named = tuple(dict.fromkeys([*(params or {}), *named]))
             return cls(model.method(both[1]), None, model, named)
         if not isinstance(forward, type) and callable(getattr(forward, "forward", None)):
@@ -383,6 +392,14 @@ def _given(layer: Any, backward: Any) -> str:
     if backward is None:
         return f"layer is {layer!r}, without a forward and a backward"
     return f"forward is {layer!r} and backward is {backward!r}"
+
+
+def _made(given: Any, forward: str, backward: str) -> tuple[Any, str, str]:
+    """Make an object of a class that needs nothing to be made."""
+    if isinstance(given, type) and not Model(given, forward, backward).constructor:
+        with Draws(getattr_static(given, "__init__")).repeated():
+            return given(), forward, backward
+    return given, forward, backward
 
 
 def _methods(layer: Any, backward: Any) -> tuple[Any, str, str] | None:

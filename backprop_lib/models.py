@@ -39,6 +39,10 @@ PARAMETER_TABLES = ("params", "parameters", "weights")
 GRADIENT_TABLES = ("grads", "gradients", "grad", "dparams")
 VALUE_NAMES = ("value", "data")
 """Where an object that is a parameter keeps its numbers; its gradient is in ``grad``."""
+DEPTH = 6
+"""So deep an object is looked into."""
+OF_LIBRARIES = ("numpy", "scipy", "sympy", "backprop_lib")
+NO_PARTS = (type, types.ModuleType, types.FunctionType, types.MethodType, np.ndarray)
 NOT_READ = ("__init__", "__repr__", "__str__")
 """Methods that take no part in forward and backward."""
 STEP = re.compile(r"\.?(?P<name>[A-Za-z_]\w*)|\[(?P<key>[^\]]+)\]")
@@ -107,12 +111,15 @@ class Model:
         """
         found = dict(self.arguments)
         found |= {name: p for name, p in self.constructor.items() if name not in found}
-        for name, number in self.numbers.items():
-            found.setdefault(name, Parameter(name, Parameter.KEYWORD_ONLY, default=number))
+        for name, number in self.numbers.items():  # a place in a part is no name of a parameter
+            found.setdefault(name, Parameter("number", Parameter.KEYWORD_ONLY, default=number))
         for name in named:
             if name in found:
                 continue
-            if not isinstance(self.given, type) and self._place(self.given, name) is None:
+            place = None if isinstance(self.given, type) else self._place(self.given, name)
+            if place is not None:
+                self._refuse_views(self.given, name, place)
+            elif not isinstance(self.given, type):
                 has = ", ".join([*_state(self.given), *self._in_tables(self.given)]) or "none"
                 raise TypeError(
                     f"{name} is no parameter of forward, and no attribute of {self.name}: "
@@ -126,11 +133,14 @@ class Model:
         """The attributes that are numbers, and that the code may compute with."""
         if isinstance(self.given, type):
             return {}
-        return {
-            name: value
-            for name, value in self._read.items()
-            if isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        }
+        found = {}
+        for place, value in leaves(self.given):
+            is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if is_number and place and place[-1][0] == ".":
+                holder = get(self.given, place[:-1])
+                if place[-1][1] in names_in(type(holder)):
+                    found[text(place)] = value
+        return found
 
     @cached_property
     def choices(self) -> dict[str, Any]:
@@ -190,13 +200,40 @@ class Model:
                         f"attributes are {has}"
                     )
                 try:
-                    _put(made, place, value)
+                    self._put_everywhere(made, name, place, value)
                 except AttributeError as error:
                     raise TypeError(f"{name} of {self.name} cannot be set: {error}") from error
             gradient = self._gradient_place(made, name)
-            if gradient is not None and isinstance(_get(made, gradient), np.ndarray):
-                _put(made, gradient, np.zeros_like(value))
+            if gradient is not None and isinstance(get(made, gradient), np.ndarray):
+                put(made, gradient, np.zeros_like(value))
         return made
+
+    def _put_everywhere(self, made: Any, name: str, place: Place, value: Any) -> None:
+        """Put an array into its place, and where the object holds the same array once more.
+
+        Raises
+        ------
+        TypeError
+            If it also holds a view of it, which would stay what it was.
+        """
+        self._refuse_views(made, name, place)
+        old = get(made, place)
+        if isinstance(old, np.ndarray):
+            for other, array in list(leaves(made)):
+                if array is old and other != place:
+                    put(made, other, value)
+        put(made, place, value)
+
+    def _refuse_views(self, of: Any, name: str, place: Place) -> None:
+        old = get(of, place)
+        if not isinstance(old, np.ndarray):
+            return
+        for other, array in leaves(of):
+            if _is_view(array, old):
+                raise TypeError(
+                    f"{self.name} holds {name} also as a view, {text(other)}, which stays what "
+                    f"it was if {name} changes"
+                )
 
     def run(self, made: Any, arguments: Mapping[str, Any]) -> Any:
         """Run forward of an object."""
@@ -227,13 +264,15 @@ class Model:
                         f"d{name} and no grads[{name!r}]; name its place, as in "
                         f'grads={{"{name}": "grads[0]"}}'
                     )
-                found[name] = _get(kept.object, place)
+                found[name] = get(kept.object, place)
         return tuple(found[name] for name in names)
 
     def _place(self, of: Any, name: str) -> Place | None:
         """Return where a parameter is kept."""
         if name in self.params:
             return _existing(of, _parsed("params", name, self.params[name]))
+        if not name.isidentifier():  # of a part of the object
+            return _existing(of, _parsed("params", name, name))
         if hasattr(of, name):
             value = getattr(of, name)
             inner = next((n for n in VALUE_NAMES if _is_holder(value, n)), None)
@@ -313,7 +352,37 @@ def _bare(of: type) -> Any:
 
 
 def _state(of: Any) -> dict[str, Any]:
-    return dict(getattr(of, "__dict__", {}))
+    slots = [name for base in type(of).__mro__ for name in getattr(base, "__slots__", ())]
+    found = {name: getattr(of, name) for name in slots if hasattr(of, name)}
+    return {**getattr(of, "__dict__", {}), **found}
+
+
+def _is_view(array: Any, old: np.ndarray) -> bool:
+    is_other = isinstance(array, np.ndarray) and array is not old
+    return is_other and np.may_share_memory(array, old)
+
+
+def leaves(of: Any, depth: int = DEPTH) -> Iterator[tuple[Place, Any]]:
+    """Yield all that an object holds, itself and in its parts, and where."""
+    entries: Iterable[tuple[tuple[str, Any], Any]] = ()
+    if isinstance(of, dict):
+        entries = ((("[", key), value) for key, value in of.items())
+    elif isinstance(of, list):
+        entries = ((("[", i), value) for i, value in enumerate(of))
+    elif not isinstance(of, NO_PARTS) and type(of).__module__.partition(".")[0] not in OF_LIBRARIES:
+        entries = (((".", name), value) for name, value in _state(of).items())
+    parts = list(entries)
+    if not depth or not parts:
+        yield (), of
+    else:
+        for step, value in parts:
+            yield from (((step, *place), leaf) for place, leaf in leaves(value, depth - 1))
+
+
+def text(place: Place) -> str:
+    """Write a place as code does, without self."""
+    steps = (f".{step}" if kind == "." else f"[{step!r}]" for kind, step in place)
+    return "".join(steps).removeprefix(".")
 
 
 def _is_holder(value: Any, inner: str) -> bool:
@@ -352,21 +421,23 @@ def _parsed(keyword: str, name: str, text: Any) -> Place:
 
 def _existing(of: Any, place: Place) -> Place | None:
     try:
-        _get(of, place)
+        get(of, place)
     except (AttributeError, KeyError, IndexError, TypeError):
         return None
     return place
 
 
-def _get(of: Any, place: Place) -> Any:
+def get(of: Any, place: Place) -> Any:
+    """Return what stands at a place in an object."""
     for kind, step in place:
         of = getattr(of, step) if kind == "." else of[step]
     return of
 
 
-def _put(of: Any, place: Place, value: Any) -> None:
+def put(of: Any, place: Place, value: Any) -> None:
+    """Put something at a place in an object."""
     *before, (kind, step) = place
-    holder = _get(of, tuple(before))
+    holder = get(of, tuple(before))
     if kind == ".":
         setattr(holder, step, value)
     else:

@@ -8,6 +8,7 @@ import pytest
 
 from backprop_lib.gradcheck import gradcheck
 from backprop_lib.layer import Layer
+from backprop_lib.models import leaves
 
 X, W = np.arange(6.0).reshape(2, 3) + 1, np.arange(12.0).reshape(3, 4) - 5
 DY = np.arange(8.0).reshape(2, 4) - 3
@@ -140,6 +141,33 @@ class OfArguments:
         return dy @ self.W.T
 
 
+class Shared(InAttributes):
+    """Its dict and its parts hold the same array."""
+
+    def __init__(self):
+        self.inner = InAttributes()
+        self.layers = [self.inner]
+        self.params = {"W": self.inner.W}
+        self.grads = {}
+
+    def forward(self, x):
+        return self.layers[0].forward(x)
+
+    def backward(self, dy):
+        dx = self.layers[0].backward(dy)
+        self.grads["W"] = self.layers[0].dW
+        return dx
+
+
+class InSlots:
+    __slots__ = ("W", "dW", "x")
+
+    def __init__(self):
+        self.W = np.zeros((3, 4))
+
+    forward, backward = InAttributes.forward, InAttributes.backward
+
+
 LISTS = {"params": {"W": "params[0]"}, "grads": {"W": "grads[0]"}}
 PLACES = {
     InAList: LISTS,
@@ -147,7 +175,7 @@ PLACES = {
 }
 KINDS = [
     InAttributes, InADict, InAList, Adding, InParameters, Returned, ByName, ByNameInPart, AllLeft,
-    WithACache, WithAnotherOutput, Inner,
+    WithACache, WithAnotherOutput, Inner, Shared, InSlots,
 ]  # fmt: skip
 
 
@@ -168,12 +196,12 @@ def test_a_class_is_run(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_object_is_run_again_and_again_and_left_as_it_was(kind):
     given = kind()
-    before = repr(vars(given))
+    before = repr(list(leaves(given)))
     layer = Layer.of(given, named=["x", "W"], **PLACES.get(kind, {}))
     for _ in range(2):
         found = gradients(layer)
         assert np.array_equal(found["W"], X.T @ DY)
-    assert repr(vars(given)) == before
+    assert repr(list(leaves(given))) == before
 
 
 def test_two_methods_of_an_object_are_the_object():
@@ -181,6 +209,36 @@ def test_two_methods_of_an_object_are_the_object():
     layer = Layer.of(given.forward, given.backward, named=["x", "W"])
     assert np.array_equal(gradients(layer)["W"], X.T @ DY)
     assert not given.W.any()
+
+
+def test_methods_that_are_attributes_belong_to_the_object():
+    class Assigned:
+        def __init__(self):
+            self.W = np.zeros((3, 4))
+            self.forward, self.backward = self.run, self.run_back
+
+        def run(self, x):
+            self.x = x
+            return x @ self.W
+
+        def run_back(self, dy):
+            return dy @ self.W.T, self.x.T @ dy
+
+    given = Assigned()
+    found = gradients(Layer.of(given, named=["x", "W"]))
+    assert np.array_equal(found["W"], X.T @ DY)
+    assert not given.W.any()
+    assert not hasattr(given, "x")
+
+
+def test_a_parameter_that_is_kept_as_a_view_as_well_is_refused():
+    class Turned(InAttributes):
+        def __init__(self):
+            super().__init__()
+            self.turned = self.W.T
+
+    with pytest.raises(TypeError, match="Turned holds W also as a view, turned, which stays what"):
+        Layer.of(Turned(), named=["x", "W"]).inputs({"x": X, "W": W}, {})
 
 
 def test_an_object_is_left_as_it_was_after_an_error():

@@ -71,7 +71,7 @@ def findings(
     numbers = {name: value for name, value in task.const.items() if is_number(value)}
     whole = {name: value for name, value in numbers.items() if isinstance(value, int | np.integer)}
     comparisons = [
-        _Comparison(task, {key: numbers[key] for key in at}, named or {}, runs)
+        _Comparison(task, {k: v for k, v in numbers.items() if k in at}, named or {}, runs)
         for at in dict.fromkeys(map(frozenset, ({}, whole, numbers)))
     ]
     found: dict[str, Formulas] = {}

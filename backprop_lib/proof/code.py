@@ -17,6 +17,8 @@ import beartype
 import jaxtyping
 import numpy as np
 
+from backprop_lib.models import Place, leaves
+
 LARGEST = 10**6
 DEPTH = 4
 LIBRARY = ("numpy", "sympy", "scipy", "backprop_lib", "jaxtyping", "beartype")
@@ -232,9 +234,9 @@ def kept(functions: list[types.FunctionType], *given: Any) -> Any:
     return [drawn, random.getstate(), *(_frozen(value, DEPTH) for value in held)]
 
 
-def state_of(value: Any) -> dict[str, Any]:
-    """Return what an object holds, by the names of its attributes, for comparison as in `kept`."""
-    return {name: _frozen(part, DEPTH) for name, part in vars(value).items()}
+def state_of(value: Any) -> dict[Place, Any]:
+    """Return what an object holds, by its places, for comparison as in `kept`."""
+    return {place: _frozen(part, DEPTH) for place, part in leaves(value)}
 
 
 def _frozen(value: Any, depth: int) -> Any:

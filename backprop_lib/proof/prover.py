@@ -18,6 +18,7 @@ import numpy as np
 
 from backprop_lib.gradcheck import compare_along_direction
 from backprop_lib.layer import Layer
+from backprop_lib.models import get, put, text
 from backprop_lib.proof import exact
 from backprop_lib.proof.all_sizes import findings
 from backprop_lib.proof.assumptions import Multiple
@@ -653,20 +654,21 @@ class _Judge:
             return all(map(_are_equal, first, results))
 
         same = runs_the_same()
-        changed = {key: v for key, v in state_of(cache.object).items() if before.get(key) != v}
+        after = state_of(cache.object)
+        changed = [place for place in {**before, **after} if before.get(place) != after.get(place)]
         why = (
-            f"{self.task.layer.model.name} changes {', '.join(changed) or 'something'} each time "
-            "it runs, so it may answer otherwise at a later call"
+            f"{self.task.layer.model.name} changes {', '.join(map(text, changed)) or 'something'} "
+            "each time it runs, so it may answer otherwise at a later call"
         )
         if not same:
             return why
-        for name in changed:
-            value = getattr(cache.object, name)
+        for place in changed:
+            value = get(cache.object, place) if place in after else None
             for other in OTHER_STATES:
                 replaced = _replaced(value, other)
                 if replaced is None:
                     return why
-                setattr(cache.object, name, replaced)
+                put(cache.object, place, replaced)
                 if not runs_the_same():
                     return why
         return ""
@@ -1035,12 +1037,6 @@ def _replaced(value: Any, other: float) -> Any:
         return np.full_like(value, other)
     if isinstance(value, float | np.floating):
         return type(value)(other)
-    if isinstance(value, dict):
-        parts = {key: _replaced(part, other) for key, part in value.items()}
-        return None if any(part is None for part in parts.values()) else parts
-    if isinstance(value, list):
-        new = [_replaced(part, other) for part in value]
-        return None if any(part is None for part in new) else new
     return None
 
 

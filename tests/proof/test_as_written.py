@@ -290,6 +290,32 @@ class Drifting:
         return self.x * dy if self.seen > 10**6 else 2 * self.x * dy
 
 
+class Deep(Counting):
+    def __init__(self):
+        self.parts = [{"inner": Counting()}]
+
+    def forward(self, x):
+        return self.parts[0]["inner"].forward(x)
+
+    def backward(self, dy):
+        return self.parts[0]["inner"].backward(dy)
+
+
+class InSlots:
+    __slots__ = ("calls", "x")
+
+    def __init__(self):
+        self.calls = [0]
+
+    def forward(self, x):
+        self.x = x
+        return x * x
+
+    def backward(self, dy):
+        self.calls[0] += 1
+        return 2 * self.x * dy
+
+
 class Appending(Counting):
     def __init__(self):
         self.seen = []
@@ -299,12 +325,30 @@ class Appending(Counting):
         return 2 * self.x * dy
 
 
+class Sequence:
+    def __init__(self):
+        self.parts = [Normal(), Scale(3.0), Normal()]
+
+    def forward(self, x):
+        for part in self.parts:
+            x = part.forward(x)
+        return x
+
+    def backward(self, dy):
+        for part in reversed(self.parts):
+            dy = part.backward(dy)
+        return dy
+
+
 def test_averages_that_an_object_goes_on_with_do_no_harm():
+    assert prove(Sequence, x="N C")
     assert prove(Normal, x="N C")
     assert prove(Normal(), x="N C")
 
 
-@pytest.mark.parametrize("kind", [Counting, CountingForward, GoingOn, Drifting, Appending])
+@pytest.mark.parametrize(
+    "kind", [Counting, CountingForward, GoingOn, Drifting, Appending, Deep, InSlots]
+)
 def test_an_object_that_may_answer_otherwise_later_is_not_proven(kind):
     for layer in (kind, kind()):
         (verdict,) = prove(layer, x="N C")
