@@ -47,7 +47,8 @@ from backprop_lib.shapes import format_shape, unchecked
 
 NUMBERS = (1, 2, 3, 4, 5)
 """What is tried for a size that code needs as a number."""
-MOST_NUMBERS = 3
+MOST_NUMBERS, MOST_PINNED = 3, 2
+"""A size is proven at so many numbers, if at most so many sizes are needed as numbers."""
 MOST_ASSUMED = 8
 COMPARED = "no two numbers that forward compares are equal"
 ONLY_AT_TIES = (
@@ -172,6 +173,8 @@ class _Comparison:
             }
             found = _all_of(found, new) if found else new
             wanted -= 1
+            if len(found[self.task.judged[0]].sizes[-1]) > MOST_PINNED:
+                break  # many loops take long
             if not wanted or all(one.answer is not Answer.RIGHT for one in found.values()):
                 break
         return found or dict(refused)

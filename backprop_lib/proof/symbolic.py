@@ -433,6 +433,23 @@ class HasAxes:
         """The number of axes."""
         return len(self.axes)
 
+    def __getitem__(self, key: Any) -> Any:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        if not self.axes:
+            raise TypeError("len() of unsized object")
+        size = size_along(self.run, self.axes[0])
+        if isinstance(size, int):
+            return size
+        return self.run.needs_numbers(
+            size.formula,
+            f"needs the length {size} of an array as a number (in len or a loop); use x.shape[0]",
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
 
 class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     """An array of symbolic shape, known by the formula of its entry."""
@@ -690,20 +707,6 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             self._refuse_number()
         return bool(value)
 
-    def __len__(self) -> int:
-        if not self.axes:
-            raise TypeError("len() of unsized object")
-        size = size_along(self.run, self.axes[0])
-        if isinstance(size, int):
-            return size
-        return self.run.needs_numbers(
-            size.formula,
-            f"needs the length {size} of an array as a number (in len or a loop); use x.shape[0]",
-        )
-
-    def __iter__(self) -> Iterator["SymbolicArray"]:
-        return (self[i] for i in range(len(self)))
-
     def _refuse_number(self, *_: Any) -> NoReturn:
         reason = "needs an entry as a number (in if, float or a loop); use np.where for a choice"
         if self.formula.arrays:
@@ -803,7 +806,7 @@ class PlaceArray(HasAxes, NDArrayOperatorsMixin):
             self._refuse()
         return lambda *args, **kwargs: called(self.run, name, function, (self, *args), kwargs)
 
-    __array__ = __index__ = __int__ = __float__ = __bool__ = __len__ = __iter__ = _refuse
+    __array__ = __index__ = __int__ = __float__ = __bool__ = _refuse
     __setitem__ = __contains__ = _refuse
     __hash__ = None  # type: ignore[assignment]
 
