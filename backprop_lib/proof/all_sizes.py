@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backprop_lib.proof import calculus, joining, numpy_functions  # noqa: F401  what is followed
+from backprop_lib.proof import calculus, infinite, joining  # noqa: F401  what is followed
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number
 from backprop_lib.proof.calculus import (
     CalculusError,
@@ -272,6 +272,7 @@ def _forward(
 def _findings(task: Task, run: Run, at: Mapping[str, Any]) -> dict[str, Formulas]:
     inputs = _arrays(task, run)
     y, cache = _forward(task, run, inputs, at)
+    run.check_finite(y.formula, "returns")
     searched = dict(run.searched)
     output = SymbolicArray(run, y.axes, y.formula)  # backward may write into y
     places: list[Place] = []
@@ -337,6 +338,7 @@ def _finding(
     if isinstance(claim, LostArray):
         return Formulas(misfit=str(claim.reason), true=closed)
     array = _claimed(run, claim)
+    run.check_finite(array.formula, "returns a gradient with")
     followed(task.claimant, run, lambda: run.check_written(array.formula))
     misfit = _misfit(name, array, x)
     if misfit:
@@ -354,7 +356,7 @@ def _finding(
             equal = False
             with suppress(CalculusError):
                 but_for_ties = but_for_ties or not generic(here, name).terms
-    where = []
+    where = sorted(run.conditions)
     if any(isinstance(atom, Step) and name in atom.u.arrays for atom in true.atoms()):
         where.append(COMPARED)
     if output.looked_up - set(task.labels):

@@ -1829,6 +1829,14 @@ def _is_never_zero(term: Product) -> bool:
     )
 
 
+def is_positive(u: Formula) -> bool:
+    """Say whether a formula is positive wherever it is defined, as its form shows."""
+    return bool(u.terms) and all(
+        c > 0 and all(_is_positive(atom, p) for atom, p in term.powers.items())
+        for term, c in u.terms.items()
+    )
+
+
 def vanishes_nowhere_dense(u: Formula) -> bool:
     """Say whether u is zero on no open set, whatever values its indices take.
 

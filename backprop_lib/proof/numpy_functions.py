@@ -403,7 +403,7 @@ def _chosen(a: SymbolicArray, where: Any, otherwise: Any) -> SymbolicArray:
     return chosen
 
 
-def _reduced(array: SymbolicArray, axis: Any, keepdims: Any) -> tuple[list[Index], list[Axis]]:
+def reduced(array: SymbolicArray, axis: Any, keepdims: Any) -> tuple[list[Index], list[Axis]]:
     """Return the indices along the given axes, and the axes of the result."""
     if not isinstance(keepdims, bool | np.bool_):
         raise NotFollowedError(f"passes keepdims={keepdims!r}")
@@ -423,7 +423,7 @@ def _sum(
     where: Any = True,
 ) -> Any:
     a = _chosen(a, where, False if a.is_mask else 0)
-    indices, axes = _reduced(a, axis, keepdims)
+    indices, axes = reduced(a, axis, keepdims)
     kind = "int" if a.is_mask else a.kind
     result = SymbolicArray(a.run, axes, calculus.total(a.formula, indices), kind=kind)
     if not (isinstance(initial, int) and initial == 0):
@@ -440,7 +440,7 @@ def _mean(
     *,
     where: Any = True,
 ) -> Any:
-    indices, axes = _reduced(a, axis, keepdims)
+    indices, axes = reduced(a, axis, keepdims)
     if not (isinstance(where, bool) and where):
         chosen = _broadcast_to(as_array(a.run, where), a.shape)
         count = _sum(chosen, axis, keepdims=keepdims)
@@ -463,7 +463,7 @@ def _var(
     mean: Any = None,
     correction: Any = None,
 ) -> Any:
-    indices, _ = _reduced(a, axis, keepdims)
+    indices, _ = reduced(a, axis, keepdims)
     count = calculus.multiplied(calculus.size(index.size) for index in indices)
     centred = a - (_mean(a, axis, keepdims=True) if mean is None else mean)
     squares = _sum(centred * centred, axis, keepdims=keepdims)
@@ -501,7 +501,7 @@ def _prod(
     where: Any = True,
 ) -> Any:
     a = _chosen(a, where, True if a.is_mask else 1)
-    indices, axes = _reduced(a, axis, keepdims)
+    indices, axes = reduced(a, axis, keepdims)
     count = prod(i.size if isinstance(i.size, int) else MOST_FACTORS + 1 for i in indices)
     if count > MOST_FACTORS:
         a.run.refuse(
@@ -547,7 +547,7 @@ def _average(
     return total / _sum(_broadcast_to(w, a.shape), axis, keepdims=keepdims)
 
 
-def _extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) -> dict[Index, Pick]:
+def extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) -> dict[Index, Pick]:
     """Return the place of the largest entry along some indices, one look-up for each."""
     if not indices:
         return {}
@@ -586,8 +586,8 @@ def _extreme(sign: int) -> Callable[..., Any]:
                 a.run.refuse("calls np.max or np.min with where=... and without initial=...")
         else:
             a = _chosen(a, where, initial)
-        indices, axes = _reduced(a, axis, keepdims)
-        formula = a.formula.substituted(_extreme_places(a, indices, sign))
+        indices, axes = reduced(a, axis, keepdims)
+        formula = a.formula.substituted(extreme_places(a, indices, sign))
         result: Any = SymbolicArray(a.run, axes, formula, kind=a.kind)
         if initial is not None:
             result = (np.maximum if sign > 0 else np.minimum)(result, initial)
@@ -603,10 +603,10 @@ def _ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> An
 
 def _extreme_place(sign: int) -> Callable[..., Any]:
     def model(a: Any, axis: Any = None, *, keepdims: Any = False) -> PlaceArray:
-        indices, axes = _reduced(a, axis, keepdims)
+        indices, axes = reduced(a, axis, keepdims)
         if len(indices) > 1:
             a.run.refuse("takes argmax over several axes at once")
-        places = _extreme_places(a, indices, sign)
+        places = extreme_places(a, indices, sign)
         return PlaceArray(a.run, axes, places[indices[0]] if indices else 0)
 
     return model

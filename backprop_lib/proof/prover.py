@@ -387,7 +387,9 @@ def _merged(gradient: str, reports: list[tuple[Task, Task, Report]]) -> Verdict:
         )
     tried = {n: {choice.const[n] for _, choice, _ in reports} for n in sorted(first.chosen)}
     every = "".join(f" and every {name}" for name, values in tried.items() if len(values) > 1)
-    return replace(best, reason=best.reason.replace(" for all sizes", f" for all sizes{every}", 1))
+    where = dict.fromkeys(one for _, _, report in reports for one in report[gradient].where)
+    reason = best.reason.replace(" for all sizes", f" for all sizes{every}", 1)
+    return replace(best, reason=reason, where=tuple(where))
 
 
 @dataclass

@@ -157,20 +157,28 @@ class Exact(ABC):
         """Say that the code does something that is not followed."""
 
     def _lifted(self, other: Any) -> Any:
-        if isinstance(other, type(self)):
+        if isinstance(other, type(self) | MinusInfinity):
             return other
+        if is_minus_infinity(other):
+            return MinusInfinity(self)
         try:
             return self.lift(constant(other))
         except NotFollowedError as error:
             self.refuse(str(error))
 
     def __add__(self, other: Any) -> Any:
-        return NotImplemented if _is_array(other) else self.plus(self._lifted(other))
+        if _is_array(other):
+            return NotImplemented
+        lifted = self._lifted(other)
+        return lifted.plus(self) if isinstance(lifted, MinusInfinity) else self.plus(lifted)
 
     __radd__ = __add__
 
     def __mul__(self, other: Any) -> Any:
-        return NotImplemented if _is_array(other) else self.times(self._lifted(other))
+        if _is_array(other):
+            return NotImplemented
+        lifted = self._lifted(other)
+        return lifted.times(self) if isinstance(lifted, MinusInfinity) else self.times(lifted)
 
     __rmul__ = __mul__
 
@@ -297,7 +305,10 @@ class Exact(ABC):
         return self
 
     def _sign(self, other: Any, with_zero: int) -> int:
-        return self.compared(self._lifted(other), with_zero)
+        lifted = self._lifted(other)
+        if isinstance(lifted, MinusInfinity) and not isinstance(self, MinusInfinity):
+            return 1
+        return self.compared(lifted, with_zero)
 
     def __lt__(self, other: Any) -> Any:
         return NotImplemented if _is_array(other) else self._sign(other, 1) < 0
@@ -334,6 +345,52 @@ class Exact(ABC):
     __trunc__ = floor = ceil = rint = trunc = _refuse_rounding
 
 
+class MinusInfinity(Exact):
+    """What a mask puts before a softmax: less than all numbers, and e to its power is 0."""
+
+    def __init__(self, number: Exact):
+        self.number = number  # of the kind that is computed with
+
+    def lift(self, constant: Any) -> Exact:
+        """Return a constant as a number."""
+        return self.number.lift(constant)
+
+    def _lifted(self, other: Any) -> Any:
+        return other if isinstance(other, Exact) else self.number._lifted(other)
+
+    def plus(self, other: Any) -> Exact:
+        """Add: nothing that is added makes a number of it."""
+        return self
+
+    def times(self, other: Any) -> Exact:
+        """Multiply by a positive number."""
+        if not isinstance(other, MinusInfinity) and other._sign(0, 0) > 0:
+            return self
+        return self._undefined()
+
+    def exp(self) -> Exact:
+        """Return e to this power: 0."""
+        return self.number.lift(sp.Integer(0))
+
+    def compared(self, other: Any, with_zero: int) -> int:
+        """Return the sign of the difference: it is less than every number."""
+        return 0 if isinstance(other, MinusInfinity) else -1
+
+    def _undefined(self, *_: Any) -> NoReturn:
+        raise ZeroDivisionError("infinity is no number to compute with")
+
+    power = log = function = __neg__ = _undefined
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Say that the code does something that is not followed."""
+        self.number.refuse(reason)
+
+
+def is_minus_infinity(value: Any) -> bool:
+    """Say whether a float is -inf."""
+    return isinstance(value, float | np.floating) and value == -np.inf
+
+
 class ExactArray(np.ndarray):
     """An array of exact numbers, in which NumPy's functions meet no others.
 
@@ -361,6 +418,8 @@ class ExactArray(np.ndarray):
             ufunc, plain = _logaddexp, [_lifted(np.asarray(a), self.lift) for a in plain]
         if ufunc in OF_ENTRIES and self.lift is not None and isinstance(plain[0], np.ndarray):
             plain[0] = _lifted(plain[0], self.lift)
+        if ufunc in SHIFTING and self.lift is not None:
+            plain = [_without_floats_of_infinity(value, self.lift) for value in plain]
         if "out" in options:
             options["out"] = tuple(map(_plain, options["out"]))
         result = getattr(ufunc, method)(*plain, **options)
@@ -394,6 +453,7 @@ OF_ENTRIES = (
     *(np.sin, np.cos, np.tan, np.arcsin, np.arctan, np.sinh, np.cosh, np.arctanh, np.hypot),
 )
 """The functions for which NumPy calls a method of each entry, or of the first of two."""
+SHIFTING = (np.add, np.subtract, np.multiply, np.true_divide)
 FUNCTIONS = {"sin": sp.sin, "cos": sp.cos, "arcsin": sp.asin, "arctan": sp.atan, "erf": sp.erf}
 """What they are in SymPy."""
 _logaddexp = np.frompyfunc(lambda a, b: a.logaddexp(b), 2, 1)
@@ -408,8 +468,24 @@ def _plain(value: Any) -> Any:
 def _lifted(array: np.ndarray, lift: Callable[[Any], Exact]) -> np.ndarray:
     if array.dtype == object and all(isinstance(entry, Exact) for entry in array.flat):
         return array
-    entries = (e if isinstance(e, Exact) else lift(constant(e)) for e in array.flat)
+    entries = (e if isinstance(e, Exact) else _number(e, lift) for e in array.flat)
     return filled(array.shape, entries)
+
+
+def _without_floats_of_infinity(value: Any, lift: Callable[[Any], Exact]) -> Any:
+    """Lift the floats -inf in an array of objects: of two of them, the difference is NaN."""
+    if not isinstance(value, np.ndarray) or value.dtype != object:
+        return value
+    if not any(map(is_minus_infinity, value.flat)):
+        return value
+    entries = (_number(e, lift) if is_minus_infinity(e) else e for e in value.flat)
+    return filled(value.shape, entries)
+
+
+def _number(value: Any, lift: Callable[[Any], Exact]) -> Exact:
+    if is_minus_infinity(value):
+        return MinusInfinity(lift(sp.Integer(0)))
+    return lift(constant(value))
 
 
 def _is_array(value: Any) -> bool:

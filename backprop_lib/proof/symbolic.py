@@ -46,10 +46,13 @@ OF_PLACES: dict[Any, Callable[..., Any]] = {}
 OF_MATH: dict[str, Callable[..., Any]] = {}
 IN_PLACE: list[Callable[..., Any]] = []
 REARRANGING: list[Callable[..., Any]] = []
+WITH_INFINITY: list[Callable[..., Any]] = []
 """What stands for NumPy's functions and for an array's methods, filled in by
 `backprop_lib.proof.numpy_functions` and those before it. Those in IN_PLACE change an argument,
 those in REARRANGING compute nothing, those in AT are the method `at` of a ufunc, those in OF_PLACES
-take an array of places, and those in OF_MATH are of Python's module math, and not of NumPy."""
+take an array of places, those in OF_MATH are of Python's module math, and not of NumPy, and those
+in WITH_INFINITY take arrays in which there is -inf."""
+MINUS_INFINITY = "-inf"
 
 
 MOST_SMALL = 4
@@ -76,6 +79,8 @@ class Run(Refusals):
         self.wanted: Wish | None = None
         """What would help where the code was refused."""
         self.lost: MismatchError | None = None
+        self.conditions: set[str] = set()
+        """What has to hold so that something is a number."""
         self.given: list[SymbolicArray] = []
         """The constants that are given as numbers."""
         self.searched: dict[str, frozenset[str]] = {}
@@ -147,6 +152,11 @@ class Run(Refusals):
         for name in sorted({a.name for a in formula.atoms() if isinstance(a, calculus.Size)}):
             self.wish(Number(name))
         self.refuse(reason)
+
+    def check_finite(self, formula: Formula, what: str) -> None:
+        """Refuse -inf where it is not followed."""
+        if MINUS_INFINITY in formula.arrays:
+            self.refuse(f"{what} -inf; it is followed in a mask before a softmax only")
 
     def least(self, size: str, number: int) -> None:
         """Go on if a size is at least a number; the smaller sizes are then proven by themselves."""
@@ -864,6 +874,8 @@ def called(
             return value if function not in IN_PLACE else run.mismatch(value.reason)
         if isinstance(value, SymbolicArray) and function not in REARRANGING:
             run.check_written(value.formula)
+        if isinstance(value, SymbolicArray) and function not in WITH_INFINITY:
+            run.check_finite(value.formula, f"calls np.{name} with")
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
     except TypeError:
@@ -960,6 +972,8 @@ def as_array(run: Run, value: Any) -> SymbolicArray:
         value = value[()]
     if isinstance(value, np.ndarray):
         return _known(run, value)
+    if isinstance(value, float | np.floating) and value == -math.inf:
+        return SymbolicArray(run, (), calculus.entry(MINUS_INFINITY))
     if isinstance(value, bool | np.bool_):
         kind = "bool"
     else:
