@@ -52,6 +52,8 @@ MOST_INDICES = 4
 """Of comparisons with more free indices, no kink is shown."""
 
 
+MOST_MASKS = 6
+"""Of a jump with more masks in it, no kink is shown."""
 ROUNDING, CERTAINLY = 1e-9, 1e4
 """What floats may be wrong by, and how many times more is no error of rounding."""
 
@@ -144,12 +146,12 @@ class Gradient:
         """Return a mask: 1 where forward has no gradient if u = 0 and no other numbers are equal.
 
         If the jump has roots or sums in it, its mask would be too long. Then one point with u = 0
-        decides: a jump that is not 0 there is not 0 almost everywhere.
+        decides for each outcome of its masks: what is not 0 there is not 0 almost everywhere.
         """
         jump = zero(u) * self._jump(u)
         moving = u.derivative(self.by)
         if not all(map(_is_polynomial, (*jump.terms, *moving.terms))):
-            return ONE if _is_not_zero(jump, u) and moving.terms else ZERO
+            return _where_not_zero(jump, u) if moving.terms else ZERO
         return self._of_forward((ONE - zero(moving)) * (ONE - zero(jump)))
 
     def _of_forward(self, mask: Formula) -> Formula:
@@ -219,6 +221,20 @@ class Gradient:
             return None
 
         return self.formula - self.formula.replaced(by)
+
+
+def _where_not_zero(formula: Formula, u: Formula) -> Formula:
+    """Return a mask: 1 where a formula, whatever its masks are there, is not zero at some point."""
+    here = {atom for term in zero(u).terms for atom in term.powers}
+    masks = [a for a in formula.atoms() if isinstance(a, Step | Zero | NotAfter) and a not in here]
+    if not masks:
+        return ONE if _is_not_zero(formula, u) else ZERO
+    mask, free = masks[0], formula.free_indices | u.free_indices
+    if len(dict.fromkeys(masks)) > MOST_MASKS or not mask.free_indices <= free:
+        raise _NotShownError  # there are many outcomes, or as many as terms of a sum
+    cases = (formula.replaced(lambda a: value if a == mask else None) for value in (ONE, ZERO))
+    one, other = (_where_not_zero(case, u) for case in cases)
+    return one if one == other else of(mask) * one + (ONE - of(mask)) * other
 
 
 def _is_not_zero(formula: Formula, u: Formula) -> bool:

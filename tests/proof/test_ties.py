@@ -435,3 +435,21 @@ def test_a_minimum_with_0_in_an_exponent_is_followed():
     assert prove(forward, right, x="N")
     assert prove_at(forward, right, x="N", sizes={"N": 2})
     assert prove(forward, wrong, x="N")["dx"].status == "refuted"
+
+
+def test_a_kink_that_another_number_switches_off_excuses_nothing_there():
+    """Of a jump with roots in it one point was asked, whatever its masks were there."""
+
+    def forward(x, m):
+        return x + np.maximum(x, 0) * np.maximum(m, 0) * np.exp(np.sqrt(1 + m * m)), (x, m)
+
+    def backward(where, dy, x, m):
+        slope = 1 + (x > 0) * np.maximum(m, 0) * np.exp(np.sqrt(1 + m * m))
+        return dy * slope + np.where((x == 0) & where(m), 7, 0)
+
+    def status(where):
+        shapes = {"x": "N", "m": "const N"}
+        return prove(forward, lambda *args: backward(where, *args), **shapes)["dx"].status
+
+    assert status(lambda m: m < 0) == "refuted"
+    assert status(lambda m: m > 0) == "proven"
