@@ -9,6 +9,7 @@ rounded to short fractions, so that exact numbers can be computed from them.
 import copy
 import functools
 import random
+import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ FINENESS = 2.0**10
 DEPTH = 3
 NOT_ENTERED = ("numpy", "scipy", "sympy", "jaxtyping", "beartype", "backprop_lib")
 
+STANDARD = sys.stdlib_module_names
+Function = types.FunctionType
 Instead = Callable[[str, tuple[Any, ...], Mapping[str, Any]], Any]
 INSTEAD: ContextVar[Instead | None] = ContextVar("INSTEAD", default=None)
 """What is done in the place of drawing, from the name of the function and its arguments."""
@@ -256,13 +259,17 @@ def _parts(value: Any) -> Iterator[Any]:
         yield from (value.__func__, value.__self__)
     elif isinstance(value, functools.partial):
         yield from (value.func, *value.args)
+    elif isinstance(value, type):
+        module = value.__module__.partition(".")[0]
+        if module not in NOT_ENTERED and module not in STANDARD:
+            yield from (part for part in vars(value).values() if isinstance(part, Function))
     yield getattr(value, "__wrapped__", None)
     if _is_entered(value):
         yield getattr(type(value), "__call__", None)  # noqa: B004
 
 
 def _holders(value: Any) -> Iterator[tuple[Any, Any]]:
-    if isinstance(value, types.FunctionType):
+    if isinstance(value, Function):
         if (value.__module__ or "").partition(".")[0] in NOT_ENTERED:
             return
         names = {name for code in _codes(value.__code__) for name in code.co_names}
@@ -289,7 +296,7 @@ def _is_bound(cell: Any) -> bool:
 
 def _is_entered(value: Any) -> bool:
     module = (getattr(type(value), "__module__", None) or "").partition(".")[0]
-    is_object = not isinstance(value, type | types.ModuleType | types.FunctionType)
+    is_object = not isinstance(value, type | types.ModuleType | Function)
     return (
         is_object
         and isinstance(getattr(value, "__dict__", None), dict)

@@ -191,7 +191,7 @@ class Layer:
     @cached_property
     def draws(self) -> Draws:
         """The random numbers that forward draws."""
-        return Draws(self.forward)
+        return Draws(*([self.forward] if self.model is None else self.model.functions()))
 
     def inputs(self, given: Mapping[str, Any], const: Mapping[str, Any]) -> list[str]:
         """Put the names of the given inputs into forward's order.
@@ -274,6 +274,12 @@ class Layer:
                 f"forward returned {_kind(result)}, two outputs; judge each by itself, with a "
                 f"forward that returns one of them:\n{self._lines()}"
             )
+        if not is_pair and self.model is not None and self.after is not None:
+            raise TypeError(
+                f"forward returned {_kind(result)}, and backward takes after dy "
+                f"{', '.join(self.after.names)}: an object's backward is called with dy, and with "
+                "what forward returns beside y"
+            )
         if not is_pair:
             raise TypeError(
                 f"forward returned {_kind(result)}; expected (y, cache), one output and what "
@@ -324,6 +330,11 @@ class Layer:
                         f"backward returned a dict with {', '.join(map(str, result)) or 'nothing'}"
                         f", expected d{name} or {name} in it"
                     )
+        elif isinstance(result, tuple | list) and result and isinstance(result[-1], dict):
+            named = by_name(result[-1], inputs)  # (dx, {"W": dW})
+            left = [name for name in inputs if name not in named]
+            found = {**self._gradients(tuple(result[:-1]), left), **named}
+            found = {name: found[name] for name in inputs}
         else:
             gradients = list(result) if isinstance(result, tuple | list) else [result]
             if len(gradients) != len(inputs):  # None stands for what has no gradient

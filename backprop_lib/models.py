@@ -166,6 +166,16 @@ class Model:
         names = set(names_in(self.kind))
         return {name: value for name, value in _state(self.given).items() if name in names}
 
+    def functions(self) -> Iterator[Any]:
+        """Yield the methods of the object and of its parts, as functions."""
+        kinds = {self.kind}
+        if not isinstance(self.given, type):
+            for place, _ in leaves(self.given):
+                kinds |= {type(get(self.given, place[:i])) for i in range(len(place))}
+        for kind in kinds:
+            for base in kind.__mro__[:-1]:
+                yield from (v for v in vars(base).values() if isinstance(v, types.FunctionType))
+
     def fresh(self, arguments: Mapping[str, Any]) -> Any:
         """Return an object that has not run yet, with our arrays as its parameters.
 
@@ -245,6 +255,8 @@ class Model:
         own = [name for name in names if name in self.arguments]
         if isinstance(result, dict):
             found = by_name(result, names)
+        elif isinstance(result, tuple | list) and result and isinstance(result[-1], dict):
+            return result
         elif result is None:
             found = {}
         else:

@@ -99,6 +99,20 @@ class ByNameInPart(InAttributes):
         return {"x": dy @ self.W.T}
 
 
+class OneAndTheRest(InAttributes):
+    def backward(self, dy):
+        return dy @ self.W.T, {"W": self.x.T @ dy}
+
+
+class Updating(InAttributes):
+    """It takes a step, as some tutorials do in backward."""
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.W -= self.dW
+        return dx
+
+
 class AllLeft(InAttributes):
     def backward(self, dy):
         self.dx = super().backward(dy)
@@ -175,13 +189,13 @@ PLACES = {
 }
 KINDS = [
     InAttributes, InADict, InAList, Adding, InParameters, Returned, ByName, ByNameInPart, AllLeft,
-    WithACache, WithAnotherOutput, Inner, Shared, InSlots,
+    OneAndTheRest, Updating, WithACache, WithAnotherOutput, Inner, Shared, InSlots,
 ]  # fmt: skip
 
 
 def gradients(layer, dy=DY):
     assert layer.inputs({"W": 0, "x": 0}, {}) == ["x", "W"]
-    y, cache = layer.run_forward({"x": X, "W": W})
+    y, cache = layer.run_forward({"x": X, "W": W.copy()})
     assert np.array_equal(y, X @ W)
     return layer.run_backward(dy, cache, ["x", "W"])
 
@@ -341,6 +355,11 @@ class OfNone(InAttributes):
         return dy @ self.W.T
 
 
+class WithARate(InAttributes):
+    def backward(self, dy, rate):
+        return dy @ self.W.T
+
+
 class Outputs(InAttributes):
     def forward(self, x):
         return x, x, x
@@ -359,6 +378,11 @@ class Outputs(InAttributes):
             Nothing(),
             {},
             "no gradient of W was found: backward returned 1 for x, and Nothing has no dW",
+        ),
+        (
+            WithARate(),
+            {},
+            "forward returned a ndarray, and backward takes after dy rate: an object",
         ),
         (OfNone(), {}, "backward returned None for dW"),
         (Outputs(), {}, r"forward returned \(ndarray, ndarray, ndarray\)"),

@@ -835,8 +835,9 @@ class _Judge:
         dy = case.dy.astype(float)
         if not any(e.numbers.misfit for e in self.evidence.values()):
             try:  # as a user does, with the shapes of the signatures checked
-                y, cache = task.layer.run_forward({**inputs, **task.const})
-                task.claims(dy.copy(), inputs, cache)
+                copies = {name: array.copy() for name, array in inputs.items()}
+                y, cache = task.layer.run_forward({**copies, **task.const})
+                task.claims(dy.copy(), copies, cache)
             except ShapeError as error:
                 why = f"called with floats, it raises {type(error).__name__}: {error}"
                 for name in task.judged:

@@ -26,7 +26,7 @@ SIZE_AT = {
 def drawing(run: Run, names: Set[str]) -> Iterator[None]:
     """Let forward draw arrays of symbols; names are those of its arguments."""
     free = (f"r_{i}" if i else "r" for i in count())
-    letters = (name for name in free if name not in names)
+    letters = (name for name in free if name not in names | run.taken)
 
     def instead(function: str, args: Sequence[Any], options: Mapping[str, Any]) -> SymbolicArray:
         left = dict(options)
@@ -45,7 +45,9 @@ def drawing(run: Run, names: Set[str]) -> Iterator[None]:
         for value in (*args, *left.values()):
             if isinstance(value, SymbolicArray) and value is not shape and value.axes:
                 run.refuse(f"draws with {function} from a distribution that an array chooses")
-        return _drawn(run, next(letters), () if shape is None else shape)
+        name = next(letters)
+        run.taken.add(name)
+        return _drawn(run, name, () if shape is None else shape)
 
     token = INSTEAD.set(instead)
     try:

@@ -518,6 +518,28 @@ class OfItsOwnWithoutMask(OfItsOwn):
 RNG = np.random.default_rng(0)
 
 
+class Sampling(Dropout):
+    """A method of one of its parts draws, from a generator of the module."""
+
+    def __init__(self, p=0.5):
+        super().__init__(p)
+        self.sampler = Sampler()
+
+    def forward(self, x):
+        self.mask = self.sampler.draw(x) > self.p
+        return x * self.mask / (1 - self.p)
+
+
+class Sampler:
+    def draw(self, x):
+        return RNG.random(x.shape)
+
+
+class SamplingWithoutMask(Sampling):
+    def backward(self, dy):
+        return dy / (1 - self.p)
+
+
 def noisy(x, sigma=0.1):
     noise = RNG.normal(size=x.shape)
     return x * x + sigma * noise * x, (x, noise, sigma)
@@ -548,6 +570,8 @@ DRAWING = {
     "an object": ((Dropout(),), (WithoutMask(),)),
     "its own generator": ((OfItsOwn,), (OfItsOwnWithoutMask,)),
     "its own generator, an object": ((OfItsOwn(),), (OfItsOwnWithoutMask(),)),
+    "a generator of the module": ((Sampling(),), (SamplingWithoutMask(),)),
+    "a generator of the module, a class": ((Sampling,), (SamplingWithoutMask,)),
     "noise": (
         (noisy, lambda dy, x, noise, sigma: dy * (2 * x + sigma * noise)),
         (noisy, lambda dy, x, noise, sigma: dy * 2 * x),
