@@ -11,7 +11,6 @@ from backprop_lib.proof import calculus
 from backprop_lib.proof.calculus import (
     ONE,
     ZERO,
-    CalculusError,
     Entry,
     Index,
     Pick,
