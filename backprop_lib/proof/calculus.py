@@ -1037,16 +1037,10 @@ def total(formula: Formula, bound: Iterable[Index]) -> Formula:
 
 
 def power(u: Formula, exponent: Fraction) -> Formula:
-    """Return u to a whole or half exponent.
-
-    Raises
-    ------
-    CalculusError
-        If twice the exponent is not whole.
-    """
+    """Return u to an exponent; one that is neither whole nor a half as e^(exponent log u)."""
     twice = exponent * 2
     if twice.denominator != 1:
-        raise CalculusError(f"the exponent {exponent} is neither whole nor a half")
+        return exp(exponent * log(u))
     if exponent < 0:
         return inverse_root(u, -int(twice))
     whole, half = divmod(int(twice), 2)
@@ -1502,6 +1496,11 @@ def _normalised(powers: Mapping[Atom, int]) -> Formula:
                 return simpler * _normalised({**others, **({atom: 1} if exponent % 2 else {})})
             if (rewritten := _pivoted(atom, exponent, others)) is not None:
                 return rewritten
+        if isinstance(atom, Exp) and (base := _of_power(atom)) is not None:
+            whole, rest = divmod(exponent, base[1])
+            if whole:
+                left = _normalised({**others, atom: rest} if rest else others)
+                return power(base[0], Fraction(whole)) * left
         if isinstance(atom, Root) and exponent < 0:
             return power(atom.u, Fraction(-exponent, 2)) * _normalised(others)
         if isinstance(atom, Total) and exponent < 0:
@@ -1587,6 +1586,15 @@ def _bound(u: Formula) -> tuple[Formula, Fraction] | None:
         return None
     scale = abs(rest[min(rest, key=lambda term: term._key)])
     return Formula(rest) * (1 / scale), -number_in_u / scale
+
+
+def _of_power(atom: Exp) -> tuple[Formula, int] | None:
+    """Return u and n if e^... is u^(1/n), else None."""
+    ((term, coefficient), *more) = atom.u.terms.items()
+    log_of_u = next(iter(term.powers), None)
+    if more or not isinstance(log_of_u, Log) or term.powers != {log_of_u: 1}:
+        return None
+    return log_of_u.u, coefficient.denominator
 
 
 def _without_square(atom: Function, exponent: int, others: Mapping[Atom, int]) -> Formula | None:

@@ -17,6 +17,7 @@ import sympy as sp
 
 from backprop_lib.layer import Layer
 from backprop_lib.proof.arithmetic import EXACTLY, Arithmetic
+from backprop_lib.proof.constants import closed_form
 from backprop_lib.proof.creators import making, watched
 from backprop_lib.proof.exact_creation import ExactCreator
 from backprop_lib.proof.object_arrays import filled
@@ -26,6 +27,7 @@ from backprop_lib.proof.refusal import (
     errors_of_the_code,
     followed,
     fraction,
+    written,
 )
 from backprop_lib.proof.scalar import (
     MINUS_ONE,
@@ -42,6 +44,8 @@ from backprop_lib.shapes import unchecked
 HIGHEST_EXPONENT = 200
 CLOSE = Fraction(1, 10**9)
 """Where constants are rounded, numbers so close to each other cannot be told apart."""
+AMPLIFIED = 100
+"""So many times what a constant is off may its results be."""
 Arrays = Mapping[str, np.ndarray]
 """Arrays of exact numbers, by name."""
 
@@ -61,6 +65,19 @@ class Met(Refusals):
         """Whether two of them stay equal to first order, so that slopes do not tell them apart."""
         self.rounded = False
         """Whether there was such a float."""
+        self.close = CLOSE
+        """If so, numbers so close to each other cannot be told apart."""
+
+    def round(self, number: float) -> None:
+        """Note a float of many digits; if it has not all digits of what it stands for, how far off.
+
+        1.4142135 stands for √2, which differs from it in the eighth digit.
+        """
+        self.rounded = True
+        found = closed_form(written(abs(number))) if number else None
+        if found is not None:
+            off = abs(found.square / Fraction(float(number)) ** 2 - 1) / 2
+            self.close = max(self.close, AMPLIFIED * off)
 
 
 class UndefinedError(ArithmeticError):
@@ -98,7 +115,7 @@ class Dual(Exact):
         except NotFollowedError as error:
             if not self.met.may_round:
                 self.refuse(str(error))
-        self.met.rounded = True
+        self.met.round(other)
         return self.lift(nearest(other))
 
     def plus(self, other: "Dual") -> "Dual":
@@ -175,7 +192,7 @@ class Dual(Exact):
         of = self.met.of
         difference = of.plus(self.value, of.times(of.number(MINUS_ONE), other.value))
         sign = of.sign(difference, self.value, other.value)
-        if sign is None or (self.met.rounded and sign and abs(float(difference)) < float(CLOSE)):
+        if sign is None or (self.met.rounded and sign and abs(float(difference)) < self.met.close):
             self.met.note("compares two numbers that cannot be told apart")
             return 0
         if sign == 0 and not constant:

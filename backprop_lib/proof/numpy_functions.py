@@ -1064,6 +1064,7 @@ UFUNCS |= {
     np.minimum: _entrywise(lambda a, b: -_maximum(-a, -b)),
     np.absolute: _entrywise(_absolute),
     np.fabs: _entrywise(_absolute, to_float=True),
+    np.heaviside: _entrywise(lambda a, b: calculus.step(a) + calculus.zero(a) * b, to_float=True),
     np.sign: _entrywise(lambda a: calculus.step(a) - calculus.step(-a)),
     np.greater: _comparison(calculus.step),
     np.less: _comparison(lambda d: calculus.step(-d)),

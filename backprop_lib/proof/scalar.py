@@ -280,6 +280,10 @@ class Exact(ABC):
         """Return the logarithm of the sum of two exponentials."""
         return (self.exp() + self._lifted(other).exp()).log()
 
+    def heaviside(self, at_zero: Any) -> Any:
+        """Return 1 if this is positive, 0 if it is negative, and what is given if it is 0."""
+        return self.lift(Fraction(int(self > 0))) if self != 0 else self._lifted(at_zero)
+
     def log2(self) -> Any:
         """Return the logarithm to base 2."""
         return self.log() / self.lift(sp.Integer(2)).log()
@@ -414,8 +418,11 @@ class ExactArray(np.ndarray):
         plain = [_plain(value) for value in inputs]
         if ufunc.signature is not None:  # @ and its like
             return self._wrapped(contracted(ufunc, plain, options))
-        if ufunc is np.logaddexp and self.lift is not None:  # of objects NumPy has none
-            ufunc, plain = _logaddexp, [_lifted(np.asarray(a), self.lift) for a in plain]
+        if ufunc in WITHOUT_OBJECTS and self.lift is not None:
+            ufunc, plain = (
+                WITHOUT_OBJECTS[ufunc],
+                [_lifted(np.asarray(a), self.lift) for a in plain],
+            )
         if ufunc in OF_ENTRIES and self.lift is not None and isinstance(plain[0], np.ndarray):
             plain[0] = _lifted(plain[0], self.lift)
         if ufunc in SHIFTING and self.lift is not None:
@@ -456,7 +463,11 @@ OF_ENTRIES = (
 SHIFTING = (np.add, np.subtract, np.multiply, np.true_divide)
 FUNCTIONS = {"sin": sp.sin, "cos": sp.cos, "arcsin": sp.asin, "arctan": sp.atan, "erf": sp.erf}
 """What they are in SymPy."""
-_logaddexp = np.frompyfunc(lambda a, b: a.logaddexp(b), 2, 1)
+WITHOUT_OBJECTS = {
+    np.logaddexp: np.frompyfunc(lambda a, b: a.logaddexp(b), 2, 1),
+    np.heaviside: np.frompyfunc(lambda a, b: a.heaviside(b), 2, 1),
+}
+"""What stands for functions that NumPy has of floats only."""
 
 
 def _plain(value: Any) -> Any:

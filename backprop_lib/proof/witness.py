@@ -19,7 +19,6 @@ from backprop_lib.proof.budget import tick
 from backprop_lib.proof.code import functions_of, numbers_in
 from backprop_lib.proof.creators import making
 from backprop_lib.proof.dual import (
-    CLOSE,
     Met,
     Point,
     UndefinedError,
@@ -161,6 +160,7 @@ class Evaluated:
                 if met.touches or (up != 0 and self.sign(slope, minus) != 0):
                     raise UndefinedError("forward has no gradient here")
         self.met.rounded = self.met.rounded or met.rounded
+        self.met.close = max(self.met.close, met.close)
         self.met.compares = self.met.compares or met.compares
         self.met.tie = self.met.tie or met.tie
         return dot(slopes, self.dy, self.of)
@@ -176,7 +176,7 @@ class Evaluated:
             return 0
         if sign and self.met.rounded:
             scale = 1 + abs(float(a)) + abs(float(b))
-            return sign if abs(float(difference)) > float(CLOSE) * scale else 0
+            return sign if abs(float(difference)) > float(self.met.close) * scale else 0
         return sign
 
     def differs_along(self, name: str, claimed: np.ndarray, direction: np.ndarray) -> int | None:

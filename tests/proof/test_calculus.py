@@ -11,7 +11,6 @@ from backprop_lib.proof import calculus
 from backprop_lib.proof.calculus import (
     ONE,
     ZERO,
-    CalculusError,
     Entry,
     Index,
     Pick,
@@ -353,9 +352,13 @@ def test_a_difference_of_an_entry_with_itself_is_not_positive():
 
 
 @pytest.mark.parametrize("exponent", [Fraction(1, 3), Fraction(-2, 3), Fraction(1, 4)])
-def test_other_exponents_have_no_form(exponent):
-    with pytest.raises(CalculusError, match="neither whole nor a half"):
-        power(entry("a"), exponent)
+def test_other_exponents_are_powers_of_e(exponent):
+    u = ONE + entry("a") * entry("a")
+    n = exponent.denominator
+    assert power(u, exponent) ** n == power(u, exponent * n)
+    assert power(u, exponent) * power(u, 1 - exponent) == u
+    assert power(u, exponent) * power(u, -exponent) == ONE
+    assert power(u, exponent) != power(u, -exponent)
 
 
 def test_division_by_zero_is_noticed():

@@ -122,6 +122,15 @@ def test_wrong_gradients_with_such_numbers_are_refuted(name):
     assert verdict.status == "refuted", verdict
 
 
+def test_a_number_with_some_of_its_digits_is_not_called_wrong_for_the_others():
+    """1.4142135 / 1000 is no simple number any more, and is not √2 / 1000 to all digits."""
+    forward = lambda x: (x * 1.4142135 / 1000, ())  # noqa: E731
+    (right,) = prove(forward, lambda dy: dy * 0.0014142135, x="N")
+    assert right.status == "undecided", right
+    (wrong,) = prove(forward, lambda dy: dy * 0.0014143, x="N")
+    assert wrong.status == "refuted", wrong
+
+
 @pytest.mark.parametrize("other", [np.nextafter(SCALE, 2), SCALE * (1 + 1e-13), 1.05070098735548])
 def test_two_numbers_that_are_nearly_equal_are_two_numbers(other):
     forward = lambda x: (x * SCALE, ())  # noqa: E731

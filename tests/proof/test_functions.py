@@ -25,6 +25,9 @@ SLOPES = {
     "exp2": (lambda x: np.exp2(x), lambda x: np.exp2(x) * np.log(2)),
     "hypot": (lambda x: np.hypot(x, 1 + x), lambda x: (2 * x + 1) / np.hypot(x, 1 + x)),
     "logaddexp": (lambda x: np.logaddexp(0, x), lambda x: 1 / (1 + np.exp(-x))),
+    "third root": (lambda x: (1 + x * x) ** (1 / 3), lambda x: 2 * x / 3 * (1 + x * x) ** (-2 / 3)),
+    "broken power": (lambda x: (1 + x * x) ** 1.7, lambda x: 3.4 * x * (1 + x * x) ** 0.7),
+    "heaviside": (lambda x: x * np.heaviside(x, 0), lambda x: np.heaviside(x, 0) + 0 * x),
     "clip": (lambda x: np.clip(x, -1, 3) ** 2, lambda x: 2 * x * (x > -1) * (x < 3)),
 }  # fmt: skip
 

@@ -73,6 +73,8 @@ CODE = {
     "arcs": lambda x: np.arctan(-x) + np.arcsin(x / (1 + x * x)) * np.arctan(2 * x) ** 2,
     "hyperbolic": lambda x: np.sinh(x) * np.cosh(x) - np.arctanh(x / (1 + x * x)) + np.tanh(-x) ** 2,
     "functions of cases": lambda x: np.cos(np.maximum(x, 0)) + np.tanh(np.minimum(x, 0.5)) ** 2,
+    "broken powers": lambda x: (1 + x * x) ** (1 / 3) - (1 + x * x) ** -1.7 + (2 + x * x) ** (2 / 3) * (2 + x * x) ** (4 / 3),
+    "heaviside": lambda x, w: np.heaviside(x, 0.5) * w + np.heaviside(1 - w, x),
     "sign of a function": lambda x: x * (np.tanh(x - 1) > 0) + (np.arctan(-x) >= 0) + np.abs(np.sin(x)) + (np.sin(x) == 0),
     "clip": lambda x, w: np.clip(x, -0.5, 0.5) + x.clip(w, None) + np.clip(x, None, w) + x.clip(max=1) + np.clip(x, a_min=0, a_max=w * w),
     "bounds of one number": lambda x: x * (x > -1) * (x < 1) - (x > 1) * (x < -1) * 2.0 + x * (2 * x > 1) * (x > 2) + 3 * (x > 0) * (x == 1) + 4.0 * (x < 0.5) * (x == 1) - 5.0 * (x > 1) * (x == 1),
@@ -274,7 +276,7 @@ COMPARISONS = [
     "maximum", "absolute", "sign", "greater", "at least", "relu mask", "wrong relu mask", "masks", "leaky",
     "whole numbers", "and or not", "logical", "equal", "not equal", "equal formulas", "where", "write a mask", "count",
     "sum with options", "kinds of masks", "known mask", "count of nonzero", "product", "clip", "bounds of one number",
-    "sign of a function", "functions of cases",
+    "sign of a function", "functions of cases", "heaviside",
 ]  # fmt: skip
 
 
@@ -471,7 +473,7 @@ REFUSED = {
     "small whole numbers": (lambda x: np.ones_like(x, dtype=np.int8) + x, "an array of int8"),
     "unsigned numbers": (lambda x: np.zeros_like(x, dtype=np.uint64) - 1 + x, "an array of uint64"),
     "exponent": (lambda x: 2**x, "raises to a power that is no number"),
-    "cube root": (lambda x: x ** (1 / 4), "neither whole nor a half"),
+    "a power without end": (lambda x: x**np.pi, "raises to a power that is no number"),
     "not a number": (lambda x: x * np.inf, "computes with inf, which is no exact number"),
     "reshape": (lambda x: x.reshape(x.shape[1], x.shape[0]), "neither merges nor splits"),
     "squeeze": (lambda x: x.squeeze(), "squeezes all axes"),
