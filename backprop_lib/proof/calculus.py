@@ -1202,7 +1202,8 @@ def _range_in(u: Formula) -> tuple[Index, Place, list[Index]] | None:
         for atom in term.powers:
             if isinstance(atom, Delta):
                 for index, place in atom.solved():
-                    if isinstance(index.size, str) and not free_indices_in(place):
+                    known = isinstance(index.size, str) and not free_indices_in(place)
+                    if known or isinstance(place, Pick):
                         return index, place, []
             if isinstance(atom, Total):
                 for index, place in atom.ranges:

@@ -640,15 +640,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         return bool(value)
 
     def __len__(self) -> int:
-        if not self.axes:
-            raise TypeError("len() of unsized object")
-        size = size_along(self.run, self.axes[0])
-        if isinstance(size, int):
-            return size
-        return self.run.needs_numbers(
-            size.formula,
-            f"needs the length {size} of an array as a number (in len or a loop); use x.shape[0]",
-        )
+        return _length(self)
 
     def __iter__(self) -> Iterator["SymbolicArray"]:
         return (self[i] for i in range(len(self)))
@@ -752,9 +744,26 @@ class PlaceArray(HasAxes, NDArrayOperatorsMixin):
             self._refuse()
         return lambda *args, **kwargs: called(self.run, name, function, (self, *args), kwargs)
 
-    __array__ = __index__ = __int__ = __float__ = __bool__ = __len__ = __iter__ = _refuse
-    __setitem__ = __contains__ = _refuse
+    def __len__(self) -> int:
+        return _length(self)
+
+    def __iter__(self) -> Iterator["PlaceArray"]:
+        return (self[i] for i in range(len(self)))
+
+    __array__ = __index__ = __int__ = __float__ = __bool__ = __setitem__ = __contains__ = _refuse
     __hash__ = None  # type: ignore[assignment]
+
+
+def _length(array: HasAxes) -> int:
+    if not array.axes:
+        raise TypeError("len() of unsized object")
+    size = size_along(array.run, array.axes[0])
+    if isinstance(size, int):
+        return size
+    return array.run.needs_numbers(
+        size.formula,
+        f"needs the length {size} of an array as a number (in len or a loop); use x.shape[0]",
+    )
 
 
 class LostArray(NDArrayOperatorsMixin):
