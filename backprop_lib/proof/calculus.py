@@ -935,8 +935,10 @@ def is_never_negative(formula: Formula, least: Mapping[str, int]) -> bool:
             return None
         return of(atom) + number(least.get(atom.name, 1))  # the size now counts from there
 
-    are_sizes = all(isinstance(a, Size) and p > 0 for t in formula.terms for a, p in t.powers.items())
-    return are_sizes and all(c >= 0 for c in formula.replaced(shifted).terms.values())
+    powers = [power for term in formula.terms for power in term.powers.items()]
+    if not all(isinstance(atom, Size) and power > 0 for atom, power in powers):
+        return False
+    return all(c >= 0 for c in formula.replaced(shifted).terms.values())
 
 
 def total(formula: Formula, bound: Iterable[Index]) -> Formula:
@@ -1308,8 +1310,10 @@ def _belongs(other: Atom, inside: Total, index: Index, place: Place) -> bool:
         return False
     if not (isinstance(place, Affine) and isinstance(place.at, Index)):
         return True
-    return isinstance(other, Total) and other._key > inside._key and any(
-        i == index and isinstance(there, Affine) for i, there in other.ranges
+    return (
+        isinstance(other, Total)
+        and other._key > inside._key
+        and any(i == index and isinstance(there, Affine) for i, there in other.ranges)
     )
 
 
@@ -1635,9 +1639,10 @@ def _total_of(term: Product, bound: frozenset[Index]) -> Formula:
             (before, bound_before), (left, bound_left) = parts
             return factor * (total(before, bound_before) * _total_of(left, bound_left))
         for index in sorted(bound_here, key=_made):
-            if (parts := _shifted(term, index)) is not None:
+            if (shifted := _shifted(term, index)) is not None:
+                others = bound_here - {index}
                 return factor * added(
-                    sign * total(part, (bound_here - {index}) | {new}) for sign, part, new in parts
+                    sign * total(part, others | {new}) for sign, part, new in shifted
                 )
     outside: dict[Atom, int] = {}
     result = factor
@@ -1689,7 +1694,9 @@ def _shifted(term: Product, index: Index) -> list[tuple[int, Formula, Index]] | 
 Sum = tuple[Formula, frozenset[Index]]
 
 
-def _apart(term: Product, bound: frozenset[Index]) -> tuple[Sum, tuple[Product, frozenset[Index]]] | None:
+def _apart(
+    term: Product, bound: frozenset[Index]
+) -> tuple[Sum, tuple[Product, frozenset[Index]]] | None:
     """Take out of a sum what depends on an index that is known: Σ_i δ(l, i + 1) x_i y[i + 1]."""
     for atom in term.powers:
         for index, place in atom.solved() if isinstance(atom, Delta) else ():

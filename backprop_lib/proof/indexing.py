@@ -5,11 +5,10 @@ and a list of numbers a place for each number. Entries that a mask selects are k
 the mask: how many they are is not known.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
-from math import ceil
+from itertools import combinations, product
 from typing import Any, NoReturn
 
 import numpy as np
@@ -92,9 +91,7 @@ class Selection:
             told = {p.at if isinstance(p, Affine) else p for p in case.places.values()}
             if any(i.size and i not in told for i in self.new - set(case.at)):
                 return True
-        return any(
-            self._may_meet(one, other) for k, one in enumerate(self.cases) for other in self.cases[:k]
-        )
+        return any(self._may_meet(*pair) for pair in combinations(self.cases, 2))
 
     def _may_meet(self, one: Case, other: Case) -> bool:
         elsewhere = {index: index.fresh() for index in self.new}
@@ -185,8 +182,8 @@ def sliced(run: Run, axis: Axis, key: slice) -> tuple[Axis, Places]:
     step = whole(1 if key.step is None else key.step)
     by = None if step is None else step.as_number()
     ends = [None if end is None else whole(end) for end in (key.start, key.stop)]
-    known = [given is None or end is not None for given, end in zip((key.start, key.stop), ends)]
-    if not by or not all(known):
+    given = (key.start, key.stop)
+    if not by or any(g is not None and e is None for g, e in zip(given, ends, strict=True)):
         run.refuse("takes a slice whose ends are no whole numbers")
     if len(axis) > 1:
         return _sliced_merged(run, axis, key, ends, int(by))
@@ -208,21 +205,21 @@ def _start_and_length(
     if number is not None and all(
         (end is None) == (value is None) for end, value in zip((start, stop), values, strict=True)
     ):
-        ends = [None if value is None else int(value) for value in values]
-        places = range(int(number))[slice(*ends, step)]
+        first, end = (None if value is None else int(value) for value in values)
+        places = range(int(number))[first:end:step]
         if not places:
             return ZERO, ZERO
         return calculus.number(places.start), calculus.number(len(places))
     last = size - ONE
-    first = _end(run, size, start, ZERO if step > 0 else last)
+    begin = _end(run, size, start, ZERO if step > 0 else last)
     if step > 0:
         beyond = _end(run, size, stop, size)
         require(run, size - beyond, "takes a slice that ends after the axis")
-        span = beyond - first
+        span = beyond - begin
     else:
         beyond = _end(run, size, stop, -ONE)
-        require(run, last - first, "takes a slice that starts after the axis")
-        span = first - beyond
+        require(run, last - begin, "takes a slice that starts after the axis")
+        span = begin - beyond
     rest = span.terms.get(calculus.NO_FACTORS, Fraction(0))
     length = (span + calculus.number(-rest % abs(step))) * Fraction(1, abs(step))
     if not has_whole_parts(length):
@@ -231,7 +228,7 @@ def _start_and_length(
             run.wish(Multiple(str(name), abs(step), inner=True))
         run.needs_numbers(size, f"takes every {abs(step)}th of {size} entries")
     require(run, length - ONE, "takes a slice")
-    return first, length
+    return begin, length
 
 
 def _end(run: Run, size: Formula, end: Formula | None, default: Formula) -> Formula:
@@ -258,9 +255,9 @@ def _sliced_merged(
         }
         return tuple(turned.values()), places
     offset = (ZERO if ends[0] is None else ends[0]).as_number()
-    if step > 1 and last.size == step and ends[1] is None and offset is not None:
-        if 0 <= offset < step:
-            return axis[:-1], {last: int(offset)}
+    is_entry = step > 1 and last.size == step and ends[1] is None
+    if is_entry and offset is not None and 0 <= offset < step:
+        return axis[:-1], {last: int(offset)}
     quotients = [None if end is None else _quotient(end, part) for end in ends]
     fits = all((end is None) == (q is None) for end, q in zip(ends, quotients, strict=True))
     if step != 1 or not fits:
@@ -308,7 +305,7 @@ def place_at(run: Run, axis: Axis, number: Formula) -> Places:
             else int(value or 0) * (index is axis[-1])
             for index in axis
         }
-    run.needs_numbers(size, "takes an entry of an axis that was merged from several")
+    return run.needs_numbers(size, "takes an entry of an axis that was merged from several")
 
 
 def _is_below(value: Fraction, size: str | int) -> bool:
@@ -380,7 +377,7 @@ def _listed(run: Run, part: Any) -> Any:
             return np.flatnonzero(array)
         if array.dtype.kind in "iu" and array.size:
             return array
-    run.refuse("indexes with what is neither whole numbers, slices, masks nor places")
+    return run.refuse("indexes with what is neither whole numbers, slices, masks nor places")
 
 
 def _looked_up(run: Run, axes: Sequence[Axis], keys: Sequence[Any]) -> Selection:
@@ -388,13 +385,13 @@ def _looked_up(run: Run, axes: Sequence[Axis], keys: Sequence[Any]) -> Selection
     left = iter(axes)
     slots = [(part, () if part is None else next(left)) for part in keys]
     advanced = [
-        i for i, (part, _) in enumerate(slots) if isinstance(part, PlaceArray | np.ndarray | Formula)
+        i
+        for i, (part, _) in enumerate(slots)
+        if isinstance(part, PlaceArray | np.ndarray | Formula)
     ]
     arrays = [_axes_of_key(slots[i][0]) for i in advanced]
     common, _ = aligned(*(SymbolicArray(run, own, ZERO) for own in arrays))
-    renamed = [
-        renaming(own, common[len(common) - len(own) :]) if own else {} for own in arrays
-    ]
+    renamed = [renaming(own, common[len(common) - len(own) :]) if own else {} for own in arrays]
     is_together = advanced == list(range(advanced[0], advanced[-1] + 1))
     kept: list[Axis] = [] if is_together else list(common)
     places: dict[Index, Place] = {}
@@ -629,7 +626,7 @@ class Masked(NDArrayOperatorsMixin):
     ) -> Any:
         if func in (np.sum, np.mean) and len(args) == 1 and not kwargs:
             return self._sum(mean=func is np.mean)
-        self._refuse()
+        return self._refuse()
 
     def _refuse(self, *_: Any) -> NoReturn:
         self.run.refuse(
@@ -682,16 +679,12 @@ def _compared(function: Callable[[Place, Place], Formula]) -> Callable[..., Any]
 
     def model(a: Any, b: Any) -> SymbolicArray:
         run = run_of_all(a, b)
-        length = next(
-            (v.place.size for v in (a, b) if isinstance(v, PlaceArray) and not isinstance(v.place, int)),
-            1,
-        )
+        of_places = [v.place for v in (a, b) if isinstance(v, PlaceArray)]
+        length = next((place.size for place in of_places if not isinstance(place, int)), 1)
         arrays = [_as_places(run, value, length) for value in (a, b)]
         axes, _ = aligned(*(SymbolicArray(run, array.axes, ZERO) for array in arrays))
         places = [
-            calculus.substituted(
-                array.place, renaming(array.axes, axes[len(axes) - array.ndim :])
-            )
+            calculus.substituted(array.place, renaming(array.axes, axes[len(axes) - array.ndim :]))
             for array in arrays
         ]
         sizes = {place.size for place in places if not isinstance(place, int)}

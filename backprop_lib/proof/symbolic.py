@@ -28,7 +28,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from backprop_lib import arguments, layer, shapes
 from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number, Wish
-from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Place
+from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
 from backprop_lib.shapes import format_shape
 

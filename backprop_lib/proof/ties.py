@@ -310,7 +310,8 @@ class _Point:
 def _is_polynomial(term: Product) -> bool:
     """Say whether a product is made of entries, sizes and masks."""
     return all(
-        isinstance(atom, Size | Delta | NotAfter | Step | Zero) or (isinstance(atom, Entry) and power > 0)
+        isinstance(atom, Size | Delta | NotAfter | Step | Zero)
+        or (isinstance(atom, Entry) and power > 0)
         for atom, power in term.powers.items()
     )
 
