@@ -262,6 +262,8 @@ class ExactArray(np.ndarray):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if func in CREATING:  # called with like=self, which is no argument of theirs
             return self._wrapped(func(*args, **kwargs))
+        if func is np.bincount and self.lift is not None:
+            return self._wrapped(_bincount(self.lift, *args, **kwargs))
         if func in CONTRACTIONS:
             return self._wrapped(contracted(func, [_plain(value) for value in args], kwargs))
         return self._wrapped(super().__array_function__(func, types, args, kwargs))
@@ -290,6 +292,15 @@ def _lifted(array: np.ndarray, lift: Callable[[Any], Exact]) -> np.ndarray:
         return array
     entries = (e if isinstance(e, Exact) else lift(exact(e)) for e in array.flat)
     return filled(array.shape, entries)
+
+
+def _bincount(
+    lift: Callable[[Any], Exact], x: Any, /, weights: Any = None, minlength: int = 0
+) -> np.ndarray:
+    """Return what np.bincount does, which has no place for exact weights."""
+    result = np.full(len(np.bincount(x, minlength=minlength)), lift(exact(0)), dtype=object)
+    np.add.at(result, np.asarray(x), _plain(weights))
+    return result
 
 
 def _is_array(value: Any) -> bool:
