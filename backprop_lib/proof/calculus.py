@@ -1707,6 +1707,7 @@ def _apart(
                 a
                 for a in term.powers
                 if a is not atom and i in a.free_indices and set(_standing(a, i)) == {place}
+                if not (isinstance(a, Delta) and a.free_indices & (bound - {i}))  # another slice
             }
             inside = set(term.powers) - out
             others = bound - {i}
