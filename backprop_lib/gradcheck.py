@@ -74,6 +74,9 @@ def gradcheck(
     method: Literal["entries", "direction"] = "entries",
     tol: float = TOLERANCE,
     rng: int | np.random.Generator = 0,
+    params: Mapping[str, str] | None = None,
+    grads: Mapping[str, str] | None = None,
+    may_change_dy: bool = False,
     **inputs: np.ndarray,
 ) -> GradcheckReport:
     """Check every gradient of a layer against central differences of its forward.
@@ -84,7 +87,9 @@ def gradcheck(
     Parameters
     ----------
     layer, backward
-        A module with ``forward`` and ``backward``, or the two functions.
+        As in `backprop_lib.proof.prove`: two functions, a module, a class or an object with both,
+        or a function that returns y and its backward. Random numbers that forward draws are the
+        same each time.
     const : dict, optional
         Arguments of forward that have no gradient, such as eps.
     dy : array of y's shape, optional
@@ -98,8 +103,10 @@ def gradcheck(
         Largest relative error that passes, between 0 and 1.
     rng : int or numpy.random.Generator
         Seed of dy and of the directions.
+    params, grads, may_change_dy
+        As in `backprop_lib.proof.prove`.
     **inputs : arrays of floats
-        Where to check, by the names of forward's parameters.
+        Where to check, by the names of forward's parameters, and of an object's.
 
     Returns
     -------
@@ -127,7 +134,14 @@ def gradcheck(
     check_choice("method", method, ("entries", "direction"))
     tol = check_number("tol", tol, float, "> 0", "< 1")
     const = const or {}
-    checked = Layer.of(layer, backward)
+    checked = Layer.of(
+        layer,
+        backward,
+        named=[*inputs, *const],
+        params=params,
+        grads=grads,
+        may_change_dy=may_change_dy,
+    )
     names = checked.inputs(inputs, const)
     if not names:
         raise TypeError("no input is given to check; name one, as in x=x")
@@ -137,7 +151,8 @@ def gradcheck(
 
     def output(**moved: np.ndarray) -> np.ndarray:
         arguments = {name: moved.get(name, value).copy() for name, value in point.items()}
-        return checked.run_forward({**arguments, **const})[0].copy()  # forward may reuse its y
+        y, _ = checked.run_forward({**arguments, **const})
+        return np.array(y)  # forward may reuse its y
 
     y, again = output(), output()
     if y.dtype.kind not in "fiu":

@@ -281,10 +281,23 @@ def test_nothing_to_check_is_no_agreement():
         gradcheck(lambda x: (x, ()), lambda dy: (), const={"x": np.ones(2)})
 
 
-def test_a_forward_with_dice_is_refused():
-    rng = np.random.default_rng(0)
+def test_a_forward_that_counts_is_refused():
+    count = iter(range(9))
     with pytest.raises(ValueError, match="forward returns another y each time"):
-        gradcheck(lambda x: (x * rng.random(2), ()), lambda dy: dy, x=np.array([1.0, 2.0]))
+        gradcheck(lambda x: (x * next(count), ()), lambda dy: dy, x=np.array([1.0, 2.0]))
+
+
+def test_random_numbers_are_the_same_each_time():
+    rng = np.random.default_rng(0)
+
+    def forward(x):
+        factor = rng.random(2)
+        return x * factor, (factor,)
+
+    x = np.array([1.0, 2.0])
+    assert gradcheck(forward, lambda dy, factor: dy * factor, x=x)
+    assert not gradcheck(forward, lambda dy, factor: dy, x=x)
+    assert rng.random() == np.random.default_rng(0).random()
 
 
 def test_a_complex_output_is_refused():

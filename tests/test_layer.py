@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from backprop_lib.layer import Layer
+from backprop_lib.layer import Layer, layer_in
 
 
 def forward(x, W):
@@ -25,9 +25,9 @@ def test_takes_an_object_or_two_functions():
     )
 
 
-@pytest.mark.parametrize("given", [(forward,), (3, backward), (forward, 3), (SimpleNamespace(),)])
+@pytest.mark.parametrize("given", [(3,), (3, backward), (forward, 3), (SimpleNamespace(),), (int,)])
 def test_refuses_anything_else(given):
-    with pytest.raises(TypeError, match="expected a module with forward and backward"):
+    with pytest.raises(TypeError, match="expected two functions, forward and backward; a module"):
         Layer.of(*given)
 
 
@@ -79,7 +79,6 @@ def test_a_single_gradient_needs_no_tuple():
     [
         (X, "a ndarray"),
         ([X, ()], "a list"),
-        ((X, X), "(ndarray, ndarray)"),
         ((X, (), ()), "(ndarray, tuple, tuple)"),
     ],
 )
@@ -118,3 +117,71 @@ def test_nothing_is_changed_in_place():
 def test_nan_in_place_is_no_change():
     layer = Layer(lambda x: (x + 1, ()), backward)
     assert np.isnan(layer.run_forward({"x": np.array([np.nan])})[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("def forward(x): ...\ndef backward(dy): ...", ["forward", "backward"]),
+        ("def forward(x): ...", ["forward"]),
+        ("class A:\n    def backward(self, dy): ...", ["A"]),
+        ("class A:\n    def backward(self, dy): ...\nclass B(A): ...\nclass C: ...", ["B"]),
+        ("def forward(x): ...\nclass A:\n    def backward(self, dy): ...", ["A"]),
+        ("from collections import Counter\ndef forward(x): ...", ["forward"]),
+    ],
+)
+def test_a_layer_is_found_in_what_code_defines(code, found):
+    names = {"__name__": "mine"}
+    exec(code, names)
+    assert layer_in(names) == tuple(names[name] for name in found)
+
+
+@pytest.mark.parametrize("code", ["", "def backward(dy): ...", "forward = 3", "class A: ..."])
+def test_code_without_a_layer_is_told_what_to_write(code):
+    names = {"__name__": "mine"}
+    exec(code, names)
+    with pytest.raises(TypeError, match=r"def backward\(dy, x, W\): ... return dx, dW"):
+        layer_in(names)
+
+
+def test_forward_may_return_what_backward_needs_in_any_form():
+    for kept in ({"x": X, "W": W}, [X, W]):
+        layer = Layer(lambda x, W, kept=kept: (x @ W, kept), lambda dy, cache: (dy, cache))
+        _, cache = layer.run_forward({"x": X, "W": W})
+        assert layer.run_backward(X, cache, ["x", "W"])["W"] is kept
+
+
+def test_a_forward_alone_returns_its_backward():
+    layer = Layer.of(lambda x: (x * x, lambda dy: 2 * x * dy))
+    _, cache = layer.run_forward({"x": X})
+    assert np.array_equal(layer.run_backward(X, cache, ["x"])["x"], 2 * X * X)
+    with pytest.raises(TypeError, match=r"returned \(ndarray, tuple\), and no backward was given"):
+        Layer.of(forward).run_forward({"x": X, "W": W})
+
+
+def test_without_backward_forward_may_return_y_alone():
+    for function in (forward, lambda x, W: x @ W, SimpleNamespace(forward=forward)):
+        y, _ = Layer.without_backward(function).run_forward({"x": X, "W": W})
+        assert np.array_equal(y, X @ W)
+    with pytest.raises(TypeError, match="forward is 3, expected a function"):
+        Layer.without_backward(3)
+
+
+def test_dy_may_be_changed_if_that_is_allowed():
+    def backward(dy):
+        dy *= 2
+        return dy
+
+    layer = Layer.of(lambda x: (2 * x, ()), backward, may_change_dy=True)
+    assert np.array_equal(layer.run_backward(X.copy(), (), ["x"])["x"], 2 * X)
+
+
+def test_gradients_have_names_or_are_none():
+    layer = Layer(forward, lambda dy, x, W: {"W": 2, "dx": 1, "more": 3})
+    assert layer.run_backward(X, (X, W), ["x", "W"]) == {"x": 1, "W": 2}
+    layer = Layer(forward, lambda dy, x, W: (1, None, 2, None))
+    assert layer.run_backward(X, (X, W), ["x", "W"]) == {"x": 1, "W": 2}
+    with pytest.raises(TypeError, match="backward returned a dict with W, dx, more, expected db"):
+        Layer(forward, lambda dy, x, W: {"W": 2, "dx": 1, "more": 3}).run_backward(
+            X, (X, W), ["x", "b"]
+        )

@@ -29,8 +29,9 @@ def imports(path):
 
 
 @EACH_MODULE
-def test_a_layer_imports_numpy_the_shape_decorator_and_other_layers_only(path):
-    allowed = {"numpy", "typing", "backprop_lib.shapes", "backprop_lib.layers", "backprop_lib.ops"}
+def test_a_layer_imports_numpy_the_checks_of_arguments_and_other_layers_only(path):
+    ours = {"shapes", "arguments", "layers", "ops"}
+    allowed = {"numpy", "numbers", "typing", *(f"backprop_lib.{name}" for name in ours)}
     assert set(imports(path)) <= allowed
 
 

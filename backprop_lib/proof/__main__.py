@@ -11,6 +11,7 @@ from threading import Timer
 from types import ModuleType
 from typing import Any
 
+from backprop_lib.layer import layer_in
 from backprop_lib.proof import prove
 from backprop_lib.proof.budget import SECONDS as SECONDS_ALLOWED
 
@@ -25,6 +26,7 @@ ends the search and prints what is known. Examples:
 
   python -m backprop_lib.proof backprop_lib.layers.linear
   python -m backprop_lib.proof mine.py:forward,backward --shape x="N C" --const eps=1e-5
+  python -m backprop_lib.proof mine.py:Affine --shape x="N C" --shape W="C D"
 """
 
 
@@ -55,9 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "module",
-        metavar="MODULE[:FORWARD,BACKWARD]",
-        help="an importable module or a .py file, and the two functions if they are not called "
-        "forward and backward",
+        metavar="MODULE[:NAME[,BACKWARD]]",
+        help="an importable module or a .py file, and in it the two functions if they are not "
+        "called forward and backward; or a class or an object that has both, or a function that "
+        "returns y and its backward",
     )
     parser.add_argument(
         "--shape",
@@ -83,6 +86,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=_constant,
         help="a size at which to prove what is undecided for all sizes; name all or none",
     )
+    for option, what in (("--param", "a parameter"), ("--grad", "the gradient of a parameter")):
+        parser.add_argument(
+            option,
+            metavar='W="params[0]"',
+            action="append",
+            default=[],
+            type=_pair,
+            help=f"where an object keeps {what}, if that is not found",
+        )
+    parser.add_argument(
+        "--may-change-dy",
+        action="store_true",
+        help="let backward write into the upstream gradient",
+    )
     parser.add_argument(
         "--budget",
         metavar="SECONDS",
@@ -91,20 +108,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="seconds of processor after which the search ends (default: %(default)g)",
     )
     given = parser.parse_args(arguments)
-    name, _, functions = given.module.partition(":")
-    forward_name, _, backward_name = (functions or "forward,backward").partition(",")
+    name, _, named = given.module.partition(":")
     try:
         module = _module(name)
-        forward, backward = (_function(module, f) for f in (forward_name, backward_name))
+        layer = [_named(module, one) for one in named.split(",")] if named else [*_layer(module)]
         announced = _Announced()
         try:
             report = prove(
-                forward,
-                backward,
+                *layer,
                 const=dict(given.const),
                 sizes=dict(given.size) or None,
                 budget=given.budget,
                 progress=announced,
+                params=dict(given.param),
+                grads=dict(given.grad),
+                may_change_dy=given.may_change_dy,
                 **dict(given.shape),
             )
         finally:
@@ -136,11 +154,16 @@ def _module(name: str) -> ModuleType:
     return module
 
 
-def _function(module: ModuleType, name: str) -> Any:
-    function = getattr(module, name.strip(), None)
-    if not callable(function):
-        raise AttributeError(f"{module.__name__} has no function {name.strip() or 'backward'}")
-    return function
+def _layer(module: ModuleType) -> tuple[Any, ...]:
+    return layer_in({"__name__": module.__name__, **vars(module)})
+
+
+def _named(module: ModuleType, name: str) -> Any:
+    if not hasattr(module, name.strip()):
+        raise AttributeError(
+            f"{module.__name__} has no {name.strip() or 'function without a name'}"
+        )
+    return getattr(module, name.strip())
 
 
 def _pair(text: str) -> tuple[str, str]:

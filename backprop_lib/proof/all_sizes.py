@@ -22,6 +22,7 @@ from backprop_lib.proof.calculus import (
 )
 from backprop_lib.proof.creators import making, watched
 from backprop_lib.proof.evidence import Answer, Formulas
+from backprop_lib.proof.random_arrays import drawing
 from backprop_lib.proof.refusal import (
     CodeError,
     MismatchError,
@@ -70,7 +71,7 @@ def findings(
     numbers = {name: value for name, value in task.const.items() if is_number(value)}
     whole = {name: value for name, value in numbers.items() if isinstance(value, int | np.integer)}
     comparisons = [
-        _Comparison(task, {key: numbers[key] for key in at}, named or {}, runs)
+        _Comparison(task, {k: v for k, v in numbers.items() if k in at}, named or {}, runs)
         for at in dict.fromkeys(map(frozenset, ({}, whole, numbers)))
     ]
     found: dict[str, Formulas] = {}
@@ -141,7 +142,10 @@ class _Comparison:
         for number in range(assumed.least(wish.size), wish.than + 1):
             here = assumed.at(wish.size, number)
             if self.runs(here.numbers):
-                found = _both(found, self.under(here), f"at {wish.size} = {number}, ")
+                small = self.under(here)
+                for name, formulas in small.items():
+                    small[name] = replace(formulas, sizes=(here.numbers,))
+                found = _both(found, small, f"at {wish.size} = {number}, ")
         return found
 
     def at_numbers(
@@ -252,7 +256,8 @@ def _forward(
         name: _constant(run, name, value, is_known=name in at) for name, value in task.const.items()
     }
     copies = {name: array.copy() for name, array in inputs.items()}
-    y, cache = followed("forward", run, lambda: task.layer.run_forward({**copies, **const}))
+    with drawing(run, {*task.shapes, *task.const}):
+        y, cache = followed("forward", run, lambda: task.layer.run_forward({**copies, **const}))
     if isinstance(y, LostArray):
         raise y.reason
     if not isinstance(y, SymbolicArray):

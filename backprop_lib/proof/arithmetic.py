@@ -9,12 +9,14 @@ import mpmath  # type: ignore[import-untyped]
 import sympy as sp
 
 from backprop_lib.proof.refusal import NotFollowedError, fraction
-from backprop_lib.proof.scalar import exact, expression, number_sign
+from backprop_lib.proof.scalar import FUNCTIONS, exact, expression, number_sign
 
 DIGITS = 60
 HIGHEST_EXPONENT = 1000
 SAME = 30
 """What is smaller than the last of so many digits may be an error of rounding."""
+
+OF_MPMATH = {"arcsin": "asin", "arctan": "atan"}
 
 _context = mpmath.MPContext()
 _context.dps = DIGITS
@@ -42,6 +44,9 @@ class Arithmetic(Protocol):
 
     def log(self, a: Any) -> Any:
         """Return the natural logarithm."""
+
+    def function(self, name: str, a: Any) -> Any:
+        """Return one of the functions of `backprop_lib.proof.scalar.FUNCTIONS`."""
 
     def sign(self, a: Any, *of: Any) -> int | None:
         """Return the sign, or None if it is not certain; `of` are the numbers a is made of."""
@@ -76,6 +81,10 @@ class Exactly:
     def log(self, a: Any) -> Any:
         """Return the natural logarithm."""
         return sp.log(a)
+
+    def function(self, name: str, a: Any) -> Any:
+        """Return a sine, a cosine, and so on."""
+        return FUNCTIONS[name](a)
 
     def sign(self, a: Any, *of: Any) -> int | None:
         """Return the sign, or None if it is not certain."""
@@ -121,6 +130,12 @@ class Digits:
     def log(self, a: Any) -> Any:
         """Return the natural logarithm."""
         return Fraction(0) if a == 1 else _context.log(_digits(a))
+
+    def function(self, name: str, a: Any) -> Any:
+        """Return a sine, a cosine, and so on."""
+        if a == 0:
+            return Fraction(int(name == "cos"))
+        return getattr(_context, OF_MPMATH.get(name, name))(_digits(a))
 
     def sign(self, a: Any, *of: Any) -> int | None:
         """Return the sign, or None if it is not certain."""

@@ -4,6 +4,7 @@ A `Formula` is a sum of products. The factors of a product, its *atoms*, are
 
     x[n, i]          an entry of an array          (`Entry`)
     N                a size                        (`Size`)
+    π, 1.0507...     a number of many digits       (`Constant`)
     δ(m, n)          Kronecker's delta             (`Delta`)
     [m ≤ n]          1 if m is not after n, else 0 (`NotAfter`)
     Σ_n ...          a sum that does not factor    (`Total`)
@@ -11,6 +12,7 @@ A `Formula` is a sum of products. The factors of a product, its *atoms*, are
     [u > 0]          1 if u is positive, else 0    (`Step`)
     [u = 0]          1 if u is zero, else 0        (`Zero`)
     exp(u), log(u)                                 (`Exp`, `Log`)
+    tanh(u), sin(u), erf(u), ...                   (`Function`)
 
 Whatever is built with the functions of this module is in normal form: products are expanded,
 equal terms collected, a delta under its sum is contracted, and sums are split into factors that
@@ -20,6 +22,7 @@ defined, where numbers that are compared are equal as well. The converse does no
 identity is found.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +35,7 @@ from typing import Any, Union
 import sympy as sp
 
 from backprop_lib.proof.budget import tick
+from backprop_lib.proof.constants import Irrational, Opaque
 
 Number = int | Fraction
 Key = tuple[Any, ...]
@@ -50,6 +54,8 @@ MOST_TERMS = 60
 """Polynomials up to this size are factored."""
 MOST_TERMS_OF_A_SUM = 8
 """A sum over an axis of a known size up to this is written out."""
+MOST_TERMS_OF_A_DIFFERENCE = 2000
+"""Differences up to this size are multiplied by their denominators."""
 MOST_ORDERS = 720
 """So many orders of summed indices are compared in search of the normal one, and no more."""
 MOST_KNOWN = 4096
@@ -219,6 +225,31 @@ class Size(Atom):
 
 
 @dataclass(frozen=True, eq=False)
+class Constant(Atom):
+    """A positive number of which nothing else is used: π, or a float of many digits."""
+
+    rank = 9
+    name: str
+    value: float
+
+    @cached_property
+    def free_indices(self) -> frozenset[Index]:  # noqa: D102
+        return frozenset()
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, self.name)
+
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return of(self)
+
+    def renamed(self, to: Mapping[Index, Place]) -> "Constant":  # noqa: D102
+        return self
+
+    def derivative(self, by: "Entry") -> "Formula":  # noqa: D102
+        return ZERO
+
+
+@dataclass(frozen=True, eq=False)
 class Entry(Atom):
     """An entry of an array of independent numbers; without indices, a single number."""
 
@@ -324,6 +355,10 @@ class OfFormula(Atom):
     def renamed(self, to: Mapping[Index, Place]) -> "OfFormula":  # noqa: D102
         return type(self)(self.u.renamed(to))
 
+    def of_other(self, u: "Formula") -> "Formula":
+        """Return the same function of another formula, in normal form."""
+        return MADE_OF[type(self)](u)
+
 
 class Root(OfFormula):
     """u^(-1/2). Only its even powers occur where u may be negative."""
@@ -368,13 +403,13 @@ class Zero(OfFormula):
         """An entry that occurs in u once, linearly, and what it equals where u is 0."""
         choices = []
         for term, coefficient in self.u.terms.items():
-            powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size)}
+            powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size | Constant)}
             atom = next(iter(powers), None)
             if isinstance(atom, Entry) and powers == {atom: 1}:
                 rest = self.u - Formula({term: coefficient})
                 if all(atom != other for other in rest.atoms()):
                     sizes: dict[Atom, int] = {
-                        a: -p for a, p in term.powers.items() if isinstance(a, Size)
+                        a: -p for a, p in term.powers.items() if isinstance(a, Size | Constant)
                     }
                     value = (-1 / coefficient) * (rest * _normalised(sizes))
                     looked_up = any(isinstance(place, Pick) for place in atom.at)
@@ -425,6 +460,47 @@ class Log(OfFormula):
 
     def derivative(self, by: Entry) -> "Formula":  # noqa: D102
         return power(self.u, Fraction(-1)) * self.u.derivative(by)
+
+
+@dataclass(frozen=True, eq=False)
+class Function(OfFormula):
+    """A function of u of which its derivative is known. Made by `function`."""
+
+    rank = 10
+    name: str = ""
+
+    def key(self, labels: Labels = NO_LABELS) -> Key:  # noqa: D102
+        return (self.rank, self.name, self.u.key(labels))
+
+    def substituted(self, to: Mapping[Index, Place]) -> "Formula":  # noqa: D102
+        return function(self.name, self.u.substituted(to))
+
+    def renamed(self, to: Mapping[Index, Place]) -> "Function":  # noqa: D102
+        return Function(self.u.renamed(to), self.name)
+
+    def of_other(self, u: "Formula") -> "Formula":  # noqa: D102
+        return function(self.name, u)
+
+    def derivative(self, by: Entry) -> "Formula":  # noqa: D102
+        inner = self.u.derivative(by)
+        return FUNCTIONS[self.name].slope(self.u) * inner if inner.terms else ZERO
+
+    @property
+    def has_sign_of_u(self) -> bool:
+        """Whether it is positive where u is, and zero where u is."""
+        return FUNCTIONS[self.name].has_sign_of_u
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a function."""
+
+    slope: Callable[["Formula"], "Formula"]
+    value: Callable[[float], float]
+    is_even: bool = False
+    """Whether f(-u) = f(u); if not, f(-u) = -f(u)."""
+    has_sign_of_u: bool = False
+    """Whether it is positive where u is, and zero where u is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -721,6 +797,7 @@ _composed: dict[str, Formula] = {}
 NO_FACTORS = Product({})
 ZERO = Formula({})
 ONE = Formula({NO_FACTORS: Fraction(1)})
+PI = Constant("π", math.pi)
 
 
 def number(value: Number) -> Formula:
@@ -736,6 +813,18 @@ def of(atom: Atom) -> Formula:
 def entry(array: str, *at: Place) -> Formula:
     """Return an entry of an array of independent numbers."""
     return of(Entry(array, at))
+
+
+def of_float(value: Irrational | Opaque) -> Formula:
+    """Return what a float of many digits stands for as a formula."""
+    if isinstance(value, Opaque):
+        floats: dict[Atom, int] = {Constant(text, float(text)): p for text, p in value.powers}
+        return value.factor * _normalised(floats)
+    result = _root_of_number(Fraction(value.root)) * power(of(PI), Fraction(value.half_powers, 2))
+    if value.other:
+        base = exp(ONE) if value.other == "e" else log(number(int(value.other.split()[1])))
+        result *= power(base, Fraction(value.other_power))
+    return value.factor * result
 
 
 def size(name: str | int) -> Formula:
@@ -1035,6 +1124,9 @@ def step(u: Formula) -> Formula:
     scale, _, rest = _primitive(u, _is_positive)
     if all(c > 0 for c in rest.terms.values()) and all(map(_is_not_negative, rest.terms)):
         return ONE - zero(rest) if scale > 0 else ZERO
+    atom = next((atom for term in rest.terms for atom in term.powers), None)
+    if isinstance(atom, Function) and atom.has_sign_of_u and rest == of(atom):
+        return step(atom.u if scale > 0 else -atom.u)
     if scale > 0:
         return _power_of_atom(Step(rest), 1)
     return ONE - _power_of_atom(Step(rest), 1) - zero(rest)
@@ -1061,6 +1153,9 @@ def zero(u: Formula) -> Formula:
     for atom, power in common.items():
         if isinstance(atom, Log):
             different *= ONE - zero(atom.u - ONE)
+        elif isinstance(atom, Function) and power > 0:
+            inside = zero(atom.u) if atom.has_sign_of_u else _power_of_atom(Zero(of(atom)), 1)
+            different *= ONE - inside
         elif isinstance(atom, Entry) and power > 0:
             different *= ONE - _power_of_atom(Zero(of(atom)), 1)
     positive = all(c > 0 for c in rest.terms.values()) and all(map(_is_not_negative, rest.terms))
@@ -1088,6 +1183,114 @@ def exp(u: Formula) -> Formula:
             base = Formula({term: Fraction(1, coefficient.denominator)})
             result *= _power_of_atom(Exp(base), coefficient.numerator)
     return result
+
+
+def function(name: str, u: Formula) -> Formula:
+    """Return tanh(u), sin(u) or another of `FUNCTIONS`, as a factor of its own."""
+    known = FUNCTIONS[name]
+    if not u.terms:
+        return ONE if known.is_even else ZERO
+    if (parts := _split(u, lambda part: function(name, part), whole=True)) is not None:
+        return parts
+    if _primitive(u, lambda atom, p: False)[0] > 0:
+        return _power_of_atom(Function(u, name), 1)
+    mirrored = _power_of_atom(Function(-u, name), 1)
+    return mirrored if known.is_even else -mirrored
+
+
+def expanded(formula: Formula) -> Formula:
+    """Write tanh(u) as 1 - 2/(e^(2u) + 1), so that it can be compared with exponentials."""
+
+    def by(atom: Atom) -> Formula | None:
+        if not isinstance(atom, Function) or atom.name != "tanh":
+            return None
+        return ONE - 2 * power(exp(2 * expanded(atom.u)) + ONE, Fraction(-1))
+
+    return formula.replaced(by)
+
+
+def vanishes(formula: Formula) -> bool:
+    """Say whether a formula is found to be zero once its denominators are multiplied away.
+
+    What is multiplied by one mask is judged for itself: where u = 0, a mask may leave out what is
+    divided by u, but what it leaves must be zero without being multiplied by u.
+    """
+    if len(formula.terms) > MOST_TERMS_OF_A_DIFFERENCE:
+        return False
+    parts: dict[Product, dict[Product, Fraction]] = {}
+    for term, coefficient in formula.terms.items():
+        masks: dict[Atom, int] = {
+            a: p for a, p in term.powers.items() if isinstance(a, ZERO_OR_ONE)
+        }
+        rest = {a: p for a, p in term.powers.items() if a not in masks}
+        parts.setdefault(Product(masks), {})[Product(rest)] = coefficient
+    return all(_vanishes_without_masks(Formula(part)) for part in parts.values())
+
+
+def _vanishes_without_masks(formula: Formula) -> bool:
+    """Eliminate one root r = u^(-1/2) after the other.
+
+    Times a power of u, the formula is A + r B, where r occurs in neither. If both vanish, so does
+    the formula wherever it is defined.
+    """
+    tick()
+    root = _outermost_root(formula)
+    if root is None:
+        inside = _inside_a_sum(formula)
+        return not formula.terms or (inside is not None and vanishes(inside))
+    exponents = [term.powers.get(root, 0) for term in formula.terms]
+    most = max(exponents) // 2
+    powers = [ONE]
+    for _ in range(most):
+        powers.append(powers[-1] * root.u)
+    halves = [ZERO, ZERO]
+    for (term, coefficient), exponent in zip(formula.terms.items(), exponents, strict=True):
+        rest = Product({a: p for a, p in term.powers.items() if a != root})
+        pairs, odd = divmod(exponent, 2)
+        halves[odd] += Formula({rest: coefficient}) * powers[most - pairs]
+    return all(map(vanishes, halves))
+
+
+def _outermost_root(formula: Formula) -> "Root | None":
+    """Return a root that is a factor and stands in no other factor, as far as there is one."""
+    roots = {a for term in formula.terms for a in term.powers if isinstance(a, Root)}
+    inside = {a: {b for b in a.u.atoms() if b in roots} for a in roots}
+    within = set().union(*inside.values()) if inside else set()
+    choices = roots - within or roots
+    return max(choices, key=lambda root: (len(root.u.terms) > 1, root._key), default=None)
+
+
+def _inside_a_sum(formula: Formula) -> Formula | None:
+    """Write a formula as one sum, and return what is summed; None if it is not so.
+
+    Each term must have one sum with roots in it, or else one sum at all, over the same axes.
+    """
+    parts = []
+    axes = set()
+    for term, coefficient in formula.terms.items():
+        sums = [a for a, p in term.powers.items() if isinstance(a, Total) and p == 1]
+        if len(sums) > 1:
+            sums = [a for a in sums if any(isinstance(b, Root) for b in _atoms_of(a.product))]
+        if len(sums) != 1:
+            return None
+        axes.add(tuple(sorted((index.size for index in sums[0].bound), key=str)))
+        rest = Product({a: p for a, p in term.powers.items() if a != sums[0]})
+        parts.append((Formula({rest: coefficient}), sums[0]))
+    if len(axes) != 1:
+        return None
+    indices = [Index(size) for size in axes.pop()]
+    return added(
+        rest * within.product.substituted(dict(zip(_by_size(within), indices, strict=True)))
+        for rest, within in parts
+    )
+
+
+def _by_size(within: Total) -> list[Index]:
+    return sorted(within.order(), key=lambda index: str(index.size))
+
+
+def _atoms_of(term: Product) -> Iterator[Atom]:
+    return Formula({term: Fraction(1)}).atoms()
 
 
 def log(u: Formula) -> Formula:
@@ -1147,7 +1350,7 @@ def _replaced(atom: Atom, by: Callable[[Atom], Formula | None]) -> Formula:
         return total(inside.replaced(by), indices)
     if isinstance(atom, OfFormula):
         inside = atom.u.replaced(by)
-        return of(atom) if inside is atom.u else MADE_OF[type(atom)](inside)
+        return of(atom) if inside is atom.u else atom.of_other(inside)
     return of(atom)
 
 
@@ -1285,6 +1488,14 @@ def _normalised(powers: Mapping[Atom, int]) -> Formula:
                     return total(inside * more, indices) * _normalised(left)
         if isinstance(atom, Zero) and (simpler := _where_zero(atom, others)) is not None:
             return simpler
+        if isinstance(atom, Step) and (implied := _implied(atom, others)) is not None:
+            return implied
+        if (
+            isinstance(atom, Function)
+            and exponent > 1
+            and (simpler := _without_square(atom, exponent, others)) is not None
+        ):
+            return simpler
         if isinstance(atom, Root) and exponent > 1:
             even = exponent - exponent % 2
             simpler = inverse_root(atom.u, even) if _splits(atom.u) else None
@@ -1344,6 +1555,51 @@ def _where_zero(atom: Zero, others: Mapping[Atom, int]) -> Formula | None:
         return None
     rest = Product(others).times({a: -p for a, p in term.powers.items()})
     return here * ((-1 / coefficient) * rest * (atom.u - Formula({term: coefficient})))
+
+
+def _implied(atom: Step, others: Mapping[Atom, int]) -> Formula | None:
+    """Use that u > 2 where u > 3, and that u is not 1 there; None if no other factor says so."""
+    if len(others) < 1 or (own := _bound(atom.u)) is None:
+        return None
+    direction, least = own
+    for other in others:
+        if not isinstance(other, Step | Zero) or (found := _bound(other.u)) is None:
+            continue
+        if found[0] == direction:
+            if isinstance(other, Zero):
+                return ZERO if found[1] <= least else _normalised(others)
+            kept = atom if least >= found[1] else other
+            gone = other if kept is atom else atom
+            return _normalised({a: p for a, p in {**others, atom: 1}.items() if a != gone})
+        if found[0] == -direction:
+            if isinstance(other, Zero):
+                return ZERO if -found[1] <= least else _normalised(others)
+            if -found[1] <= least:
+                return ZERO
+    return None
+
+
+@lru_cache(maxsize=MOST_KNOWN)
+def _bound(u: Formula) -> tuple[Formula, Fraction] | None:
+    """Write u > 0 as w > t, with a number t and a w that is the same for all numbers t."""
+    number_in_u = u.terms.get(NO_FACTORS, Fraction(0))
+    rest = {term: c for term, c in u.terms.items() if term != NO_FACTORS}
+    if not rest:
+        return None
+    scale = abs(rest[min(rest, key=lambda term: term._key)])
+    return Formula(rest) * (1 / scale), -number_in_u / scale
+
+
+def _without_square(atom: Function, exponent: int, others: Mapping[Atom, int]) -> Formula | None:
+    """Use sin² = 1 - cos² to remove sin², or, beside a negative power of sin, cos²."""
+    if atom.name not in ("sin", "cos"):
+        return None
+    other = Function(atom.u, "cos" if atom.name == "sin" else "sin")
+    if atom.name == "cos" and others.get(other, 0) >= 0:
+        return None
+    square = ONE - _normalised({other: 2})
+    left = {**others, atom: exponent - 2} if exponent > 2 else dict(others)
+    return square * _normalised(left)
 
 
 def _may_be_inverted(atom: Atom, _: int) -> bool:
@@ -1495,12 +1751,13 @@ def _signature(term: Product) -> Key:
 def _kind(atom: Atom) -> Key:
     if isinstance(atom, Entry):
         return (atom.rank, atom.array)
-    if isinstance(atom, Size):
+    if isinstance(atom, Size | Constant):
         return (atom.rank, atom.name)
     if isinstance(atom, Total):
         return (atom.rank, _signature(atom.product))
     if isinstance(atom, OfFormula):
-        return (atom.rank, tuple(sorted((_signature(t), c) for t, c in atom.u.terms.items())))
+        name = atom.name if isinstance(atom, Function) else ""
+        return (atom.rank, name, tuple(sorted((_signature(t), c) for t, c in atom.u.terms.items())))
     return (atom.rank,)
 
 
@@ -1548,7 +1805,7 @@ def _primitive(u: Formula, wanted: Filter) -> tuple[Fraction, dict[Atom, int], F
 
 def _is_positive(atom: Atom, exponent: int) -> bool:
     """Say whether a power of an atom is positive wherever it is defined."""
-    return isinstance(atom, Size | Exp) or (isinstance(atom, Root) and exponent % 2 == 1)
+    return isinstance(atom, Size | Constant | Exp) or (isinstance(atom, Root) and exponent % 2 == 1)
 
 
 def _is_not_negative(term: Product) -> bool:
@@ -1577,13 +1834,16 @@ def vanishes_nowhere_dense(u: Formula) -> bool:
     """Say whether u is zero on no open set, whatever values its indices take.
 
     So it is if an array occurs in one term only, linearly, with a factor that is not 0; or if u
-    is a polynomial all of whose coefficients are positive.
+    is a polynomial all of whose coefficients are positive, or one with a number among its terms
+    and entries in all others, so that it is not 0 where all entries are 0.
     """
-    if all(c > 0 for c in u.terms.values()) and all(map(_is_monomial, u.terms)):
-        return True
+    if all(map(_is_monomial, u.terms)):
+        fixed = [term for term in u.terms if not Formula({term: Fraction(1)}).arrays]
+        if all(c > 0 for c in u.terms.values()) or fixed == [NO_FACTORS]:
+            return True
     arrays = [a.array for a in u.atoms() if isinstance(a, Entry)]
     for term in u.terms:
-        powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size)}
+        powers = {a: p for a, p in term.powers.items() if not isinstance(a, Size | Constant)}
         atom = next(iter(powers), None)
         if atom is None or powers != {atom: 1}:
             continue
@@ -1598,7 +1858,7 @@ def vanishes_nowhere_dense(u: Formula) -> bool:
 def _is_monomial(term: Product) -> bool:
     """Say whether a product is made of entries and sizes only, possibly summed."""
     return all(
-        isinstance(atom, Size)
+        isinstance(atom, Size | Constant)
         or (isinstance(atom, Entry) and p > 0)
         or (isinstance(atom, Total) and _is_monomial(atom.product))
         for atom, p in term.powers.items()
@@ -1788,6 +2048,24 @@ def _connected(term: Product, bound: frozenset[Index]) -> list[tuple[list[Atom],
 
 ZERO_OR_ONE = (Delta, NotAfter, Step, Zero)
 """The atoms that are either 0 or 1."""
+
+
+def _known_functions() -> dict[str, Known]:
+    one_over_root_pi = power(of(PI), Fraction(-1, 2))
+    return {
+        "tanh": Known(lambda u: ONE - function("tanh", u) ** 2, math.tanh, has_sign_of_u=True),
+        "sin": Known(lambda u: function("cos", u), math.sin),
+        "cos": Known(lambda u: -function("sin", u), math.cos, is_even=True),
+        "arctan": Known(lambda u: power(ONE + u * u, Fraction(-1)), math.atan, has_sign_of_u=True),
+        "arcsin": Known(
+            lambda u: power(ONE - u * u, Fraction(-1, 2)), math.asin, has_sign_of_u=True
+        ),
+        "erf": Known(lambda u: 2 * one_over_root_pi * exp(-(u * u)), math.erf, has_sign_of_u=True),
+    }
+
+
+FUNCTIONS = _known_functions()
+"""What is known of the functions that have an atom of their own."""
 MADE_OF: dict[type[Atom], Callable[[Formula], Formula]] = {
     Root: lambda u: inverse_root(u, 1),
     Step: step,

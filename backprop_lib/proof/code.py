@@ -3,6 +3,7 @@
 import builtins
 import dis
 import functools
+import inspect
 import itertools
 import random
 import types
@@ -15,6 +16,8 @@ from typing import Any
 import beartype
 import jaxtyping
 import numpy as np
+
+from backprop_lib.models import Place, leaves
 
 LARGEST = 10**6
 DEPTH = 4
@@ -38,6 +41,7 @@ OTHERS = tuple(
     str(place)
     for place in (
         *(HERE / name for name in ("proof", "fast", "arguments.py", "shapes.py", "layer.py")),
+        *(HERE / name for name in ("models.py", "conventions.py", "draws.py")),
         *(Path(str(module.__file__)).parent for module in (np, jaxtyping, beartype)),
     )
 )
@@ -58,13 +62,13 @@ def functions_of(*given: Any) -> list[types.FunctionType]:
     Methods, objects that can be called, partial functions and wrappers are looked into.
     """
     found: dict[int, types.FunctionType] = {}
-    seen: set[int] = set()
+    seen: set[Any] = set()
     left = list(given)
     while left:
         value = left.pop()
-        if id(value) in seen:
+        if _key(value) in seen:
             continue
-        seen.add(id(value))
+        seen.add(_key(value))
         if isinstance(value, types.FunctionType):
             left.append(getattr(value, "__wrapped__", None))
             if not _is_of_others(value.__code__.co_filename):
@@ -73,7 +77,7 @@ def functions_of(*given: Any) -> list[types.FunctionType]:
         elif isinstance(value, functools.partial):
             left += [value.func, *value.args, *value.keywords.values()]
         elif isinstance(value, types.MethodType):
-            left += [value.__func__, value.__self__]
+            left += [value.__func__, value.__self__, *_methods_called(value)]
         elif not isinstance(value, type | types.ModuleType) and hasattr(value, "__dict__"):
             left += [getattr(type(value), "__call__", None)]  # noqa: B004
             left += [part for part in vars(value).values() if callable(part)]
@@ -90,6 +94,42 @@ def modules_of(functions: list[types.FunctionType]) -> list[types.ModuleType]:
         and not value.__name__.startswith(LIBRARY)
         and not _is_of_others(getattr(value, "__file__", None) or STANDARD)
     ]
+
+
+def _key(value: Any) -> Any:
+    """Return what is the same for the same value; a method is made anew each time it is asked."""
+    is_method = isinstance(value, types.MethodType)
+    return (id(value.__func__), id(value.__self__)) if is_method else id(value)
+
+
+def _methods_called(method: types.MethodType) -> Iterator[Any]:
+    """Yield the methods that a method may call: of its object, and of what that holds."""
+    code = getattr(inspect.unwrap(method.__func__), "__code__", None)
+    names = [name for part in _codes(code) for name in part.co_names] if code else []
+    left = [(method.__self__, DEPTH)]
+    seen: set[int] = set()
+    while left:
+        value, depth = left.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, list | tuple):
+            left += [(part, depth - 1) for part in value if depth]
+        elif isinstance(value, dict):
+            left += [(part, depth - 1) for part in value.values() if depth]
+        elif isinstance(value, types.FunctionType | types.MethodType | functools.partial):
+            yield value
+        elif hasattr(value, "__dict__"):
+            of = value if isinstance(value, type) else type(value)
+            if (of.__module__ or "").startswith(LIBRARY):
+                continue
+            for name in {*names, "__call__"}:
+                found = inspect.getattr_static(of, name, None)
+                function = getattr(found, "fget", None) or getattr(found, "__func__", found)
+                if isinstance(function, types.FunctionType):
+                    yield types.MethodType(function, value)
+            if not isinstance(value, type):
+                left += [(part, depth - 1) for part in vars(value).values() if depth]
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -192,6 +232,11 @@ def kept(functions: list[types.FunctionType], *given: Any) -> Any:
     values = [value for function in functions for value in _used(function)]
     held = [*values, *_kept_by(*given, *values), *(vars(function) for function in functions)]
     return [drawn, random.getstate(), *(_frozen(value, DEPTH) for value in held)]
+
+
+def state_of(value: Any) -> dict[Place, Any]:
+    """Return what an object holds, by its places, for comparison as in `kept`."""
+    return {place: _frozen(part, DEPTH) for place, part in leaves(value)}
 
 
 def _frozen(value: Any, depth: int) -> Any:

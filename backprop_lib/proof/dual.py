@@ -31,9 +31,11 @@ from backprop_lib.proof.scalar import (
     MINUS_ONE,
     Exact,
     ExactArray,
+    constant,
     exact,
     exact_constant,
     expression,
+    is_float,
 )
 from backprop_lib.shapes import unchecked
 
@@ -51,7 +53,7 @@ class Met(Refusals):
         super().__init__()
         self.of = of
         self.may_round = may_round
-        """Whether a float of many digits is taken for the fraction that it is, or refused."""
+        """Whether a float of many digits is taken for what it stands for, or refused."""
         self.compares = False
         self.tie = False
         """Whether two numbers that are compared were equal."""
@@ -89,13 +91,15 @@ class Dual(Exact):
         return Dual(value, slope, self.met, constant=constant, moves=moves)
 
     def _lifted(self, other: Any) -> Any:
-        if self.met.may_round and isinstance(other, float | np.floating) and np.isfinite(other):
-            try:
-                return self.lift(exact(other))
-            except NotFollowedError:
-                self.met.rounded = True
-                return self.lift(Fraction(float(other)))
-        return super()._lifted(other)
+        if not is_float(other):
+            return super()._lifted(other)
+        try:
+            return self.lift(exact(other))
+        except NotFollowedError as error:
+            if not self.met.may_round:
+                self.refuse(str(error))
+        self.met.rounded = True
+        return self.lift(nearest(other))
 
     def plus(self, other: "Dual") -> "Dual":
         """Add."""
@@ -151,6 +155,17 @@ class Dual(Exact):
             slope = of.times(self.slope, of.power(self.value, MINUS_ONE))
         return self._made(of.log(self.value), slope)
 
+    def function(self, name: str) -> "Dual":
+        """Return a sine, a cosine, and so on."""
+        of, one = self.met.of, self.lift(Fraction(1))
+        if name == "arcsin" and of.sign(of.plus(one.value, -of.times(self.value, self.value))) != 1:
+            raise UndefinedError(f"the slope of arcsin at {self.value}")
+        slope = of.zero
+        if self.moves:
+            here = Dual(self.value, of.zero, self.met)
+            slope = of.times(SLOPES[name](here).value, self.slope)
+        return self._made(of.function(name, self.value), slope)
+
     def compared(self, other: "Dual", with_zero: int) -> int:
         """Return the sign of self - other just beside the point, in the direction of the slopes."""
         constant = self.constant and other.constant
@@ -160,7 +175,7 @@ class Dual(Exact):
         of = self.met.of
         difference = of.plus(self.value, of.times(of.number(MINUS_ONE), other.value))
         sign = of.sign(difference, self.value, other.value)
-        if sign is None or (self.met.rounded and sign and abs(difference) < CLOSE):
+        if sign is None or (self.met.rounded and sign and abs(float(difference)) < float(CLOSE)):
             self.met.note("compares two numbers that cannot be told apart")
             return 0
         if sign == 0 and not constant:
@@ -178,31 +193,42 @@ class Dual(Exact):
         return f"{self.value} + {self.slope}·t"
 
 
+SLOPES: dict[str, Callable[[Any], Any]] = {
+    "sin": lambda u: u.cos(),
+    "cos": lambda u: -u.sin(),
+    "arcsin": lambda u: 1 / (1 - u * u).sqrt(),
+    "arctan": lambda u: 1 / (1 + u * u),
+    "erf": lambda u: 2 * (-(u * u)).exp() / u.lift(sp.pi).sqrt(),
+}
+"""The derivatives."""
+
+
 class Point:
     """A layer at one point: exact inputs, and an exact upstream gradient.
 
     Parameters
     ----------
-    forward : callable
-        As in `backprop_lib.layer`.
+    layer : Layer
+        Whose forward is run.
     inputs, const : dict
         Its arguments; of the inputs slopes are taken. Arrays hold exact numbers.
     of : Arithmetic
         How numbers are computed with.
     may_round : bool
-        Whether a float of many digits is taken for the fraction that it is.
+        Whether a float of many digits is taken for the simple number that it stands for, or for
+        the fraction that it is.
     """
 
     def __init__(
         self,
-        forward: Callable[..., Any],
+        layer: Layer,
         inputs: Arrays,
         const: Mapping[str, Any],
         of: Arithmetic = EXACTLY,
         *,
         may_round: bool = False,
     ):
-        self.layer = Layer(forward, forward)
+        self.layer = layer
         self.of = of
         self.inputs = {name: numbers(value, of) for name, value in inputs.items()}
         self.const = const
@@ -309,11 +335,12 @@ def slopes(
                 f"along has {name}: {have}, expected directions for {', '.join(arrays)}, "
                 "each of the shape of its input"
             )
-    Layer(forward, forward).inputs(arrays, const or {})
+    layer = Layer.without_backward(forward, [*arrays, *(const or {})])
+    layer.inputs(arrays, const or {})
     direction = {name: exact_array(value) for name, value in along.items()}
     back = {name: exact_array(np.asarray(-value)) for name, value in direction.items()}
     with errors_of_the_code(), watched(forward):
-        point = Point(forward, arrays, const or {})
+        point = Point(layer, arrays, const or {})
         if np.ndim(dy) and np.shape(dy) != point.shape:
             raise ValueError(
                 f"dy has shape {np.shape(dy)}, expected {point.shape}, that of y, or a number"
@@ -357,8 +384,18 @@ def creator(met: Met) -> ExactCreator:
     return ExactCreator(Dual(met.of.zero, met.of.zero, met, constant=True))
 
 
+def nearest(number: float) -> Any:
+    """Return the simple number that a float of many digits stands for, or the fraction it is."""
+    try:
+        return constant(number)
+    except NotFollowedError:
+        return Fraction(float(number))
+
+
 def value_of(entry: Any, of: Arithmetic = EXACTLY) -> Any:
     """Return the value of an entry, which may be a plain number."""
+    if is_float(entry):
+        entry = nearest(entry)
     return entry.value if isinstance(entry, Dual) else of.number(entry)
 
 

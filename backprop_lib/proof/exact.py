@@ -58,7 +58,7 @@ class _Ran:
         return [sp.diff(self.loss, symbol) for symbol in self.inputs[name].flat]
 
     def claimed(self, name: str) -> list[sp.Expr]:
-        return list(_expressions(np.asarray(self.claims[name])).flat)
+        return list(_expressions(np.asarray(self.claims[name]), self.branch).flat)
 
     def ties(self, name: str) -> list[sp.Expr]:
         """Return what is 0 here and depends on an input."""
@@ -144,13 +144,15 @@ def _on_branch(
         y, cache = followed("forward", branch, lambda: task.layer.run_forward({**copies, **const}))
         if not y.size:
             raise NotFollowedError("the output has no entries at these sizes: nothing is checked")
-        outputs = _expressions(y)  # of our own: a claim that writes into y changes nothing
+        outputs = _expressions(y, branch)  # of our own: a claim that writes into y changes nothing
         dy = _symbols("upstream dy", y.shape, branch)
-        upstream = _expressions(dy)
+        upstream = _expressions(dy, branch)
         given = {name: array.copy() for name, array in inputs.items()}
         claims = followed(task.claimant, branch, lambda: task.claims(dy.copy(), given, cache))
     loss = sp.Add(*(a * b for a, b in zip(upstream.flat, outputs.flat, strict=True)))
-    return _Ran(branch, loss, {name: _expressions(array) for name, array in inputs.items()}, claims)
+    return _Ran(
+        branch, loss, {name: _expressions(array, branch) for name, array in inputs.items()}, claims
+    )
 
 
 def _misfit(name: str, claim: Any, x: np.ndarray) -> str:
@@ -312,8 +314,8 @@ def _symbols(name: str, shape: Sequence[int], branch: Branch) -> np.ndarray:
     return ExactArray.of(array, Scalar(sp.Integer(0), branch).lift)
 
 
-def _expressions(array: np.ndarray) -> np.ndarray:
+def _expressions(array: np.ndarray, branch: Branch) -> np.ndarray:
     return filled(
         array.shape,
-        (e.expression if isinstance(e, Scalar) else expression(e) for e in array.flat),
+        (e.expression if isinstance(e, Scalar) else branch.number(e) for e in array.flat),
     )

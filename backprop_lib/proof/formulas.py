@@ -77,7 +77,7 @@ def same(left: Any, right: Any) -> bool:
         As `read`; also if an index ranges over one axis on the left and another on the right.
     """
     first, second = _read_all(left, right)
-    return not (first - second).terms
+    return calculus.vanishes(first - second) or calculus.vanishes(calculus.expanded(first - second))
 
 
 def grad(expression: Any, entry: sp.Indexed) -> Formula:
@@ -129,7 +129,8 @@ def output(
     ValueError
         If y has another number of axes.
     """
-    task = Task.of_backward(Layer(forward, forward), shapes, const or {})
+    layer = Layer.without_backward(forward, [*shapes, *(const or {})])
+    task = Task.of_backward(layer, shapes, const or {})
     y = computed(task)
     if len(indices) != len(y.axes) or any(len(axis) > 1 for axis in y.axes):
         raise ValueError(f"{len(indices)} indices are given, and y has {len(y.axes)} axes")
@@ -140,6 +141,17 @@ def output(
             if axis
         }
     )
+
+
+FUNCTIONS = {
+    sp.tanh: "tanh",
+    sp.sin: "sin",
+    sp.cos: "cos",
+    sp.asin: "arcsin",
+    sp.atan: "arctan",
+    sp.erf: "erf",
+}
+"""SymPy's functions that have an atom of their own."""
 
 
 @cache
@@ -182,6 +194,8 @@ def _free_indices(
 def _read(e: sp.Expr, bound: Scope, ranges: Ranges) -> Formula:
     if isinstance(e, np.generic) or e.is_Rational:
         return calculus.number(fraction(e))
+    if e in (sp.pi, sp.E):
+        return calculus.of(calculus.PI) if e == sp.pi else calculus.exp(ONE)
     if isinstance(e, sp.Symbol):
         if e.is_integer and e.is_positive:
             return calculus.size(e.name)
@@ -205,6 +219,8 @@ def _read(e: sp.Expr, bound: Scope, ranges: Ranges) -> Formula:
         return calculus.exp(parts[0])
     if isinstance(e, sp.log):
         return calculus.log(parts[0])
+    if type(e) in FUNCTIONS:
+        return calculus.function(FUNCTIONS[type(e)], parts[0])
     if isinstance(e, sp.Heaviside):
         return calculus.step(parts[0])
     if isinstance(e, sp.Max) and len(parts) == 2:

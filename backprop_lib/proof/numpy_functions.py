@@ -26,6 +26,7 @@ from backprop_lib.proof.symbolic import (
     KINDS,
     METHODS,
     MOST_ENTRIES,
+    OF_MATH,
     OF_PLACES,
     REARRANGING,
     UFUNCS,
@@ -52,7 +53,7 @@ from backprop_lib.proof.symbolic import (
 )
 from backprop_lib.shapes import format_shape
 
-MINUS = Fraction(-1)
+MINUS, HALF = Fraction(-1), Fraction(1, 2)
 MOST_SPLIT = 64
 """An axis of a known size up to this is split by reshape."""
 MOST_FACTORS = 16
@@ -152,7 +153,39 @@ def _absolute(a: Formula) -> Formula:
 
 
 def _tanh(a: Formula) -> Formula:
-    return ONE - 2 * calculus.power(calculus.exp(2 * a) + ONE, MINUS)
+    return calculus.function("tanh", a)
+
+
+def _sinh(a: Formula) -> Formula:
+    return HALF * (calculus.exp(a) - calculus.exp(-a))
+
+
+def _cosh(a: Formula) -> Formula:
+    return HALF * (calculus.exp(a) + calculus.exp(-a))
+
+
+def _tan(a: Formula) -> Formula:
+    return calculus.function("sin", a) * _inverse(calculus.function("cos", a))
+
+
+def _arctanh(a: Formula) -> Formula:
+    return HALF * (calculus.log(ONE + a) - calculus.log(ONE - a))
+
+
+def _root(a: Formula) -> Formula:
+    return calculus.power(a, HALF)
+
+
+def _log_of_number(base: int) -> Formula:
+    return calculus.log(calculus.number(base))
+
+
+def _logaddexp(a: Formula, b: Formula) -> Formula:
+    return calculus.log(calculus.exp(a) + calculus.exp(b))
+
+
+def _atom(name: str) -> Callable[[Formula], Formula]:
+    return lambda a: calculus.function(name, a)
 
 
 def _power(base: Any, exponent: Any) -> SymbolicArray:
@@ -579,6 +612,47 @@ def _extreme_place(sign: int) -> Callable[..., Any]:
     return model
 
 
+def _clip(
+    a: Any,
+    a_min: Any = None,
+    a_max: Any = None,
+    *,
+    min: Any = None,  # noqa: A002
+    max: Any = None,  # noqa: A002
+) -> Any:
+    for given, same in ((a_min, min), (a_max, max)):
+        if given is not None and same is not None:
+            run_of(a, given, same).refuse("gives a bound of np.clip twice")
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    result = a if low is None else UFUNCS[np.maximum](a, low)
+    return result if high is None else UFUNCS[np.minimum](result, high)
+
+
+def _clip_method(a: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002
+    return _clip(a, min, max)
+
+
+def _norm(
+    x: Any,
+    ord: Any = None,  # noqa: A002
+    axis: Any = None,
+    keepdims: Any = False,
+) -> Any:
+    """Model the norms of vectors: the root of the sum of squares, or the sum of absolute values."""
+    is_vector = axis is not None or x.ndim == 1
+    if axis is not None and not isinstance(axis, int | np.integer):
+        x.run.refuse("calls np.linalg.norm with two axes; use np.sqrt((x * x).sum(axis=...))")
+    if ord is None or (ord == 2 and is_vector):
+        squares = _sum(x * x, axis, keepdims=keepdims)
+        return SymbolicArray(x.run, squares.axes, _root(squares.formula))
+    if ord != 1 or not is_vector:
+        x.run.refuse(
+            f"calls np.linalg.norm with ord={ord!r}, which is not followed; "
+            "the norms of vectors with ord=1 or 2 are"
+        )
+    return _sum(UFUNCS[np.absolute](x), axis, keepdims=keepdims)
+
+
 def transpose(a: Any, axes: Any = None) -> Any:
     """Model np.transpose."""
     order = list(range(a.ndim))[::-1] if axes is None else axes_of(a, tuple(axes))
@@ -966,12 +1040,25 @@ UFUNCS |= {
     np.conjugate: _entrywise(lambda a: a),
     np.square: _entrywise(lambda a: a * a),
     np.reciprocal: _reciprocal,
-    np.sqrt: _entrywise(lambda a: calculus.power(a, Fraction(1, 2)), to_float=True),
+    np.sqrt: _entrywise(_root, to_float=True),
     np.exp: _entrywise(calculus.exp, to_float=True),
     np.expm1: _entrywise(lambda a: calculus.exp(a) - ONE, to_float=True),
     np.log: _entrywise(calculus.log, to_float=True),
     np.log1p: _entrywise(lambda a: calculus.log(a + ONE), to_float=True),
+    np.log2: _entrywise(lambda a: calculus.log(a) * _inverse(_log_of_number(2)), to_float=True),
+    np.log10: _entrywise(lambda a: calculus.log(a) * _inverse(_log_of_number(10)), to_float=True),
+    np.exp2: _entrywise(lambda a: calculus.exp(a * _log_of_number(2)), to_float=True),
+    np.logaddexp: _entrywise(_logaddexp, to_float=True),
+    np.hypot: _entrywise(lambda a, b: _root(a * a + b * b), to_float=True),
+    np.sin: _entrywise(_atom("sin"), to_float=True),
+    np.cos: _entrywise(_atom("cos"), to_float=True),
+    np.tan: _entrywise(_tan, to_float=True),
+    np.arcsin: _entrywise(_atom("arcsin"), to_float=True),
+    np.arctan: _entrywise(_atom("arctan"), to_float=True),
+    np.sinh: _entrywise(_sinh, to_float=True),
+    np.cosh: _entrywise(_cosh, to_float=True),
     np.tanh: _entrywise(_tanh, to_float=True),
+    np.arctanh: _entrywise(_arctanh, to_float=True),
     np.power: _power,
     np.maximum: _entrywise(_maximum),
     np.minimum: _entrywise(lambda a, b: -_maximum(-a, -b)),
@@ -1018,6 +1105,8 @@ FUNCTIONS |= {
     np.ravel: _ravel,
     np.broadcast_to: _broadcast_to,
     np.where: _where,
+    np.clip: _clip,
+    np.linalg.norm: _norm,
     np.zeros_like: _like(ZERO),
     np.ones_like: _like(ONE),
     np.full_like: _full_like,
@@ -1064,7 +1153,18 @@ for _method in [
     "diagonal",
 ]:
     METHODS[_method] = FUNCTIONS[getattr(np, _method)]
-METHODS |= {"flatten": _flatten, "sqrt": UFUNCS[np.sqrt], "fill": _fill}
+METHODS |= {
+    "flatten": _flatten,
+    "clip": _clip_method,
+    "sqrt": UFUNCS[np.sqrt],
+    "fill": _fill,
+}
+
+OF_MATH |= {
+    "erf": _entrywise(_atom("erf"), to_float=True),
+    "fabs": UFUNCS[np.fabs],
+    "pow": _power,
+}
 
 IN_PLACE += [_put_along_axis, _fill]
 REARRANGING += [transpose, _swapaxes, _moveaxis, _expand_dims, _squeeze, _reshape, _ravel, _copy]

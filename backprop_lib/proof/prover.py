@@ -11,18 +11,19 @@ a gradient and the claim is another number refutes.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice, permutations
+from itertools import islice, permutations, zip_longest
 from typing import Any
 
 import numpy as np
 
 from backprop_lib.gradcheck import compare_along_direction
 from backprop_lib.layer import Layer
+from backprop_lib.models import get, put, text
 from backprop_lib.proof import exact
 from backprop_lib.proof.all_sizes import findings
 from backprop_lib.proof.assumptions import Multiple
-from backprop_lib.proof.budget import SECONDS, Budget
-from backprop_lib.proof.code import functions_of, kept, looks_at_kinds
+from backprop_lib.proof.budget import SECONDS, Budget, tick
+from backprop_lib.proof.code import functions_of, kept, looks_at_kinds, numbers_in, state_of
 from backprop_lib.proof.creators import watched
 from backprop_lib.proof.dual import UndefinedError
 from backprop_lib.proof.evidence import Answer, Evidence, Numbers, Symbols, decide
@@ -68,6 +69,11 @@ COARSE = 0.05
 """A slope that is measured with float32, and how far from it a claim may be."""
 BESIDE = (2, 3, 5)
 """Where a size is divided by k, it is tried whether forward runs at so many times k, and 1."""
+BEYOND = (4, 5, 6)
+FARTHEST = 50
+"""Sizes up to this are tried because their number stands in the code."""
+OTHER_STATES = (float("nan"), 0.0, -1e9, 1e9)
+"""What is put in the place of averages that an object goes on with, to see what depends on them."""
 SMALL = 12
 """So many small sizes are searched, if the gradient is proven at some."""
 
@@ -81,6 +87,9 @@ def prove(
     sizes: Mapping[str, int] | None = None,
     budget: float = SECONDS,
     progress: Progress | None = None,
+    params: Mapping[str, str] | None = None,
+    grads: Mapping[str, str] | None = None,
+    may_change_dy: bool = False,
     **shapes: str,
 ) -> Report:
     """Prove every gradient that a backward returns, for all sizes, or find a counterexample.
@@ -92,8 +101,12 @@ def prove(
     Parameters
     ----------
     layer, backward
-        A module with ``forward`` and ``backward``, or the two functions: ``forward(*inputs)``
-        returns ``(y, cache)``, ``backward(dy, *cache)`` one gradient for each input.
+        Two functions, or a module that has them: ``forward(*inputs)`` returns ``(y, cache)``,
+        ``backward(dy, *cache)`` one gradient for each input, or a dict of them by name. A cache
+        that is no tuple, or that backward unpacks itself, is handed over whole. Or a function that
+        returns y and its backward. Or a class, or an object, with ``forward`` (or ``__call__``)
+        and ``backward``, which keeps on ``self`` what backward needs; every run has a copy of its
+        own. Random numbers that forward draws are held fixed, and may be any numbers in a proof.
     const : dict, optional
         Arguments of forward that have no gradient. A number such as 1e-5 is left open at first, so
         that the proof holds for every value at which the code is defined; and it is the decimal
@@ -108,9 +121,17 @@ def prove(
         then, as it does after Ctrl-C. Memory is limited to 1 GB more than there was in use.
     progress : callable, optional
         It is called with one line of text before each step.
+    params, grads : dict, optional
+        Where an object keeps a parameter, and its gradient after backward, such as
+        ``{"W": "params[0]"}``. They are found by themselves at ``self.W`` or
+        ``self.params["W"]``, and at ``self.dW`` or ``self.grads["W"]``, if backward does not
+        return the gradient.
+    may_change_dy : bool
+        Whether backward may write into dy, which is an error otherwise.
     **shapes : str
         The axes of each input, such as ``x="N C_in"``; not needed where forward's signature has
-        them (see `backprop_lib.shapes`). A number is an axis of that size, "" no axis. Of
+        them (see `backprop_lib.shapes`). Inputs are arguments of forward, and of the class, and
+        parameters that are attributes. A number is an axis of that size, "" no axis. Of
         ``"N C *L"``, 0, 1 and 2 axes L are tried. ``mask="const N C"`` is an array of any numbers,
         and ``t="N < C"`` one of labels, whole numbers from 0 to C - 1; they have no gradient.
 
@@ -136,7 +157,8 @@ def prove(
     ValueError
         If the shapes or the sizes make no sense.
     RuntimeError
-        If forward or backward changes an argument in place, or forward draws random numbers.
+        If forward or backward changes an argument in place, or forward returns something else
+        each time.
     Exception
         What forward or backward raises when it is run with floats.
     DisagreementError
@@ -150,7 +172,15 @@ def prove(
     J. T. Schwartz, Fast probabilistic algorithms for verification of polynomial identities,
     J. ACM 27 (1980) 701-717: why a random point is a good test.
     """
-    task = Task.of_backward(Layer.of(layer, backward), shapes, const or {})
+    judged = Layer.of(
+        layer,
+        backward,
+        named=[*shapes, *(const or {})],
+        params=params,
+        grads=grads,
+        may_change_dy=may_change_dy,
+    )
+    task = Task.of_backward(judged, shapes, const or {})
     return _report(task, sizes, Budget(budget), progress)
 
 
@@ -164,6 +194,7 @@ def refute(
     sizes: Mapping[str, int] | None = None,
     budget: float = SECONDS,
     progress: Progress | None = None,
+    params: Mapping[str, str] | None = None,
     **shapes: str,
 ) -> Report:
     """Judge a formula for the gradient of one input, as `prove` judges a backward.
@@ -174,8 +205,8 @@ def refute(
         The input whose gradient is claimed.
     claim : callable
         ``claim(dy, *inputs)``, the inputs in forward's order.
-    forward, const, sizes, budget, progress, **shapes
-        As in `prove`.
+    forward, const, sizes, budget, progress, params, **shapes
+        As in `prove`; forward may also return y alone.
 
     Returns
     -------
@@ -191,7 +222,8 @@ def refute(
     ----------
     As for `prove`.
     """
-    task = Task.of_claim(Layer(forward, forward), wrt, claim, shapes, const or {})
+    layer = Layer.without_backward(forward, [*shapes, *(const or {})], params)
+    task = Task.of_claim(layer, wrt, claim, shapes, const or {})
     return _report(task, sizes, Budget(budget), progress)
 
 
@@ -203,6 +235,9 @@ def prove_at(
     sizes: Mapping[str, int],
     const: Mapping[str, Any] | None = None,
     budget: float = SECONDS,
+    params: Mapping[str, str] | None = None,
+    grads: Mapping[str, str] | None = None,
+    may_change_dy: bool = False,
     **shapes: str,
 ) -> Report:
     """Prove every gradient at the sizes named, or find a counterexample.
@@ -216,7 +251,7 @@ def prove_at(
     sizes : dict
         The size of every axis, such as ``{"N": 2, "C_in": 3, "C_out": 4}``. Choose different
         sizes: where two are equal, code that takes one for the other is proven.
-    layer, backward, const, budget, **shapes
+    layer, backward, const, budget, params, grads, may_change_dy, **shapes
         As in `prove`.
 
     Returns
@@ -233,7 +268,15 @@ def prove_at(
     ----------
     As for `prove`.
     """
-    task = Task.of_backward(Layer.of(layer, backward), shapes, const or {})
+    judged = Layer.of(
+        layer,
+        backward,
+        named=[*shapes, *(const or {})],
+        params=params,
+        grads=grads,
+        may_change_dy=may_change_dy,
+    )
+    task = Task.of_backward(judged, shapes, const or {})
     task.check_sizes(sizes)
     return _report(task, sizes, Budget(budget), None, only_sizes=True)
 
@@ -253,6 +296,7 @@ def _report(
     say = progress or (lambda _: None)
     variants = [(choices[0], choice) for choices in map(Task.choices, tasks) for choice in choices]
     reports: list[tuple[Task, Task, Report]] = []
+    skipped: dict[str, Exception] = {}
     for place, (one, choice) in enumerate(variants):
         label = "" if len(tasks) == 1 else f" with {_shapes(one)}"
         judge = _Judge(
@@ -271,11 +315,39 @@ def _report(
                 raise
             if not judge.checked_sizes:
                 continue  # of this choice, forward makes nothing
+            if isinstance(error, AttributeError) and task.layer.model is not None:
+                skipped[_differing(one, choice)] = error  # of this choice, forward kept nothing
+                continue
             why = f": {type(error).__name__}: {error}"
             report = Report(tuple(Verdict(f"d{n}", Status.UNDECIDED, why) for n in task.judged))
         reports.append((one, choice, report))
     verdicts = tuple(_merged(f"d{name}", reports) for name in task.judged)
-    return Report(verdicts, budget.interrupted)
+    notes = [f"with {there}, backward fails: {error}" for there, error in skipped.items()]
+    if not all(verdicts) and (arrays := _arrays_of_the_object(task)):
+        notes.append(arrays)
+    return Report(verdicts, budget.interrupted, (*task.layer.notes, *notes))
+
+
+def _differing(one: Task, choice: Task) -> str:
+    return listed(
+        {n: v for n, v in choice.const.items() if n in choice.chosen and one.const[n] != v}
+    )
+
+
+def _arrays_of_the_object(task: Task) -> str:
+    """Say which arrays an object holds whose axes the caller has not named."""
+    layer = task.layer
+    if layer.model is None:
+        return ""
+    found = layer.model.arrays([*task.shapes, *task.const])
+    if not found:
+        return ""
+    held = ", ".join(f"{n} of shape {format_shape(a.shape)}" for n, a in found.items())
+    axes = " ".join("ABCDEFG"[: next(iter(found.values())).ndim])
+    return (
+        f"{layer.model.name} holds {held}: name the axes of what forward uses, as in "
+        f'{next(iter(found))}="{axes}" or "const {axes}"'
+    )
 
 
 def _labelled(say: Progress, label: str, text: str) -> None:
@@ -445,6 +517,8 @@ class _Judge:
             except (ValueError, ArithmeticError, IndexError, AssertionError) as error:
                 first = first or error
         if first is not None:
+            if arrays := _arrays_of_the_object(self.task):
+                raise ValueError(f"forward fails at all sizes that were tried: {first}; {arrays}")
             raise first
         return self.task.different_sizes(CHECKED_SIZES)
 
@@ -473,7 +547,7 @@ class _Judge:
     ) -> bool:
         """Say whether forward returns entries at these sizes, if it does not raise an error."""
         inputs = self._random_floats(sizes, np.random.default_rng(1), 1)
-        y, _ = self._forward(inputs, const)
+        y, _ = self._forward(inputs, const=const)
         return bool(y.size)
 
     # Floats.
@@ -492,11 +566,17 @@ class _Judge:
         return inputs
 
     def _forward(
-        self, inputs: Mapping[str, np.ndarray], const: Mapping[str, Any] | None = None
+        self,
+        inputs: Mapping[str, np.ndarray],
+        again: Any = None,
+        const: Mapping[str, Any] | None = None,
     ) -> tuple[np.ndarray, Any]:
         with unchecked(), np.errstate(all="ignore"):
             copies = {name: array.copy() for name, array in inputs.items()}
-            return self.task.layer.run_forward({**copies, **self.task.const, **(const or {})})
+            known = {**self.task.const, **(const or {})}
+            if again is not None:  # what it counts goes on
+                known = {n: v for n, v in known.items() if n not in self.task.layer.numbers}
+            return self.task.layer.run_forward({**copies, **known}, again)
 
     def _claims(
         self, inputs: Mapping[str, np.ndarray], dy: np.ndarray, cache: Any
@@ -549,11 +629,49 @@ class _Judge:
                 return ""
             states.append(kept(functions, *self.task.functions))
         if states[0] == states[1]:
-            return ""
+            return self._object_changes(inputs)
         return (
             "the code changes something that it keeps from one call to the next (a counter, a "
             "source of random numbers, an iterator), so it may answer otherwise at a later call"
         )
+
+    def _object_changes(self, inputs: Mapping[str, np.ndarray]) -> str:
+        """Say if an object answers otherwise when it runs once more, or may do so later.
+
+        What it keeps and only overwrites does no harm; nor do averages that it goes on with, if
+        nothing else depends on them.
+        """
+        if self.task.layer.model is None:
+            return ""
+        y, cache = self._forward(inputs)
+        dy = np.random.default_rng(3).normal(size=y.shape)
+        first = [y, *self._claims(inputs, dy, cache).values()]
+        before = state_of(cache.object)
+
+        def runs_the_same() -> bool:
+            y, again = self._forward(inputs, cache)
+            results = [y, *self._claims(inputs, dy, again).values()]
+            return all(map(_are_equal, first, results))
+
+        same = runs_the_same()
+        after = state_of(cache.object)
+        changed = [place for place in {**before, **after} if before.get(place) != after.get(place)]
+        why = (
+            f"{self.task.layer.model.name} changes {', '.join(map(text, changed)) or 'something'} "
+            "each time it runs, so it may answer otherwise at a later call"
+        )
+        if not same:
+            return why
+        for place in changed:
+            value = get(cache.object, place) if place in after else None
+            for other in OTHER_STATES:
+                replaced = _replaced(value, other)
+                if replaced is None:
+                    return why
+                put(cache.object, place, replaced)
+                if not runs_the_same():
+                    return why
+        return ""
 
     def _measured(
         self, inputs: Mapping[str, np.ndarray], rng: np.random.Generator
@@ -716,7 +834,7 @@ class _Judge:
         if not any(e.numbers.misfit for e in self.evidence.values()):
             try:  # as a user does, with the shapes of the signatures checked
                 y, cache = task.layer.run_forward({**inputs, **task.const})
-                task.claims(dy, inputs, cache)
+                task.claims(dy.copy(), inputs, cache)
             except ShapeError as error:
                 why = f"called with floats, it raises {type(error).__name__}: {error}"
                 for name in task.judged:
@@ -735,7 +853,8 @@ class _Judge:
             scale = np.abs(expected).max(initial=1.0)
             if value.shape != expected.shape or not np.isfinite(expected).all():
                 continue
-            if np.abs(value.astype(float) - expected).max(initial=0.0) > FLOAT_TOLERANCE * scale:
+            tolerance = COARSE if value.dtype == np.float32 else FLOAT_TOLERANCE
+            if np.abs(value.astype(float) - expected).max(initial=0.0) > tolerance * scale:
                 why = f"with floats, the code computes another {name} than with exact numbers"
                 for judged in task.judged:
                     self._note(judged, contradiction=why)
@@ -751,16 +870,69 @@ class _Judge:
         if proven:
             candidates = islice(candidates, SMALL)
         sizes = list(candidates)
+        sizes += [one for one in self._sizes_asked_for(evidence) if one not in sizes]
         if evidence.numbers.answer is Answer.WRONG:  # there is one, so it is worth while to go on
             sizes += [one for one in small_sizes(self.task, self.checked_sizes) if one not in sizes]
         if case is None and self.checked_sizes not in sizes:
             sizes.append(self.checked_sizes)
-        found = smallest_counterexample(self.task, name, sizes, _rng())
+        found = smallest_counterexample(self.task, name, self._ordered(name, sizes), _rng())
         if found is None and case is not None:
             found = simplest(self.task, self.checked_sizes, case, name, entry)
         if found is not None:
             numbers = Numbers(Answer.WRONG, self.checked_sizes, misfit=evidence.numbers.misfit)
             self._note(name, numbers=numbers, counterexample=found)
+
+    def _ordered(
+        self, name: str, sizes: Iterable[Mapping[str, int]]
+    ) -> Iterator[Mapping[str, int]]:
+        """Yield the sizes first at which slopes that are measured with floats differ."""
+        others = []
+        for one in sizes:
+            if self._differs_at(name, one):
+                yield one
+            else:
+                others.append(one)
+        yield from others
+
+    def _differs_at(self, name: str, sizes: Mapping[str, int]) -> bool:
+        tick()
+        rng = _rng()
+        inputs = self._random_floats(sizes, rng, 0)
+        try:
+            y, cache = self._forward(inputs)
+            dy = rng.normal(size=y.shape)
+            claimed = np.asarray(self._claims(inputs, dy, cache)[name])
+            if claimed.shape != inputs[name].shape or not np.isfinite(y.astype(float)).all():
+                return False
+            return self._measured_along(name, inputs, y, dy, claimed, rng) is Answer.WRONG
+        except FAILURES:
+            return False
+
+    def _sizes_asked_for(self, evidence: Evidence) -> Iterator[dict[str, int]]:
+        """Yield sizes at which code that computes with sizes may be wrong, the others 1 or 2.
+
+        A size that is divided is several times its divisor. One that is needed as a number is one
+        at which there is no proof, or near a number that stands in the code.
+        """
+        if self.sizes:
+            return
+        formulas = evidence.formulas
+        asked: dict[str, list[int]] = {}
+        for multiple in formulas.multiples:
+            of = self.task.const.get(str(multiple.of), multiple.of)
+            if isinstance(of, int | np.integer):
+                asked[multiple.size] = [2 * int(of), 3 * int(of)]
+        numbers = numbers_in(functions_of(*self.task.functions))
+        near = {int(n) + d for n in numbers if n.denominator == 1 for d in (-1, 0, 1)}
+        for name in {name for sizes in formulas.sizes for name in sizes} & set(self.task.axes):
+            own = [] if formulas.answer is Answer.RIGHT else [s[name] for s in formulas.sizes]
+            far = sorted(n for n in near if max(BEYOND) < n <= FARTHEST)
+            asked[name] = [*own, *BEYOND, *far]
+        for other in (1, 2):
+            for row in zip_longest(*asked.values()):
+                pairs = zip(asked.items(), row, strict=True)
+                chosen = {name: n or values[-1] for (name, values), n in pairs}
+                yield {**dict.fromkeys(self.task.axes, other), **chosen}
 
     def _look_elsewhere(self, name: str) -> None:
         """Search a counterexample at other values of the constants that had to be known."""
@@ -848,6 +1020,24 @@ class _Judge:
         for name in self.task.judged:
             answer = Answer.NOTHING if left.get(name) else Answer.RIGHT
             self._note(name, symbols=Symbols(sizes, answer, number))
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    if one is ... or other is ...:
+        return one is other
+    return bool(np.array_equal(one, other, equal_nan=np.asarray(one).dtype.kind == "f"))
+
+
+def _replaced(value: Any, other: float) -> Any:
+    """Return a value of the same kind that holds another number, or None if it is none of floats.
+
+    Whole numbers count something, and every one of them may be special.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return np.full_like(value, other)
+    if isinstance(value, float | np.floating):
+        return type(value)(other)
+    return None
 
 
 def _floats(array: np.ndarray) -> np.ndarray:

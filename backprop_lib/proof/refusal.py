@@ -9,6 +9,8 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
+from backprop_lib.proof.python_math import followed_functions
+
 Result = TypeVar("Result")
 NO_METHOD = re.compile(r"has no callable (\w+) method|ufunc '(\w+)' not supported")
 
@@ -49,8 +51,8 @@ def fraction(number: Any) -> Fraction:
     if isinstance(number, Fraction):
         return number
     if isinstance(number, float | np.floating) and np.isfinite(number):
-        if len(Decimal(repr(float(number))).normalize().as_tuple().digits) <= SHORT:
-            return decimal(float(number))
+        if len(Decimal(written(number)).normalize().as_tuple().digits) <= SHORT:
+            return Fraction(written(number))
         if Fraction(float(number)).denominator <= 2 ** (2 * SHORT):
             return Fraction(float(number))
         raise NotFollowedError(
@@ -64,7 +66,12 @@ def fraction(number: Any) -> Fraction:
 
 def decimal(number: float) -> Fraction:
     """Return the decimal that a float is written as: 1e-5 is 1/100000."""
-    return Fraction(repr(float(number)))
+    return Fraction(written(number))
+
+
+def written(number: Any) -> str:
+    """Return a float as it is written: np.float32(0.1) as 0.1."""
+    return str(number) if isinstance(number, np.float32) else repr(float(number))
 
 
 class Refusals:
@@ -98,7 +105,8 @@ def followed(who: str, state: Refusals, call: Callable[[], Result]) -> Result:
         it may be due to the numbers or the sizes.
     """
     try:
-        result = call()
+        with followed_functions():
+            result = call()
     except NotFollowedError as error:
         raise NotFollowedError(f"{who} {state.refused or error}") from None
     except (MismatchError, RecursionError):

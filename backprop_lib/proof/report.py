@@ -152,6 +152,8 @@ class Report:
     verdicts: tuple[Verdict, ...]
     interrupted: bool = False
     """Whether Ctrl-C ended the search, and not all was tried."""
+    notes: tuple[str, ...] = ()
+    """What holds for all verdicts: how the layer was run."""
 
     def __bool__(self) -> bool:
         return bool(self.verdicts) and all(self.verdicts)
@@ -167,10 +169,11 @@ class Report:
         raise KeyError(f"{gradient} is not among the gradients {names}")
 
     def __repr__(self) -> str:
-        return "\n".join(map(repr, self.verdicts))
+        return "\n".join([*map(repr, self.verdicts), *self.notes])
 
     def _repr_markdown_(self) -> str:
-        return "\n\n".join(verdict._repr_markdown_() for verdict in self.verdicts)
+        parts = [verdict._repr_markdown_() for verdict in self.verdicts]
+        return "\n\n".join([*parts, *map(_escaped, self.notes)])
 
 
 def listed(values: Mapping[str, Any]) -> str:

@@ -13,8 +13,10 @@ from typing import Any, NoReturn
 import numpy as np
 import sympy as sp
 
+from backprop_lib.proof.constants import Floats, Irrational, Opaque, closed_form
 from backprop_lib.proof.object_arrays import CONTRACTIONS, contracted, filled
-from backprop_lib.proof.refusal import NotFollowedError, Refusals, decimal, fraction
+from backprop_lib.proof.python_math import METHODS
+from backprop_lib.proof.refusal import NotFollowedError, Refusals, decimal, fraction, written
 
 HALF, MINUS_ONE = Fraction(1, 2), Fraction(-1)
 DIGITS = 30
@@ -50,6 +52,40 @@ def exact(number: Any) -> Any:
     if isinstance(number, sp.Expr) and not number.is_Rational and not number.has(sp.Float):
         return number
     return fraction(number)
+
+
+def constant(number: Any) -> Any:
+    """Return a number of the code, as `exact`; a float of many digits as what it stands for.
+
+    Raises
+    ------
+    NotFollowedError
+        If it stands for no simple number.
+    """
+    try:
+        return exact(number)
+    except NotFollowedError:
+        if not is_float(number):
+            raise
+        found = closed_form(written(abs(number)))
+        if found is None:
+            raise
+        return exact(_irrational(found) * (1 if number > 0 else -1))
+
+
+def _irrational(value: Irrational) -> sp.Expr:
+    """Return a product of roots of numbers, of π, and of e or a logarithm."""
+    factor = sp.Rational(value.factor.numerator, value.factor.denominator)
+    result = factor * sp.sqrt(value.root) * sp.pi ** sp.Rational(value.half_powers, 2)
+    if value.other:
+        base = sp.E if value.other == "e" else sp.log(int(value.other.split()[1]))
+        result *= base**value.other_power
+    return result
+
+
+def is_float(number: Any) -> bool:
+    """Say whether a number is a finite float."""
+    return isinstance(number, float | np.floating) and bool(np.isfinite(number))
 
 
 def exact_constant(value: Any, number: Callable[[Any], "Exact"]) -> Any:
@@ -106,6 +142,10 @@ class Exact(ABC):
         """Return the natural logarithm."""
 
     @abstractmethod
+    def function(self, name: str) -> "Exact":
+        """Return one of `FUNCTIONS` of this number."""
+
+    @abstractmethod
     def compared(self, other: Any, with_zero: int) -> int:
         """Return the sign of self - other; it must not raise, for NumPy hides exceptions here.
 
@@ -120,7 +160,7 @@ class Exact(ABC):
         if isinstance(other, type(self)):
             return other
         try:
-            return self.lift(exact(other))
+            return self.lift(constant(other))
         except NotFollowedError as error:
             self.refuse(str(error))
 
@@ -166,7 +206,7 @@ class Exact(ABC):
 
     def _constant(self, number: Any) -> Any:
         try:
-            return exact(number)
+            return constant(number)
         except NotFollowedError as error:
             self.refuse(str(error))
 
@@ -178,6 +218,71 @@ class Exact(ABC):
     def tanh(self) -> Any:
         """Return the hyperbolic tangent, written with exp so that it can be compared."""
         return 1 - 2 / ((2 * self).exp() + 1)
+
+    def sinh(self) -> Any:
+        """Return the hyperbolic sine."""
+        return (self.exp() - (-self).exp()) / 2
+
+    def cosh(self) -> Any:
+        """Return the hyperbolic cosine."""
+        return (self.exp() + (-self).exp()) / 2
+
+    def arctanh(self) -> Any:
+        """Return the number of which this is the hyperbolic tangent."""
+        return ((1 + self).log() - (1 - self).log()) / 2
+
+    def sin(self) -> "Exact":
+        """Return the sine."""
+        return self.function("sin")
+
+    def cos(self) -> "Exact":
+        """Return the cosine."""
+        return self.function("cos")
+
+    def tan(self) -> Any:
+        """Return the tangent."""
+        return self.sin() / self.cos()
+
+    def arcsin(self) -> "Exact":
+        """Return the angle of which this is the sine."""
+        return self.function("arcsin")
+
+    def arctan(self) -> "Exact":
+        """Return the angle of which this is the tangent."""
+        return self.function("arctan")
+
+    def erf(self) -> "Exact":
+        """Return the error function."""
+        return self.function("erf")
+
+    def of_math(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """Return a function of Python's module math."""
+        first, *others = map(self._lifted, arguments)
+        if name == "pow":
+            return first ** arguments[1]
+        if name == "log" and others:
+            return first.log() / others[0].log()
+        return getattr(first, METHODS.get(name, name))(*others)
+
+    def hypot(self, other: Any) -> Any:
+        """Return the root of the sum of two squares."""
+        return (self * self + other * other).sqrt()
+
+    def logaddexp(self, other: Any) -> Any:
+        """Return the logarithm of the sum of two exponentials."""
+        return (self.exp() + self._lifted(other).exp()).log()
+
+    def log2(self) -> Any:
+        """Return the logarithm to base 2."""
+        return self.log() / self.lift(sp.Integer(2)).log()
+
+    def log10(self) -> Any:
+        """Return the logarithm to base 10."""
+        return self.log() / self.lift(sp.Integer(10)).log()
+
+    def exp2(self) -> Any:
+        """Return 2 to this power."""
+        return (self * self.lift(sp.Integer(2)).log()).exp()
 
     def expm1(self) -> Any:
         """Return e to this power, minus 1."""
@@ -252,6 +357,8 @@ class ExactArray(np.ndarray):
         plain = [_plain(value) for value in inputs]
         if ufunc.signature is not None:  # @ and its like
             return self._wrapped(contracted(ufunc, plain, options))
+        if ufunc is np.logaddexp and self.lift is not None:  # of objects NumPy has none
+            ufunc, plain = _logaddexp, [_lifted(np.asarray(a), self.lift) for a in plain]
         if ufunc in OF_ENTRIES and self.lift is not None and isinstance(plain[0], np.ndarray):
             plain[0] = _lifted(plain[0], self.lift)
         if "out" in options:
@@ -272,6 +379,11 @@ class ExactArray(np.ndarray):
         """Do what np.dot does; the method of arrays would not ask this class."""
         return np.dot(self, b, out=out)
 
+    def entrywise(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Return what np.vectorize makes of a function."""
+        result = np.frompyfunc(function, len(arguments), 1)(*map(_plain, arguments))
+        return self._wrapped(np.asarray(result))
+
     def _wrapped(self, result: Any) -> Any:
         if type(result) is np.ndarray and result.dtype == object and self.lift is not None:
             return ExactArray.of(result, self.lift)
@@ -279,18 +391,26 @@ class ExactArray(np.ndarray):
 
 
 CREATING = (np.eye, np.zeros, np.ones, np.full, np.empty, np.arange)
-OF_ENTRIES = (np.exp, np.log, np.sqrt, np.tanh, np.expm1, np.log1p)
-"""The functions for which NumPy calls a method of each entry."""
+OF_ENTRIES = (
+    *(np.exp, np.log, np.sqrt, np.tanh, np.expm1, np.log1p, np.log2, np.log10, np.exp2),
+    *(np.sin, np.cos, np.tan, np.arcsin, np.arctan, np.sinh, np.cosh, np.arctanh, np.hypot),
+)
+"""The functions for which NumPy calls a method of each entry, or of the first of two."""
+FUNCTIONS = {"sin": sp.sin, "cos": sp.cos, "arcsin": sp.asin, "arctan": sp.atan, "erf": sp.erf}
+"""What they are in SymPy."""
+_logaddexp = np.frompyfunc(lambda a, b: a.logaddexp(b), 2, 1)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, np.float32):  # among objects, NumPy would make a float of its bits
+        return float(written(value))
     return value.view(np.ndarray) if isinstance(value, ExactArray) else value
 
 
 def _lifted(array: np.ndarray, lift: Callable[[Any], Exact]) -> np.ndarray:
-    if array.dtype != object or all(isinstance(entry, Exact) for entry in array.flat):
+    if array.dtype == object and all(isinstance(entry, Exact) for entry in array.flat):
         return array
-    entries = (e if isinstance(e, Exact) else lift(exact(e)) for e in array.flat)
+    entries = (e if isinstance(e, Exact) else lift(constant(e)) for e in array.flat)
     return filled(array.shape, entries)
 
 
@@ -323,6 +443,7 @@ class Branch(Refusals):
         self.answers = list(answers)
         self.known: dict[sp.Expr, int] = {}
         """The expressions that were asked for, in order, and their signs."""
+        self._floats = Floats()
         self._with_zero = {} if with_zero is None else with_zero
         """For each expression, with which sign comparisons put the 0, over all branches."""
 
@@ -361,6 +482,19 @@ class Branch(Refusals):
             return sides == {1}
         both_are = any(not sp.diff(value, symbol).has(symbol) for symbol in value.free_symbols)
         return both_are and sides in ({1}, {-1})
+
+    def number(self, number: Any) -> sp.Expr:
+        """Return a number of the code; a float of many digits as a symbol, if it is not simple."""
+        try:
+            return expression(constant(number))
+        except NotFollowedError:
+            if not is_float(number):
+                raise
+        found = self._floats.read(abs(number))
+        assert isinstance(found, Opaque)
+        factor = sp.Rational(found.factor.numerator, found.factor.denominator)
+        powers = (sp.Symbol(text, positive=True) ** power for text, power in found.powers)
+        return sp.Mul(factor if number > 0 else -factor, *powers)
 
     @property
     def ties(self) -> list[sp.Expr]:
@@ -419,6 +553,9 @@ class Scalar(Exact):
         """Return a constant as a number of this kind."""
         return Scalar(expression(constant), self.branch, constant=True)
 
+    def _lifted(self, other: Any) -> Any:
+        return self.lift(self.branch.number(other)) if is_float(other) else super()._lifted(other)
+
     def _made(self, expression: sp.Expr, other: "Scalar | None" = None) -> "Scalar":
         constant = self.constant and (other is None or other.constant)
         return Scalar(expression, self.branch, constant=constant)
@@ -444,6 +581,10 @@ class Scalar(Exact):
     def log(self) -> "Scalar":
         """Return the natural logarithm."""
         return self._made(sp.log(self.expression))
+
+    def function(self, name: str) -> "Scalar":
+        """Return one of `FUNCTIONS` of this number."""
+        return self._made(FUNCTIONS[name](self.expression))
 
     def compared(self, other: "Scalar", with_zero: int) -> int:
         """Return the sign of self - other on this branch."""

@@ -25,10 +25,12 @@ from weakref import WeakSet
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from backprop_lib import arguments, layer, shapes
+from backprop_lib import arguments, conventions, draws, layer, models, shapes
 from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number, Wish
 from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place
+from backprop_lib.proof.constants import Floats
+from backprop_lib.proof.python_math import METHODS as METHODS_OF_MATH
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
 from backprop_lib.shapes import format_shape
 
@@ -41,12 +43,13 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 METHODS: dict[str, Callable[..., Any]] = {}
 AT: dict[np.ufunc, Callable[..., Any]] = {}
 OF_PLACES: dict[Any, Callable[..., Any]] = {}
+OF_MATH: dict[str, Callable[..., Any]] = {}
 IN_PLACE: list[Callable[..., Any]] = []
 REARRANGING: list[Callable[..., Any]] = []
 """What stands for NumPy's functions and for an array's methods, filled in by
 `backprop_lib.proof.numpy_functions` and those before it. Those in IN_PLACE change an argument,
-those in REARRANGING compute nothing, those in AT are the method `at` of a ufunc, and those in
-OF_PLACES take an array of places."""
+those in REARRANGING compute nothing, those in AT are the method `at` of a ufunc, those in OF_PLACES
+take an array of places, and those in OF_MATH are of Python's module math, and not of NumPy."""
 
 
 MOST_SMALL = 4
@@ -81,11 +84,29 @@ class Run(Refusals):
         self.unwritten: set[str] = set()
         """The names of arrays that np.empty made."""
         self._picks: dict[calculus.Key, str] = {}
+        self._floats = Floats()
 
     def mismatch(self, error: MismatchError) -> NoReturn:
         """Raise a shape error; should the code catch it, that is not followed."""
         self.note(f"catches an error of shapes: {error}")
         raise error
+
+    def number(self, value: Any) -> Formula:
+        """Return a number of the code; a float of many digits is the number it stands for.
+
+        Raises
+        ------
+        NotFollowedError
+            If it is no number.
+        """
+        try:
+            return calculus.number(fraction(value))
+        except NotFollowedError:
+            if not isinstance(value, float | np.floating) or not np.isfinite(value):
+                raise
+        size: Any = abs(value)
+        found = calculus.of_float(self._floats.read(size))
+        return found if value > 0 else -found
 
     def pick_name(self, key: calculus.Key, letter: str) -> str:
         """Name the result of an argmax; the same array and axis have the same name."""
@@ -173,7 +194,8 @@ class Run(Refusals):
 HERE = (  # fast forms are shown equal to their twins by tests of their own
     f"{Path(__file__).parent.parent / 'fast'}{os.sep}",
     *(f"{Path(str(module.__file__)).parent}{os.sep}" for module in (calculus, np)),
-    *(str(module.__file__) for module in (arguments, layer, shapes, weakref, _weakrefset, inspect)),
+    *(str(module.__file__) for module in (arguments, layer, conventions, draws, models, shapes)),
+    *(str(module.__file__) for module in (weakref, _weakrefset, inspect)),
 )
 
 
@@ -260,9 +282,15 @@ class Size:
             self.run.wish(Multiple(size, of, inner))
         return self.needs_number(f"divides the size {self} by {other}, which may leave a rest")
 
+    def of_math(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """Return a function of Python's module math."""
+        return self.number().of_math(name, arguments)
+
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, float | np.floating) and float(other).is_integer():
+            other = int(other)
         if not is_whole(other):
-            return False
+            return NotImplemented if isinstance(other, SymbolicArray) else False
         difference = self.formula - as_array(self.run, other).formula
         if not difference.terms:
             return True
@@ -311,7 +339,7 @@ class Size:
     def _refuse(self, *_: Any) -> NoReturn:
         self.needs_number(
             f"needs the size {self} as a number (in range, a loop or an index); use sums over an "
-            "axis, np.zeros_like, np.broadcast_to"
+            "axis, np.broadcast_to"
         )
 
     __index__ = __int__ = __float__ = __rfloordiv__ = __rmod__ = _refuse
@@ -530,6 +558,29 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         if function is None:
             self.run.refuse(f"uses .{name} of an array, which is not followed")
         return lambda *args, **kwargs: called(self.run, f"{name}", function, (self, *args), kwargs)
+
+    def of_math(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """Return a function of Python's module math."""
+        if any(as_array(self.run, value).axes for value in arguments):
+            self.run.refuse(f"calls math.{name} with an array; use NumPy's function")
+        numbers = [as_array(self.run, value) for value in arguments]
+        if name == "log" and len(numbers) > 1:
+            return np.log(numbers[0]) / np.log(numbers[1])
+        function = OF_MATH.get(name) or UFUNCS[getattr(np, METHODS_OF_MATH.get(name, name))]
+        return called(self.run, name, function, numbers, {})
+
+    def entrywise(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Return what np.vectorize makes of a function, which is called once, with one entry."""
+        arrays = [as_array(self.run, value) for value in arguments]
+        axes, formulas = aligned(*arrays)
+        entries = (
+            SymbolicArray(self.run, (), formula, kind=array.kind)
+            for formula, array in zip(formulas, arrays, strict=True)
+        )
+        result = as_array(self.run, function(*entries))
+        if result.axes:
+            self.run.refuse("calls np.vectorize of a function that returns an array")
+        return SymbolicArray(self.run, axes, result.formula, kind=result.kind)
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """Return the same entries under another shape."""
@@ -860,8 +911,7 @@ def parts_of(formula: Formula, known: Sequence[Index]) -> list[tuple[Formula, Fo
 
 def _not_modelled(name: str) -> str:
     instead = {
-        "clip": "np.maximum and np.minimum",
-        "norm": "np.sqrt((x * x).sum(axis=...))",
+        "nan_to_num": "formulas that are defined everywhere",
         "concatenate": "np.where with a mask, or separate arrays",
         "append": "separate arrays",
         "cumsum": "a matrix product",
@@ -920,7 +970,7 @@ def as_array(run: Run, value: Any) -> SymbolicArray:
         kind = "bool"
     else:
         kind = "int" if isinstance(value, int | np.integer) else "float"
-    return SymbolicArray(run, (), calculus.number(fraction(value)), kind=kind)
+    return SymbolicArray(run, (), run.number(value), kind=kind)
 
 
 def _known(run: Run, array: np.ndarray) -> SymbolicArray:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from backprop_lib.draws import SOURCES
 from backprop_lib.layer import Layer, unchanged
 from backprop_lib.shapes import shape_table
 
@@ -67,9 +68,9 @@ class Task:
             claims,
             "backward",
             given.labels,
-            (layer.forward, layer.backward),
+            layer.functions,
             tuple(names),
-            frozenset(const),
+            frozenset(const) | layer.numbers.keys(),
         )
 
     @classmethod
@@ -106,7 +107,7 @@ class Task:
             claims,
             f"d{wrt}",
             arguments.labels,
-            (layer.forward, claim),
+            (*layer.functions, claim),
             tuple(arguments.differentiable),
             frozenset(arguments.const),  # a claim is not given them: it is about these values
         )
@@ -177,7 +178,7 @@ class Task:
         Those are truth values, what is annotated as a `Literal`, and the number of an axis.
         """
         possible = {}
-        for name, values in _possible(self.layer.forward).items():
+        for name, values in _possible(self.layer).items():
             if name in self.const and name not in self.named:
                 ndim = len(next(iter(self.shapes.values())).split())
                 possible[name] = range(-ndim, ndim) if name in AXIS_NAMES else values
@@ -198,7 +199,9 @@ class Task:
         return {
             name: value
             for name, value in self.const.items()
-            if not (is_number(value) or name in self.chosen | self.named)
+            if not (
+                is_number(value) or isinstance(value, SOURCES) or name in self.chosen | self.named
+            )
         }
 
     def check_sizes(self, sizes: Mapping[str, int]) -> None:
@@ -241,11 +244,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float | Fraction | np.number) and not isinstance(value, bool)
 
 
-def _possible(forward: Callable[..., Any]) -> dict[str, tuple[Any, ...]]:
+def _possible(layer: Layer) -> dict[str, tuple[Any, ...]]:
     """Return the values that forward's defaults may have, where they choose from a few."""
     possible: dict[str, tuple[Any, ...]] = {}
-    hints = _annotations(forward)
-    for name, parameter in inspect.signature(forward).parameters.items():
+    hints = _annotations(layer.forward)
+    for name, parameter in layer.parameters.items():
         default = parameter.default
         hint = hints.get(name)
         kinds = (hint, *getattr(hint, "__metadata__", ()))
@@ -293,7 +296,7 @@ def _arguments(layer: Layer, shapes: Mapping[str, str], const: Mapping[str, Any]
         raise TypeError('no shapes: annotate forward, or name them, as in x="N C_in"')
     defaults = {
         name: parameter.default
-        for name, parameter in inspect.signature(layer.forward).parameters.items()
+        for name, parameter in layer.parameters.items()
         if name not in table and parameter.default is not parameter.empty
     }
     found = _Arguments({}, {**defaults, **const}, [], {})

@@ -23,10 +23,12 @@ from backprop_lib.proof.calculus import (
     Affine,
     Atom,
     CalculusError,
+    Constant,
     Delta,
     Entry,
     Exp,
     Formula,
+    Function,
     Index,
     Log,
     NotAfter,
@@ -39,10 +41,13 @@ from backprop_lib.proof.calculus import (
     Step,
     Total,
     Zero,
+    expanded,
     of,
+    vanishes,
     zero,
 )
 
+FIXED = (Size, Constant)
 MOST_INDICES = 4
 """Of comparisons with more free indices, no kink is shown."""
 
@@ -81,7 +86,8 @@ def _moves(u: Formula, name: str) -> bool:
         atom
         for term in u.terms
         for atom in term.powers
-        if atom in entries and {a for a in term.powers if not isinstance(a, Size)} == {atom}
+        if atom in entries
+        and {a for a in term.powers if not isinstance(a, Size | Constant)} == {atom}
     ]
     if len(entries) == 1:
         return len(plain) == 1
@@ -116,7 +122,9 @@ class Gradient:
         while difference.terms:
             rest = difference.replaced(self._excused)
             if rest == difference:
-                return False
+                return not _differs_somewhere(difference) and (
+                    vanishes(difference) or vanishes(expanded(difference))
+                )
             difference = rest
         return True
 
@@ -231,6 +239,17 @@ def _is_not_zero(formula: Formula, u: Formula) -> bool:
         return False
 
 
+def _differs_somewhere(formula: Formula) -> bool:
+    """Say whether a formula is not zero at some point, by far more than rounding."""
+    at = dict.fromkeys(formula.free_indices, 0)  # where deltas are 1
+    point = _Point()
+    try:
+        terms = [point.value(Formula({t: c}), at) for t, c in formula.terms.items()]
+        return abs(math.fsum(terms)) > ROUNDING * CERTAINLY * math.fsum(map(abs, terms))
+    except (CalculusError, ArithmeticError, ValueError, TypeError):  # a root of a negative number
+        return False
+
+
 class _Point:
     """Values of formulas at one point, which is drawn as it is needed: all sizes are different."""
 
@@ -279,6 +298,8 @@ class _Point:
     def _atom(self, atom: Atom, at: Mapping[Index, int]) -> float:
         if isinstance(atom, Size):
             return self.size(atom.name)
+        if isinstance(atom, Constant):
+            return atom.value
         if isinstance(atom, Entry):
             key = self.key(atom, at)
             if key not in self.entries:
@@ -299,6 +320,8 @@ class _Point:
             return math.exp(self.value(atom.u, at))
         if isinstance(atom, Log):
             return math.log(self.value(atom.u, at))
+        if isinstance(atom, Function):
+            return calculus.FUNCTIONS[atom.name].value(self.value(atom.u, at))
         if isinstance(atom, Step | Zero):
             value = self.value(atom.u, at)
             if abs(value) < ROUNDING:
@@ -310,7 +333,7 @@ class _Point:
 def _is_polynomial(term: Product) -> bool:
     """Say whether a product is made of entries, sizes and masks."""
     return all(
-        isinstance(atom, Size | Delta | NotAfter | Step | Zero)
+        isinstance(atom, Size | Constant | Delta | NotAfter | Step | Zero)
         or (isinstance(atom, Entry) and power > 0)
         for atom, power in term.powers.items()
     )

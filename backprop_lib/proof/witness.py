@@ -83,9 +83,7 @@ class Evaluated:
         self.of = of
         self.labels = {name: inputs[name].astype(int) for name in task.labels}
         exact = {name: array for name, array in inputs.items() if name not in self.labels}
-        self.point = Point(
-            task.layer.forward, exact, {**task.const, **self.labels}, of, may_round=True
-        )
+        self.point = Point(task.layer, exact, {**task.const, **self.labels}, of, may_round=True)
         if not self.point.y.size:
             raise EmptyError("y has no entries")
         self.met = self.point.met

@@ -12,13 +12,16 @@ from backprop_lib.proof.calculus import (
     NO_FACTORS,
     Affine,
     Atom,
+    Constant,
     Delta,
     Entry,
     Exp,
     Formula,
+    Function,
     Index,
     Log,
     NotAfter,
+    OfFormula,
     Pick,
     Place,
     Product,
@@ -31,6 +34,7 @@ from backprop_lib.proof.calculus import (
 
 LONGEST_LINE = 160
 SPARE_LETTERS = "jkmpqstuvw"
+LATEX_FUNCTIONS = frozenset(["sin", "cos", "tanh", "arctan", "arcsin"])
 GREEK = frozenset(
     [
         "alpha",
@@ -204,11 +208,13 @@ class _Style(ABC):
             at = [self.place(place, names) for place in atom.at]
             return (1 if atom.array == "dy" else 2, atom.array, at)
         own = sorted(names[index] for index in atom.free_indices)
-        return (0 if isinstance(atom, Size) else 1 + atom.rank, "", own)
+        return (0 if isinstance(atom, Size | Constant) else 1 + atom.rank, "", own)
 
     def atom(self, atom: Atom, names: Mapping[Index, str]) -> str:
         if isinstance(atom, Size):
             return self.name(atom.name)
+        if isinstance(atom, Constant):
+            return self.constant(atom.name)
         if isinstance(atom, Entry):
             return self.indexed(self.name(atom.array), [self.place(p, names) for p in atom.at])
         if isinstance(atom, Delta):
@@ -225,6 +231,8 @@ class _Style(ABC):
             return self.zero(self.sum(atom.u, names))
         if isinstance(atom, Log):
             return self.log(self.sum(atom.u, names))
+        if isinstance(atom, Function):
+            return self.function(atom.name, self.sum(atom.u, names))
         raise TypeError(f"no way to write a {type(atom).__name__}")
 
     def letter(
@@ -287,6 +295,10 @@ class _Style(ABC):
     def bracketed(self, u: Formula, names: Mapping[Index, str]) -> str:
         return f"({self.sum(u, names)})"
 
+    def constant(self, name: str) -> str:
+        """Write a number of many digits, or π."""
+        return name
+
     # what the two styles do differently
     @abstractmethod
     def name(self, name: str) -> str:
@@ -331,6 +343,10 @@ class _Style(ABC):
     @abstractmethod
     def log(self, text: str) -> str:
         """Write a logarithm."""
+
+    def function(self, name: str, text: str) -> str:
+        """Write a function of a formula."""
+        return f"{name}({text})"
 
     @abstractmethod
     def definitions(self) -> str:
@@ -386,6 +402,10 @@ class _Latex(_Style):
     def name(self, name: str) -> str:
         return latex_name(name)
 
+    def constant(self, name: str) -> str:
+        digits, _, exponent = name.replace("π", r"\pi").partition("e")
+        return rf"{digits} \cdot 10^{{{int(exponent)}}}" if exponent else digits
+
     def indexed(self, name: str, places: Sequence[str]) -> str:
         if not places:
             return name
@@ -424,6 +444,10 @@ class _Latex(_Style):
     def log(self, text: str) -> str:
         return rf"\log\Bigl({text}\Bigr)"
 
+    def function(self, name: str, text: str) -> str:
+        known = rf"\{name}" if name in LATEX_FUNCTIONS else rf"\operatorname{{{name}}}"
+        return rf"{known}\Bigl({text}\Bigr)"
+
     def definitions(self) -> str:
         return "".join(
             rf",\quad\text{{where }} {line}" if not i else rf",\quad {line}"
@@ -437,7 +461,7 @@ def _products_in(formula: Formula) -> Iterable[Product]:
         for atom in term.powers:
             if isinstance(atom, Total):
                 yield from _products_in(Formula({atom.product: Fraction(1)}))
-            elif isinstance(atom, Root | Step | Zero | Exp | Log):
+            elif isinstance(atom, OfFormula):
                 yield from _products_in(atom.u)
 
 

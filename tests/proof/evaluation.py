@@ -12,9 +12,11 @@ import sympy as sp
 
 from backprop_lib.proof.calculus import (
     Affine,
+    Constant,
     Delta,
     Entry,
     Exp,
+    Function,
     Index,
     Log,
     NotAfter,
@@ -26,6 +28,11 @@ from backprop_lib.proof.calculus import (
     Zero,
 )
 from backprop_lib.proof.scalar import Exact
+
+FUNCTIONS = {
+    "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "arctan": np.arctan, "arcsin": np.arcsin,
+    "erf": math.erf,
+}  # fmt: skip
 
 
 def value_of_sympy(e, arrays, sizes, at=None):
@@ -93,6 +100,8 @@ def value_of_formula(formula, arrays, sizes, at=None, picks=None):
     def atom(a):
         if isinstance(a, Size):
             return number(sizes[a.name])
+        if isinstance(a, Constant):
+            return number(a.value)
         if isinstance(a, Entry):
             return arrays[a.array][tuple(place(p) for p in a.at)]
         if isinstance(a, Delta):
@@ -114,6 +123,8 @@ def value_of_formula(formula, arrays, sizes, at=None, picks=None):
             return number(int(inner == 0))
         if isinstance(a, Exp):
             return np.exp(inner)
+        if isinstance(a, Function):
+            return FUNCTIONS[a.name](inner)
         assert isinstance(a, Log)
         return np.log(inner)
 

@@ -585,7 +585,6 @@ REWRITINGS = {
     )),
 }  # fmt: skip
 NOT_PROVEN = {
-    "linear, tensordot": ["undecided"] * 3,
     "linear, row by row": ["undecided"] * 3,
     "ReLU, heaviside": ["undecided"],
     "an absolute value, as a root": ["undecided"],

@@ -91,9 +91,26 @@ def with_a_decorator(x):
     return x * 23
 
 
+class Outer:
+    def __init__(self):
+        self.parts, self.table = [Layer()], {"act": helper}
+
+    def forward(self, x):
+        return self.parts[0].forward(self.table["act"](x)) * self.factor
+
+    @property
+    def factor(self):
+        return 29
+
+    def never_called(self, x):
+        return x
+
+
 def test_functions_are_found_behind_decorators_methods_and_calls():
     assert [f.__name__ for f in functions_of(calls_a_helper)] == ["calls_a_helper", "helper"]
-    assert "forward" in [f.__name__ for f in functions_of(Layer().forward)]
+    assert {f.__name__ for f in functions_of(Layer().forward)} == {"forward", "own"}
+    names = {f.__name__ for f in functions_of(Outer().forward)}
+    assert names == {"forward", "own", "factor", "helper"}
     assert 23 in numbers(with_a_decorator)
 
 

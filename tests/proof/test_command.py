@@ -23,13 +23,49 @@ def backward(dy):
     return 2 * dy
 
 broken = 3
+
+def closure(x):
+    return x * x, lambda dy: 2 * x * dy
+"""
+OBJECTS = """
+import numpy as np
+
+class Kept:
+    def __init__(self, W):
+        self.table, self.left = [W], [None]
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.table[0]
+
+    def backward(self, dy):
+        dx = dy @ self.table[0].T
+        self.left[0] = self.x.T @ dy
+        dy *= 2
+        return dx
+
+class Scale:
+    def __init__(self, factor=2.0):
+        self.factor = factor
+
+    def forward(self, x):
+        return self.factor * x
+
+    def backward(self, dy):
+        return self.factor * dy
+
+scale = Scale(0.5)
 """
 SHAPE = ["--shape", "x=N C"]
+KEPT = ["objects.py:Kept", *SHAPE, "--shape", "W=C D", "--param", "W=table[0]"]
 
 
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(MINE, encoding="utf8")
+    (tmp_path / "objects.py").write_text(OBJECTS, encoding="utf8")
+    (tmp_path / "alone.py").write_text("def forward(x):\n    return x, ()\n", encoding="utf8")
+    (tmp_path / "empty.py").write_text("import numpy as np\n", encoding="utf8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -48,6 +84,16 @@ def test_a_module_is_proven(capsys):
         (["mine", *SHAPE], 0, "dx: proven"),
         (["mine.py:up,down", *SHAPE, "--const", "s=0.3"], 0, "dx: proven"),
         (["mine.py:up,wrong", *SHAPE, "--const", "s=0.3"], 1, "dx: refuted"),
+        (["mine.py:closure", *SHAPE], 0, "dx: proven"),
+        (["objects.py", *SHAPE], 0, "dx: proven"),
+        (["objects.py:scale", *SHAPE], 0, "dx: proven"),
+        (["objects.py:Scale", *SHAPE, "--const", "factor=3"], 0, "dx: proven"),
+        ([*KEPT, "--grad", "W=left[0]", "--may-change-dy"], 0, "dx: proven"),
+        ([*KEPT, "--grad", "W=left[0]"], 2, ""),
+        ([*KEPT, "--may-change-dy"], 2, ""),
+        (["objects.py:Missing", *SHAPE], 2, ""),
+        (["alone.py", *SHAPE], 2, ""),
+        (["empty.py", *SHAPE], 2, ""),
         (["mine.py:up,down", *SHAPE, "--shape", "s="], 2, ""),
         (["mine.py:forward", *SHAPE], 2, ""),
         (["mine.py:forward,broken", *SHAPE], 2, ""),

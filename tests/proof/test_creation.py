@@ -419,8 +419,8 @@ REFUSED = {
     "types": (lambda x: np.zeros(x.shape, dtype=np.int8), "an array of int8"),
     "empty axis": (lambda x: np.zeros((x.shape[0], 0)), "makes an axis of 0 entries"),
     "negative axis": (lambda x: np.ones((x.shape[0], -1)), "makes an axis of -1 entries"),
-    "axis of a number": (lambda x: np.ones((x.shape[0], 2.0)), "makes an axis of 2.0 entries"),
-    "axis of an entry": (lambda x: np.ones((len(x), x[0, 0])), "makes an axis of"),
+    "axis of a number": (lambda x: np.ones((x.shape[0], 2.0)), "uses float as a size"),
+    "axis of an entry": (lambda x: np.ones((len(x), x[0, 0])), "as a size; expected a whole"),
     "float fills": (lambda x: np.full(x.shape, 0.5, dtype=int), "an array of int with float"),
     "whole identity": (lambda x: np.eye(len(x), dtype=int), "an identity of"),
     "arange from 1": (lambda x: np.arange(1, len(x)), "with an open size and more than that"),
@@ -431,7 +431,6 @@ REFUSED = {
         lambda x: np.full((len(x),), 1).__setitem__(0, x[0, 0]), "writes float numbers into",
     ),
     "part of sizes": (lambda x: np.prod(x.shape, 0), "np.prod of sizes with more"),
-    "length of a number": (lambda x: len(x.sum()), "needs an entry, or the length"),
     "infinity": (lambda x: np.full(x.shape, np.inf), "no exact number"),
 }  # fmt: skip
 

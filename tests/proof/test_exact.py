@@ -165,14 +165,9 @@ def down(dy, x):
     [
         (lambda x: (np.where(x, x, 0), (x,)), down, "forward converts entries"),
         (lambda x: (x.astype(float), (x,)), down, "forward converts entries"),
-        (lambda x: (np.sin(x), (x,)), down, "forward uses np.sin, which is not followed"),
-        (
-            lambda x: (x / (1 / 3), (x,)),
-            lambda dy, x: dy / (1 / 3),
-            "forward computes with the float 0.333",
-        ),
+        (lambda x: (np.arcsinh(x), (x,)), down, "forward uses np.arcsinh, which is not followed"),
         (lambda x: (x + np.nan, (x,)), down, "forward computes with nan"),
-        (square, lambda dy, x: x * (2 / 3) * 3 * dy, "backward computes with the float 0.666"),
+        (square, lambda dy, x: x**1.23456789 * dy, "backward computes with the float 1.234"),
         (square, lambda dy, x: np.sort(x) // 2, "backward rounds entries"),
     ],
 )
@@ -189,7 +184,7 @@ def test_what_symbols_cannot_follow_is_undecided_with_the_reason(forward, backwa
         (square, lambda dy, x: x * (2 / 3) * dy),
     ],
 )
-def test_a_float_that_is_rounded_does_not_hide_what_is_wrong(forward, backward):
+def test_a_float_of_many_digits_does_not_hide_what_is_wrong(forward, backward):
     assert prove_at(forward, backward, sizes={"N": 2}, x="N")["dx"].status == "refuted"
 
 

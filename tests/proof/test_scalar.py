@@ -61,6 +61,7 @@ def test_tanh_is_written_with_exponentials():
         (3.0, (3, 1)),
         (1 / 1024, (1, 1024)),
         (np.float32(0.25), (1, 4)),
+        (np.float32(0.1), (1, 10)),
         (np.True_, (1, 1)),
         (sp.Rational(2, 7), (2, 7)),
     ],
@@ -71,7 +72,7 @@ def test_short_floats_are_the_decimals_that_they_are_written_as(number, value):
 
 @pytest.mark.parametrize(
     "number",
-    [1 / 3, np.float64(2 / 3), np.float32(0.1), np.nan, np.inf, None, 1j, sp.Float(0.1), "1"],
+    [1 / 3, np.float64(2 / 3), np.float32(1 / 3), np.nan, np.inf, None, 1j, sp.Float(0.1), "1"],
 )
 def test_what_is_not_exact_is_refused(number):
     with pytest.raises(NotFollowedError, match="computes with"):

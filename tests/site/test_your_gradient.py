@@ -10,12 +10,13 @@ import pytest
 from conftest import BOOK, ROOT, START
 from playwright.sync_api import expect
 
+from backprop_lib.layer import layer_in
 from backprop_lib.proof import prove
 
 PAGE = "chapters/your_gradient"
 LIVE = ROOT / "website" / "live"
 EXAMPLE = re.compile(r"name: \"(.*?)\", axes: '(.*?)', code: (\w+)")
-RIGHT = {"linear, right", "softmax", "LayerNorm"}
+RIGHT = {"linear, right", "softmax", "LayerNorm", "dropout, a class"}
 
 
 def examples():
@@ -69,13 +70,13 @@ def ask(page):
 
 @pytest.mark.parametrize(("name", "axes", "code"), examples(), ids=lambda value: value[:12])
 def test_the_examples_are_what_their_names_say(name, axes, code):
-    names = {"prove": prove}
+    names = {"__name__": "__main__", "prove": prove, "layer_in": layer_in}
     exec(code, names)
-    report = eval(f"prove(forward, backward, {axes})", names)
+    report = eval(f"prove(*layer_in(globals()), {axes})", names)
     assert bool(report) == (name in RIGHT)
     if name not in RIGHT:
         assert "refuted" in {verdict.status for verdict in report}
-    assert len(examples()) == 5
+    assert len(examples()) == 6
 
 
 def test_examples_are_proven_and_refuted_on_the_page(used, address):
@@ -102,7 +103,9 @@ def test_what_was_proven_before_is_forgotten(used):
     write(page, "def forward(x):\n    return 2 * x, ()", 'x="N"')
     said, result = ask(page)
     assert said == "Python has found something wrong; see below."
-    expect(result).to_contain_text("NameError: name 'backward' is not defined")
+    expect(result).to_contain_text(
+        "TypeError: forward returned (ndarray, tuple), and no backward was given"
+    )
 
     write(
         page,

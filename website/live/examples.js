@@ -1,5 +1,6 @@
 // What the page "Prove your own gradient" offers to start from. A test proves or refutes each.
 
+import dropout from "./examples/dropout.py";
 import layerNorm from "./examples/layer_norm.py";
 import layerNormOnePath from "./examples/layer_norm_one_path.py";
 import linear from "./examples/linear.py";
@@ -12,4 +13,5 @@ export const EXAMPLES = [
   { name: "softmax", axes: 'x="N C"', code: softmax },
   { name: "LayerNorm", axes: 'x="N C", W="C", b="C"', code: layerNorm },
   { name: "LayerNorm, one path forgotten", axes: 'x="N C", W="C", b="C"', code: layerNormOnePath },
+  { name: "dropout, a class", axes: 'x="N C"', code: dropout },
 ];

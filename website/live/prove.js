@@ -8,7 +8,9 @@ import { Session, Stopped } from "./session.js";
 import { pack, unpack } from "./share.js";
 
 const HELP = "prove-help";
-const IMPORT = "from backprop_lib.proof import prove as _prove\n";
+const IMPORT =
+  "from backprop_lib.layer import layer_in as _layer_in\n" +
+  "from backprop_lib.proof import prove as _prove\n";
 const FROM_A_LINK =
   "This code came with the link that you followed. It has not run. Read it first; it runs when " +
   "you press Prove.";
@@ -155,7 +157,7 @@ class Workbench {
       show(output, this.result, { isTrusted: false });
       said = output.text ?? "";
     };
-    const question = `${IMPORT}_prove(forward, backward, ${this.axes.value})`;
+    const question = `${IMPORT}_prove(*_layer_in(globals()), ${this.axes.value})`;
     await session.forget();
     const ran = (await session.run(this.code, put)) && (await session.run(question, put));
     return ran ? verdict(said) : "Python has found something wrong; see below.";

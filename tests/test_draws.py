@@ -1,0 +1,188 @@
+"""What forward draws is the same in every run, and the sources are left as they were."""
+
+import random
+from functools import partial
+from random import random as drawn_by_python
+
+import numpy as np
+import pytest
+from numpy.random import rand as drawn_by_numpy
+
+from backprop_lib.draws import INSTEAD, Draws
+
+RNG = np.random.default_rng(7)
+OLD = np.random.RandomState(7)
+PYTHON = random.Random(7)
+BOUND = RNG.random
+
+
+class Noise:
+    def __init__(self):
+        self.rng = np.random.default_rng(3)
+
+    def __call__(self):
+        return self.rng.random(3)
+
+    def method(self):
+        return self.rng.random(3)
+
+
+def helper():
+    return RNG.normal(size=3)
+
+
+def through_a_helper():
+    return helper()
+
+
+def in_a_closure(rng):
+    return lambda: rng.uniform(size=3)
+
+
+SOURCES = {
+    "np.random.rand": lambda: np.random.rand(3),  # noqa: NPY002
+    "np.random.binomial": lambda: np.random.binomial(9, 0.5, 9),  # noqa: NPY002
+    "np.random.shuffle": lambda: np.random.permutation(9),  # noqa: NPY002
+    "np.random.default_rng": lambda: np.random.default_rng().random(3),
+    "np.random.default_rng(5)": lambda: np.random.default_rng(5).random(3),
+    "from numpy.random import rand": lambda: drawn_by_numpy(3),  # noqa: NPY002
+    "random.random": lambda: random.random(),
+    "random.choice": lambda: random.choice(range(99)),
+    "from random import random": lambda: drawn_by_python(),
+    "a Generator": lambda: RNG.random(3),
+    "a RandomState": lambda: OLD.normal(size=3),
+    "a random.Random": lambda: PYTHON.gauss(0, 1),
+    "a method of a Generator": lambda: BOUND(3),
+    "through a helper": through_a_helper,
+    "in a closure": in_a_closure(np.random.default_rng(1)),
+    "an object that is called": Noise(),
+    "a method": Noise().method,
+    "a partial": partial(lambda noise: noise(), Noise()),
+}
+
+
+def states():
+    return [
+        np.random.get_state()[1].tobytes(),  # noqa: NPY002
+        np.random.get_state()[2],  # noqa: NPY002
+        random.getstate(),
+        RNG.bit_generator.state,
+        OLD.get_state()[2],
+        PYTHON.getstate(),
+    ]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_run_draws_the_same(name):
+    forward = SOURCES[name]
+    draws = Draws(forward)
+    before = states()
+    runs = []
+    for _ in range(3):
+        with draws.repeated():
+            runs.append([forward(), forward()])
+        assert states() == before
+    assert draws.happened
+    for first, second in runs:
+        assert np.array_equal(first, runs[0][0])
+        assert np.array_equal(second, runs[0][1])
+    if "(5)" not in name and "default_rng" not in name:
+        assert not np.array_equal(*runs[0])
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_sources_are_left_as_they_were_after_an_error(name):
+    before, functions = states(), (np.random.rand, random.random, RNG, OLD, PYTHON, BOUND)
+    draws = Draws(SOURCES[name])
+
+    def failing():
+        with draws.repeated():
+            SOURCES[name]()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        failing()
+    assert states() == before
+    now = (np.random.rand, random.random, RNG, OLD, PYTHON, BOUND)
+    assert all(a is b for a, b in zip(functions, now, strict=True))
+
+
+def test_a_seed_of_the_caller_counts():
+    def forward():
+        return np.random.rand(3)  # noqa: NPY002
+
+    drawn = []
+    for seed in (1, 1, 2):
+        np.random.seed(seed)  # noqa: NPY002
+        draws = Draws(forward)
+        with draws.repeated():
+            drawn.append(forward())
+    assert np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
+
+
+def test_nothing_that_is_not_drawn_is_noted():
+    draws = Draws(lambda x: x + 1)
+    with draws.repeated():
+        pass
+    assert not draws.happened
+
+
+@pytest.mark.parametrize("draw", [RNG.random, RNG.normal, OLD.rand, OLD.uniform])
+def test_what_is_drawn_is_a_short_fraction_and_never_0(draw):
+    forward = {"draw": draw}
+    draws = Draws()
+    held = draws.held(forward["draw"])
+    size = (200,) if draw.__name__ == "rand" else (0.0, 1.0, 200)
+    drawn = held(*size) if draw.__name__ != "random" else held(200)
+    assert np.array_equal(drawn * 2048, np.round(drawn * 2048))
+    assert np.all(drawn != 0)
+    assert len(set(drawn)) > 100
+
+
+def test_kinds_and_dtypes_are_those_of_numpy():
+    held = Draws().held(np.random.default_rng(0))
+    assert isinstance(held, np.random.Generator)
+    assert held.random(2, dtype=np.float32).dtype == np.float32
+    assert isinstance(held.random(), float)
+    assert set(held.integers(0, 2, 50)) == {0, 1}
+    assert set(held.choice([0.3, 0.7], 50)) == {0.3, 0.7}
+
+
+def test_what_an_object_and_its_parts_hold_is_held():
+    class Holder:
+        def __init__(self):
+            self.rng = np.random.default_rng(3)
+            self.parts = [Noise(), {"rng": np.random.default_rng(4)}]
+
+    draws = Draws()
+    one, other = (draws.hold_in(Holder()) for _ in range(2))
+    assert np.array_equal(one.rng.random(3), other.rng.random(3))
+    assert np.array_equal(one.parts[0](), other.parts[0]())
+    assert np.array_equal(one.parts[1]["rng"].random(3), other.parts[1]["rng"].random(3))
+    draws.hold_in(one)  # once more, from where it began
+    draws.hold_in(other)
+    assert one.rng.random() == other.rng.random()
+
+
+def test_what_is_drawn_can_be_something_else():
+    asked = []
+
+    def instead(name, args, options):
+        asked.append((name, args, dict(options)))
+        return "something else"
+
+    draws = Draws()
+    token = INSTEAD.set(instead)
+    try:
+        with draws.repeated():
+            assert np.random.rand(2, 3) == "something else"  # noqa: NPY002
+            random.random()
+        assert draws.held(RNG).normal(0, size=2) == "something else"
+    finally:
+        INSTEAD.reset(token)
+    assert asked == [
+        ("rand", (2, 3), {}),
+        ("Python's random", (), {}),
+        ("normal", (0,), {"size": 2}),
+    ]
