@@ -1190,6 +1190,8 @@ def function(name: str, u: Formula) -> Formula:
     known = FUNCTIONS[name]
     if not u.terms:
         return ONE if known.is_even else ZERO
+    if (parts := _by_ranges(u, lambda part: function(name, part))) is not None:
+        return parts
     if (parts := _split(u, lambda part: function(name, part), whole=True)) is not None:
         return parts
     if _primitive(u, lambda atom, p: False)[0] > 0:

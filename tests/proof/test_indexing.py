@@ -161,6 +161,7 @@ JOINED = {
     "concatenate known": lambda four, one: np.concatenate([one, four, one * 2], axis=1),
     "halves exchanged": lambda four: np.concatenate([-four[:, 2:], four[:, :2]], axis=-1) * four,
     "functions of what is joined": lambda x, u: np.exp(np.concatenate([x, u], axis=1)) + np.sqrt(1 + np.concatenate([x, u], axis=1) ** 2),
+    "tanh of what is joined": lambda x, u: np.tanh(np.concatenate([x, u], axis=1)) * np.cos(np.pad(np.hstack([x, u]), ((0, 0), (1, 0))))[:, 1:],
     "comparison of what is joined": lambda x, u: np.maximum(np.concatenate([x, u], axis=1), 0),
     "roots of what is joined": lambda x, u: 1 / np.concatenate([1 + x * x, 2 + u * u], axis=1),
     "softmax of what is joined": lambda x, u: (lambda e: e / e.sum(axis=1, keepdims=True))(np.exp(np.concatenate([x, u], axis=1))),
