@@ -979,7 +979,10 @@ def not_after(a: Place, b: Place) -> Formula:
     elif isinstance(i or j, Index):  # one of the two is a place c: Σ_k δ(i, k), k up to c
         stop, is_first = (other_start + ONE, True) if j is None else (start, False)
         place = a if j is None else b
-        if isinstance(place, Index) and is_never_negative(stop - ONE, least):
+        is_within = isinstance(place, Index) and all(
+            is_never_negative(left, least) for left in (stop - ONE, size(place.size) - stop)
+        )
+        if isinstance(place, Index) and is_within:
             k = Index(size_name(stop))
             inside = total(delta(place, affine(k, ZERO, 1, place.size)), [k])
             return inside if is_first else ONE - inside
@@ -1752,7 +1755,8 @@ def _signature(term: Product) -> Key:
 
 def _kind(atom: Atom) -> Key:
     if isinstance(atom, Entry):
-        return (atom.rank, atom.array)
+        slices = [(p.step, p.start._key) for p in atom.at if isinstance(p, Affine)]
+        return (atom.rank, atom.array, *slices)
     if isinstance(atom, Size | Constant):
         return (atom.rank, atom.name)
     if isinstance(atom, Total):

@@ -17,7 +17,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.calculus import ONE, ZERO, Affine, Formula, Index, Place
-from backprop_lib.proof.refusal import MismatchError
+from backprop_lib.proof.refusal import MismatchError, NotFollowedError
 from backprop_lib.proof.symbolic import (
     AT,
     IN_PLACE,
@@ -226,7 +226,7 @@ def _start_and_length(
         name = calculus.size_name(size)
         if calculus.is_single(name):
             run.wish(Multiple(str(name), abs(step), inner=True))
-        run.needs_numbers(size, f"takes every {abs(step)}th of {size} entries")
+        run.needs_numbers(size, f"takes one of {abs(step)} entries along an axis of {size}")
     require(run, length - ONE, "takes a slice")
     return begin, length
 
@@ -318,7 +318,8 @@ def _is_below(value: Fraction, size: str | int) -> bool:
 def selection(run: Run, axes: Sequence[Axis], key: Any) -> Selection:
     """Return what a key selects of an array with the given axes."""
     keys = _spelled_out(run, axes, list(key) if isinstance(key, tuple) else [key])
-    listed = [_listed(run, part) for part in keys]
+    left = iter(axes)
+    listed = [_listed(run, part, None if part is None else next(left)) for part in keys]
     if any(isinstance(part, PlaceArray | np.ndarray) for part in listed):
         return _looked_up(run, axes, listed)
     kept: list[Axis] = []
@@ -354,7 +355,7 @@ def _spelled_out(run: Run, axes: Sequence[Axis], keys: list[Any]) -> list[Any]:
     return [*keys[:at], *rest, *keys[at + 1 :]]
 
 
-def _listed(run: Run, part: Any) -> Any:
+def _listed(run: Run, part: Any, axis: Axis | None) -> Any:
     """Return a part of a key as None, a slice, a number, an array of places or one of numbers."""
     if part is None or isinstance(part, slice | PlaceArray):
         return part
@@ -373,8 +374,13 @@ def _listed(run: Run, part: Any) -> Any:
             array = np.asarray(part)
         except (TypeError, ValueError):
             array = np.empty(0, object)
-        if array.dtype.kind == "b" and array.ndim == 1:
-            return np.flatnonzero(array)
+        if array.dtype.kind == "b" and array.ndim == 1 and axis is not None:
+            length = length_of(axis).as_number()
+            if length is None:
+                run.needs_numbers(length_of(axis), "indexes with truth values along an open axis")
+            if length != len(array):
+                raise MismatchError(f"{len(array)} truth values for an axis of size {length}")
+            array = np.flatnonzero(array)
         if array.dtype.kind in "iu" and array.size:
             return array
     return run.refuse("indexes with what is neither whole numbers, slices, masks nor places")
@@ -453,7 +459,9 @@ def fitted(place: Place, size: str | int) -> Place:
         return place
     if calculus.is_never_negative(calculus.size(size) - calculus.size(place.size), {}):
         return calculus.affine(place, ZERO, 1, size)
-    raise MismatchError(f"a place along {place.size} is used along {size}")
+    if all(isinstance(n, int) or calculus.is_single(n) for n in (size, place.size)):
+        raise MismatchError(f"a place along {place.size} is used along {size}")
+    raise NotFollowedError(f"uses a place along {place.size} along {size}")
 
 
 # Reading and writing.
