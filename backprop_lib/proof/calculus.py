@@ -979,7 +979,10 @@ def not_after(a: Place, b: Place) -> Formula:
     elif isinstance(i or j, Index):  # one of the two is a place c: Σ_k δ(i, k), k up to c
         stop, is_first = (other_start + ONE, True) if j is None else (start, False)
         place = a if j is None else b
-        if isinstance(place, Index) and is_never_negative(stop - ONE, least):
+        is_within = isinstance(place, Index) and all(
+            is_never_negative(left, least) for left in (stop - ONE, size(place.size) - stop)
+        )
+        if isinstance(place, Index) and is_within:
             k = Index(size_name(stop))
             inside = total(delta(place, affine(k, ZERO, 1, place.size)), [k])
             return inside if is_first else ONE - inside
@@ -1024,10 +1027,10 @@ def is_never_negative(formula: Formula, least: Mapping[str, int]) -> bool:
             return None
         return of(atom) + number(least.get(atom.name, 1))  # the size now counts from there
 
-    are_sizes = all(
-        isinstance(a, Size) and p > 0 for t in formula.terms for a, p in t.powers.items()
-    )
-    return are_sizes and all(c >= 0 for c in formula.replaced(shifted).terms.values())
+    powers = [power for term in formula.terms for power in term.powers.items()]
+    if not all(isinstance(atom, Size) and power > 0 for atom, power in powers):
+        return False
+    return all(c >= 0 for c in formula.replaced(shifted).terms.values())
 
 
 def total(formula: Formula, bound: Iterable[Index]) -> Formula:
@@ -1184,6 +1187,8 @@ def function(name: str, u: Formula) -> Formula:
     known = FUNCTIONS[name]
     if not u.terms:
         return ONE if known.is_even else ZERO
+    if (parts := _by_ranges(u, lambda part: function(name, part))) is not None:
+        return parts
     if (parts := _split(u, lambda part: function(name, part), whole=True)) is not None:
         return parts
     if _primitive(u, lambda atom, p: False)[0] > 0:
@@ -1401,7 +1406,8 @@ def _range_in(u: Formula) -> tuple[Index, Place, list[Index]] | None:
         for atom in term.powers:
             if isinstance(atom, Delta):
                 for index, place in atom.solved():
-                    if isinstance(index.size, str) and not free_indices_in(place):
+                    known = isinstance(index.size, str) and not free_indices_in(place)
+                    if known or isinstance(place, Pick):
                         return index, place, []
             if isinstance(atom, Total):
                 for index, place in atom.ranges:
@@ -1757,7 +1763,8 @@ def _signature(term: Product) -> Key:
 
 def _kind(atom: Atom) -> Key:
     if isinstance(atom, Entry):
-        return (atom.rank, atom.array)
+        slices = [(p.step, p.start._key) for p in atom.at if isinstance(p, Affine)]
+        return (atom.rank, atom.array, *slices)
     if isinstance(atom, Size | Constant):
         return (atom.rank, atom.name)
     if isinstance(atom, Total):
@@ -1914,9 +1921,10 @@ def _total_of(term: Product, bound: frozenset[Index]) -> Formula:
             (before, bound_before), (left, bound_left) = parts
             return factor * (total(before, bound_before) * _total_of(left, bound_left))
         for index in sorted(bound_here, key=_made):
-            if (parts := _shifted(term, index)) is not None:
+            if (shifted := _shifted(term, index)) is not None:
+                others = bound_here - {index}
                 return factor * added(
-                    sign * total(part, (bound_here - {index}) | {new}) for sign, part, new in parts
+                    sign * total(part, others | {new}) for sign, part, new in shifted
                 )
     outside: dict[Atom, int] = {}
     result = factor
@@ -1981,6 +1989,7 @@ def _apart(
                 a
                 for a in term.powers
                 if a is not atom and i in a.free_indices and set(_standing(a, i)) == {place}
+                if not (isinstance(a, Delta) and a.free_indices & (bound - {i}))  # another slice
             }
             inside = set(term.powers) - out
             others = bound - {i}

@@ -8,7 +8,7 @@ the mask: how many they are is not known.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
+from itertools import combinations, product
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.calculus import ONE, ZERO, Affine, Formula, Index, Place
-from backprop_lib.proof.refusal import MismatchError
+from backprop_lib.proof.refusal import MismatchError, NotFollowedError
 from backprop_lib.proof.symbolic import (
     AT,
     IN_PLACE,
@@ -91,11 +91,7 @@ class Selection:
             told = {p.at if isinstance(p, Affine) else p for p in case.places.values()}
             if any(i.size and i not in told for i in self.new - set(case.at)):
                 return True
-        return any(
-            self._may_meet(one, other)
-            for k, one in enumerate(self.cases)
-            for other in self.cases[:k]
-        )
+        return any(self._may_meet(*pair) for pair in combinations(self.cases, 2))
 
     def _may_meet(self, one: Case, other: Case) -> bool:
         elsewhere = {index: index.fresh() for index in self.new}
@@ -186,8 +182,8 @@ def sliced(run: Run, axis: Axis, key: slice) -> tuple[Axis, Places]:
     step = whole(1 if key.step is None else key.step)
     by = None if step is None else step.as_number()
     ends = [None if end is None else whole(end) for end in (key.start, key.stop)]
-    known = [given is None or end is not None for given, end in zip((key.start, key.stop), ends)]
-    if not by or not all(known):
+    given = (key.start, key.stop)
+    if not by or any(g is not None and e is None for g, e in zip(given, ends, strict=True)):
         run.refuse("takes a slice whose ends are no whole numbers")
     if len(axis) > 1:
         return _sliced_merged(run, axis, key, ends, int(by))
@@ -209,30 +205,30 @@ def _start_and_length(
     if number is not None and all(
         (end is None) == (value is None) for end, value in zip((start, stop), values, strict=True)
     ):
-        ends = [None if value is None else int(value) for value in values]
-        places = range(int(number))[slice(*ends, step)]
+        first, end = (None if value is None else int(value) for value in values)
+        places = range(int(number))[first:end:step]
         if not places:
             return ZERO, ZERO
         return calculus.number(places.start), calculus.number(len(places))
     last = size - ONE
-    first = _end(run, size, start, ZERO if step > 0 else last)
+    begin = _end(run, size, start, ZERO if step > 0 else last)
     if step > 0:
         beyond = _end(run, size, stop, size)
         require(run, size - beyond, "takes a slice that ends after the axis")
-        span = beyond - first
+        span = beyond - begin
     else:
         beyond = _end(run, size, stop, -ONE)
-        require(run, last - first, "takes a slice that starts after the axis")
-        span = first - beyond
+        require(run, last - begin, "takes a slice that starts after the axis")
+        span = begin - beyond
     rest = span.terms.get(calculus.NO_FACTORS, Fraction(0))
     length = (span + calculus.number(-rest % abs(step))) * Fraction(1, abs(step))
     if not has_whole_parts(length):
         name = calculus.size_name(size)
         if calculus.is_single(name):
             run.wish(Multiple(str(name), abs(step), inner=True))
-        run.needs_numbers(size, f"takes every {abs(step)}th of {size} entries")
+        run.needs_numbers(size, f"takes one of {abs(step)} entries along an axis of {size}")
     require(run, length - ONE, "takes a slice")
-    return first, length
+    return begin, length
 
 
 def _end(run: Run, size: Formula, end: Formula | None, default: Formula) -> Formula:
@@ -259,9 +255,9 @@ def _sliced_merged(
         }
         return tuple(turned.values()), places
     offset = (ZERO if ends[0] is None else ends[0]).as_number()
-    if step > 1 and last.size == step and ends[1] is None and offset is not None:
-        if 0 <= offset < step:
-            return axis[:-1], {last: int(offset)}
+    is_entry = step > 1 and last.size == step and ends[1] is None
+    if is_entry and offset is not None and 0 <= offset < step:
+        return axis[:-1], {last: int(offset)}
     quotients = [None if end is None else _quotient(end, part) for end in ends]
     fits = all((end is None) == (q is None) for end, q in zip(ends, quotients, strict=True))
     if step != 1 or not fits:
@@ -309,7 +305,7 @@ def place_at(run: Run, axis: Axis, number: Formula) -> Places:
             else int(value or 0) * (index is axis[-1])
             for index in axis
         }
-    run.needs_numbers(size, "takes an entry of an axis that was merged from several")
+    return run.needs_numbers(size, "takes an entry of an axis that was merged from several")
 
 
 def _is_below(value: Fraction, size: str | int) -> bool:
@@ -322,7 +318,8 @@ def _is_below(value: Fraction, size: str | int) -> bool:
 def selection(run: Run, axes: Sequence[Axis], key: Any) -> Selection:
     """Return what a key selects of an array with the given axes."""
     keys = _spelled_out(run, axes, list(key) if isinstance(key, tuple) else [key])
-    listed = [_listed(run, part) for part in keys]
+    left = iter(axes)
+    listed = [_listed(run, part, None if part is None else next(left)) for part in keys]
     if any(isinstance(part, PlaceArray | np.ndarray) for part in listed):
         return _looked_up(run, axes, listed)
     kept: list[Axis] = []
@@ -358,7 +355,7 @@ def _spelled_out(run: Run, axes: Sequence[Axis], keys: list[Any]) -> list[Any]:
     return [*keys[:at], *rest, *keys[at + 1 :]]
 
 
-def _listed(run: Run, part: Any) -> Any:
+def _listed(run: Run, part: Any, axis: Axis | None) -> Any:
     """Return a part of a key as None, a slice, a number, an array of places or one of numbers."""
     if part is None or isinstance(part, slice | PlaceArray):
         return part
@@ -377,11 +374,16 @@ def _listed(run: Run, part: Any) -> Any:
             array = np.asarray(part)
         except (TypeError, ValueError):
             array = np.empty(0, object)
-        if array.dtype.kind == "b" and array.ndim == 1:
-            return np.flatnonzero(array)
+        if array.dtype.kind == "b" and array.ndim == 1 and axis is not None:
+            length = length_of(axis).as_number()
+            if length is None:
+                run.needs_numbers(length_of(axis), "indexes with truth values along an open axis")
+            if length != len(array):
+                raise MismatchError(f"{len(array)} truth values for an axis of size {length}")
+            array = np.flatnonzero(array)
         if array.dtype.kind in "iu" and array.size:
             return array
-    run.refuse("indexes with what is neither whole numbers, slices, masks nor places")
+    return run.refuse("indexes with what is neither whole numbers, slices, masks nor places")
 
 
 def _looked_up(run: Run, axes: Sequence[Axis], keys: Sequence[Any]) -> Selection:
@@ -457,7 +459,9 @@ def fitted(place: Place, size: str | int) -> Place:
         return place
     if calculus.is_never_negative(calculus.size(size) - calculus.size(place.size), {}):
         return calculus.affine(place, ZERO, 1, size)
-    raise MismatchError(f"a place along {place.size} is used along {size}")
+    if all(isinstance(n, int) or calculus.is_single(n) for n in (size, place.size)):
+        raise MismatchError(f"a place along {place.size} is used along {size}")
+    raise NotFollowedError(f"uses a place along {place.size} along {size}")
 
 
 # Reading and writing.
@@ -630,7 +634,7 @@ class Masked(NDArrayOperatorsMixin):
     ) -> Any:
         if func in (np.sum, np.mean) and len(args) == 1 and not kwargs:
             return self._sum(mean=func is np.mean)
-        self._refuse()
+        return self._refuse()
 
     def _refuse(self, *_: Any) -> NoReturn:
         self.run.refuse(
@@ -683,14 +687,8 @@ def _compared(function: Callable[[Place, Place], Formula]) -> Callable[..., Any]
 
     def model(a: Any, b: Any) -> SymbolicArray:
         run = run_of_all(a, b)
-        length = next(
-            (
-                v.place.size
-                for v in (a, b)
-                if isinstance(v, PlaceArray) and not isinstance(v.place, int)
-            ),
-            1,
-        )
+        of_places = [v.place for v in (a, b) if isinstance(v, PlaceArray)]
+        length = next((place.size for place in of_places if not isinstance(place, int)), 1)
         arrays = [_as_places(run, value, length) for value in (a, b)]
         axes, _ = aligned(*(SymbolicArray(run, array.axes, ZERO) for array in arrays))
         places = [

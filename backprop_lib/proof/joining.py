@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -175,7 +176,7 @@ def _split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[SymbolicAr
     before = (slice(None),) * at
     if isinstance(indices_or_sections, tuple | list | np.ndarray):
         ends = [None, *indices_or_sections, None]
-        return [read(ary, (*before, slice(*pair))) for pair in zip(ends, ends[1:], strict=False)]
+        return [read(ary, (*before, slice(*pair))) for pair in pairwise(ends)]
     number = indices_or_sections
     if not isinstance(number, int | np.integer) or isinstance(number, bool) or number < 1:
         run.refuse("splits into parts of which the number is not known")
@@ -200,7 +201,7 @@ def _split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[SymbolicAr
     if number > MOST_PARTS:
         run.refuse(f"splits into more than {MOST_PARTS} parts")
     ends = [SymbolicArray(run, (), k * part, kind="int") for k in range(number + 1)]
-    return [read(ary, (*before, slice(*pair))) for pair in zip(ends, ends[1:], strict=False)]
+    return [read(ary, (*before, slice(*pair))) for pair in pairwise(ends)]
 
 
 def _array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[SymbolicArray]:
@@ -225,10 +226,10 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: An
     run = array.run
     if not isinstance(mode, str) or mode != "constant":
         run.refuse(f"calls np.pad with the mode {mode!r}; join slices with np.concatenate")
-    filling = (
-        as_array(run, constant_values) if not isinstance(constant_values, tuple | list) else None
-    )
-    if filling is None or filling.axes:
+    if isinstance(constant_values, tuple | list):
+        run.refuse("calls np.pad with several constant_values")
+    filling = as_array(run, constant_values)
+    if filling.axes:
         run.refuse("calls np.pad with several constant_values")
     if KINDS.index(filling.kind) > KINDS.index(array.kind):
         run.refuse(f"pads an array of {array.kind} with {filling.kind} numbers")
@@ -276,13 +277,13 @@ def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
     number = whole(shift)
     value = None if number is None else number.as_number()
     if value is None:
-        run.refuse("rolls by what is no known number, or along several axes")
+        return run.refuse("rolls by what is no known number, or along several axes")
     at = 0 if axis is None else _one(run, a, axis)
     own = a.axes[at]
     if len(own) > 1:
         run.refuse("rolls an axis that was merged from several")
     length = length_of(own).as_number()
-    by = int(value) if length is None else int(value % length)
+    by = int(value if length is None else value % length)
     if not own or by == 0:
         return a.copy()
     require(run, length_of(own) - calculus.number(abs(by) + 1), "rolls by more than the axis")
@@ -390,12 +391,15 @@ def _windows(x: Any, window_shape: Any, axis: Any = None) -> Any:
         start, inside = one_axis(length), one_axis(calculus.number(int(width)))
         place = start[0] if start else 0
         if own:
-            formula = calculus.added(
-                (calculus.delta(inside[0], k) if inside else ONE)
-                * formula.substituted(
+            of_window = [
+                formula.substituted(
                     {own[0]: calculus.affine(place, calculus.number(k), 1, own[0].size)}
                 )
                 for k in range(int(width))
+            ]
+            formula = calculus.added(
+                (calculus.delta(inside[0], k) if inside else ONE) * entry
+                for k, entry in enumerate(of_window)
             )
         result[at] = start
         result.append(inside)
@@ -404,9 +408,8 @@ def _windows(x: Any, window_shape: Any, axis: Any = None) -> Any:
 
 def _refused(name: str, instead: str) -> Callable[..., Any]:
     def model(*args: Any, **options: Any) -> Any:
-        run_of_all(*args, *options.values()).refuse(
-            f"uses {name}, which is not followed; {instead}"
-        )
+        run = run_of_all(*args, *options.values())
+        run.refuse(f"uses {name}, which is not followed; {instead}")
 
     return model
 

@@ -435,6 +435,8 @@ class ExactArray(np.ndarray):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if func in CREATING:  # called with like=self, which is no argument of theirs
             return self._wrapped(func(*args, **kwargs))
+        if func is np.bincount and self.lift is not None:
+            return self._wrapped(_bincount(self.lift, *args, **kwargs))
         if func in CONTRACTIONS:
             return self._wrapped(contracted(func, [_plain(value) for value in args], kwargs))
         return self._wrapped(super().__array_function__(func, types, args, kwargs))
@@ -497,6 +499,15 @@ def _number(value: Any, lift: Callable[[Any], Exact]) -> Exact:
     if is_minus_infinity(value):
         return MinusInfinity(lift(sp.Integer(0)))
     return lift(constant(value))
+
+
+def _bincount(
+    lift: Callable[[Any], Exact], x: Any, /, weights: Any = None, minlength: int = 0
+) -> np.ndarray:
+    """Return what np.bincount does, which has no place for exact weights."""
+    result = np.full(len(np.bincount(x, minlength=minlength)), lift(exact(0)), dtype=object)
+    np.add.at(result, np.asarray(x), _plain(weights))
+    return result
 
 
 def _is_array(value: Any) -> bool:

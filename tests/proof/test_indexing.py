@@ -1,13 +1,18 @@
 """Slices, places and masks mean what NumPy means, read and written, and have NumPy's gradients."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from proof.evaluation import number_of_entries
 from proof.test_symbolic import arguments_of, instantiated
 
-from backprop_lib.proof import calculus, joining  # noqa: F401  what is followed
+from backprop_lib.proof import calculus, joining, prove  # noqa: F401  what is followed
+from backprop_lib.proof.assumptions import Assumed
 from backprop_lib.proof.calculus import Entry, Pick
+from backprop_lib.proof.creators import making
+from backprop_lib.proof.dual import Met, creator, duals, exact_array, value_of
 from backprop_lib.proof.indexing import arange
 from backprop_lib.proof.refusal import NotFollowedError
 from backprop_lib.proof.symbolic import PlaceArray, Run, Size, SymbolicArray
@@ -156,6 +161,7 @@ JOINED = {
     "concatenate known": lambda four, one: np.concatenate([one, four, one * 2], axis=1),
     "halves exchanged": lambda four: np.concatenate([-four[:, 2:], four[:, :2]], axis=-1) * four,
     "functions of what is joined": lambda x, u: np.exp(np.concatenate([x, u], axis=1)) + np.sqrt(1 + np.concatenate([x, u], axis=1) ** 2),
+    "tanh of what is joined": lambda x, u: np.tanh(np.concatenate([x, u], axis=1)) * np.cos(np.pad(np.hstack([x, u]), ((0, 0), (1, 0))))[:, 1:],
     "comparison of what is joined": lambda x, u: np.maximum(np.concatenate([x, u], axis=1), 0),
     "roots of what is joined": lambda x, u: 1 / np.concatenate([1 + x * x, 2 + u * u], axis=1),
     "softmax of what is joined": lambda x, u: (lambda e: e / e.sum(axis=1, keepdims=True))(np.exp(np.concatenate([x, u], axis=1))),
@@ -322,3 +328,311 @@ def check_gradient(code, result, name, names, arrays, dy, sizes):
 @pytest.mark.parametrize("name", CODE)
 def test_means_what_numpy_means(name, sizes):
     check(CODE[name], sizes)
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_exact_numbers_follow_the_same_code(name):
+    code = CODE[name]
+    arrays, labels = floats(SIZES[0])
+    arrays = {key: np.round(8 * array) / 8 for key, array in arrays.items()}
+    met = Met()
+    exactly = {key: duals(exact_array(array), None, met) for key, array in arrays.items()}
+    names = arguments_of(code)
+    expected = np.asarray(code(*((arrays | labels)[n] for n in names)))
+    with making(creator(met)):
+        result = np.asarray(code(*((exactly | labels)[n] for n in names)))
+    assert met.refused is None
+    found = np.array([float(value_of(entry)) for entry in result.flat]).reshape(result.shape)
+    assert found.shape == expected.shape
+    assert np.allclose(found, expected)
+
+
+REFUSED = {
+    "slice up to another size": (lambda x, w: x[:, : w.shape[0]], "takes a slice that ends after the axis"),
+    "every second": (lambda x: x[:, ::2], "takes one of 2 entries along an axis of L"),
+    "part of merged": (lambda x: x.reshape(-1)[1:], "takes a slice of N·L merged entries"),
+    "entry of merged": (lambda x: x.reshape(-1)[3], "an entry of an axis that was merged"),
+    "fraction": (lambda x: x[:, 0.5], "indexes with what is neither whole numbers"),
+    "truth values": (lambda x: x[:, [True, False, True]], "truth values along an open axis"),
+    "truth value": (lambda x: x[True], "indexes with a truth value"),
+    "numbers as an index": (lambda x, w: x[w], "indexes with an array of numbers"),
+    "mask beside others": (lambda x: x[x[:, 0] > 0, 0], "indexes with a mask beside other indices"),
+    "written twice": (lambda E, x, ids: (E * 1).__setitem__(ids, x), "may repeat, of which the last one counts; use np.add.at"),
+    "added to twice": (lambda E, x, ids: (lambda r: r.__setitem__(ids, r[ids] + x))(E * 1), "use np.add.at"),
+    "ones at repeated places": (lambda E, ids: (E * 1).__setitem__(ids, 1), "use np.add.at"),
+    "repeated in a list": (lambda x: (x * 1).__setitem__((slice(None), [0, 0]), 1), "use np.add.at"),
+    "last and first": (lambda v: (v * 1).__setitem__([0, -1], v[:2]), "use np.add.at"),
+    "too many places": (lambda many: many[:, np.zeros((10, 10), int)], "a list of more than 64 places"),
+    "labels as numbers": (lambda v, ids: v * ids, "labels or np.arange as with numbers"),
+    "labels in arithmetic": (lambda E, ids: E[ids + 1], "labels or np.arange as with numbers"),
+    "labels and numbers": (lambda v, ids: v * (ids == v), "with what is no whole number"),
+    "labels of others": (lambda v, ids, spots: v * (ids == spots), "compares places along"),
+    "negative label": (lambda v, ids: v[0] * (ids == -1), "with a number that is negative"),
+    "labels as float": (lambda E, ids: E[ids.astype(np.int8)], "makes int8 of labels"),
+    "different masks": (lambda x: x[x > 0] + x[x < 0], "entries under different masks"),
+    "mask and array": (lambda x, v: x[x > 0] * v, "computes with the entries under a mask"),
+    "mask by its shape": (lambda x: x[x > 0].shape, "computes with the entries under a mask"),
+    "mask into another": (lambda x: (x * 1).__setitem__(x > 0, x[x < 0]), "entries under different masks"),
+    "mask into all": (lambda x: (x * 1).__setitem__(..., x[x > 0]), "writes entries under a mask where there is none"),
+    "array into mask": (lambda x: (x * 1).__setitem__(x > 0, x[0]), "writes an array into the masked entries"),
+    "nonzero": (lambda x: x[np.nonzero(x)], "uses np.nonzero, which is not followed; how many"),
+    "flatnonzero": (lambda x: np.flatnonzero(x > 0), "uses np.flatnonzero"),
+    "argwhere": (lambda x: np.argwhere(x > 0), "uses np.argwhere"),
+    "sort": (lambda x: np.sort(x, axis=1), "uses np.sort, which is not followed; np.max"),
+    "argsort": (lambda x: x.argsort(), "uses np.argsort"),
+    "argsort of all": (lambda x: np.argsort(x), "uses np.argsort"),
+    "partition": (lambda x: np.partition(x, 2) + np.argpartition(x, 2), "uses np.partition"),
+    "argpartition": (lambda x: np.argpartition(x, 2), "uses np.argpartition"),
+    "unique": (lambda x: np.unique(x), "uses np.unique"),
+    "joined flat": (lambda x, y: np.concatenate([x, y], axis=None), "joins arrays that it makes flat"),
+    "joined merged": (lambda x, v: np.concatenate([x.reshape(-1), v]), "an axis that was merged from several"),
+    "edges": (lambda x: np.pad(x, 1, mode="edge"), "np.pad with the mode 'edge'"),
+    "several paddings": (lambda x: np.pad(x, 1, constant_values=(0, 1)), "several constant_values"),
+    "padded by a fraction": (lambda x: np.pad(x, 0.5), "pads by what is no whole number"),
+    "split into thirds": (lambda x: np.split(x, 3, axis=1), "splits L entries into 3 equal parts"),
+    "rolled flat": (lambda x: np.roll(x, 1), "rolls an array that it makes flat"),
+    "rolled by a size": (lambda x: np.roll(x, x.shape[0], axis=1), "rolls by what is no known number"),
+    "summed flat": (lambda x: np.cumsum(x), "np.cumsum of an array that it makes flat"),
+    "repeated differently": (lambda x: np.repeat(x, [1, 2], axis=1), "a number of times that is not known"),
+    "window of a size": (lambda x: sliding_window_view(x, x.shape[0], axis=1), "a window of which the size"),
+    "windows written": (lambda x: sliding_window_view(x * 1, 3, axis=1).__setitem__(..., 0), "writes into"),
+    "counted without an end": (lambda ids: np.bincount(ids), "without minlength="),
+    "an order of masks": (lambda x: np.multiply.at(x * 1, 0, 2), "uses np.multiply.at"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_modelled_is_refused_by_name(name):
+    code, reason = REFUSED[name]
+    run = Run(Assumed(larger={"L": 9, "N": 9, "C": 9}))
+    given = symbols(run)
+    with suppress(Exception):
+        code(*(given[argument] for argument in arguments_of(code)))
+    assert reason in (run.refused or ""), run.refused
+
+
+def shifted(x):
+    return x[:, 1:] * x[:, :-1], (x,)
+
+
+def shifted_backward(dy, x):
+    dx = np.zeros_like(x)
+    dx[:, 1:] += dy * x[:, :-1]
+    dx[:, :-1] += dy * x[:, 1:]
+    return dx
+
+
+def padded_difference(x):
+    padded = np.pad(x, ((0, 0), (1, 1)))
+    return np.maximum(padded[:, 2:] - padded[:, :-2], 0), (x, padded)
+
+
+def padded_difference_backward(dy, x, padded):
+    g = dy * (padded[:, 2:] > padded[:, :-2])
+    dpadded = np.zeros_like(padded)
+    dpadded[:, 2:] += g
+    dpadded[:, :-2] -= g
+    return dpadded[:, 1:-1]
+
+
+def embedded(E, ids, w):
+    return E[ids] * w[ids][:, None], (E, ids, w)
+
+
+def embedded_backward(dy, E, ids, w):
+    dE, dw = np.zeros_like(E), np.zeros_like(w)
+    np.add.at(dE, ids, dy * w[ids][:, None])
+    np.add.at(dw, ids, (dy * E[ids]).sum(axis=1))
+    return dE, dw
+
+
+def hinge(x, t):
+    n = np.arange(x.shape[0])
+    margins = np.maximum(0, x - x[n, t][:, None] + 2)
+    margins[n, t] = 0
+    return margins.sum(), (margins, t)
+
+
+def hinge_backward(dy, margins, t):
+    dx = np.zeros_like(margins)
+    dx[margins > 0] = 1
+    dx[np.arange(len(t)), t] -= (margins > 0).sum(axis=1)
+    return dy * dx
+
+
+def leaky(x, a=0.1):
+    y = x.copy()
+    y[x < 0] *= a
+    return y, (x, a)
+
+
+def leaky_backward(dy, x, a):
+    dx = dy.copy()
+    dx[x < 0] = a * dy[x < 0]
+    return dx
+
+
+def accumulated(x):
+    return np.cumsum(x * x, axis=1), (x,)
+
+
+def accumulated_backward(dy, x):
+    return 2 * x * np.cumsum(dy[:, ::-1], axis=1)[:, ::-1]
+
+
+def smoothed_by(x, k):
+    return sliding_window_view(x, 3, axis=1) @ k, (x, k)
+
+
+def smoothed_by_backward(dy, x, k):
+    dx, n = np.zeros_like(x), dy.shape[1]
+    for i in range(3):
+        dx[:, i : i + n] += dy * k[i]
+    return dx, np.einsum("nl,nli->i", dy, sliding_window_view(x, 3, axis=1))
+
+
+def causal(S):
+    n = np.arange(S.shape[0])
+    e = np.where(n[:, None] >= n, np.exp(S), 0)
+    P = e / e.sum(axis=1, keepdims=True)
+    return P, (P,)
+
+
+def variation(x):
+    return np.abs(np.diff(x, axis=1)).sum(), (x,)
+
+
+def variation_backward(dy, x):
+    signs, dx = np.sign(x[:, 1:] - x[:, :-1]), np.zeros_like(x)
+    dx[:, 1:] += signs
+    dx[:, :-1] -= signs
+    return dy * dx
+
+
+def pooled(x):
+    return np.maximum(x[:, ::2], x[:, 1::2]), (x,)
+
+
+def pooled_backward(dy, x):
+    first, dx = x[:, ::2] > x[:, 1::2], np.empty_like(x)
+    dx[:, ::2], dx[:, 1::2] = dy * first, dy * ~first
+    return dx
+
+
+def attended(x, u):
+    joined = np.concatenate([x, u], axis=1)
+    e = np.exp(joined - joined.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    return p, (p, x.shape[1])
+
+
+def attended_backward(dy, p, n):
+    g = p * (dy - (dy * p).sum(axis=1, keepdims=True))
+    return g[:, :n], g[:, n:]
+
+
+LAYERS = {
+    "variation": (variation, {"x": "N L"}, variation_backward, [
+        lambda dy, x: variation_backward(dy, -x), lambda dy, x: variation_backward(dy, x[:, ::-1]),
+    ]),
+    "pooled": (pooled, {"x": "N L"}, pooled_backward, [
+        lambda dy, x: pooled_backward(dy, -x), lambda dy, x: np.repeat(dy, 2, axis=1) * (x > 0),
+    ]),
+    "attended": (attended, {"x": "N C", "u": "N M"}, attended_backward, [
+        lambda dy, p, n: attended_backward(dy, p * p, n),
+        lambda dy, p, n: ((dy * p)[:, :n], attended_backward(dy, p, n)[1]),
+    ]),
+    "shifted": (shifted, {"x": "N L"}, shifted_backward, [
+        lambda dy, x: np.pad(dy, ((0, 0), (1, 0))) * np.pad(x[:, :-1], ((0, 0), (1, 0))) + np.pad(dy * x[:, 1:], ((0, 0), (1, 0))),
+        lambda dy, x: np.concatenate([x[:, 1:] * dy, 0 * x[:, :1]], axis=1),
+        lambda dy, x: shifted_backward(dy, x[:, ::-1]),
+    ]),
+    "padded difference": (padded_difference, {"x": "N L"}, padded_difference_backward, [
+        lambda dy, x, padded: padded_difference_backward(dy, x, padded[:, ::-1]),
+        lambda dy, x, padded: -padded_difference_backward(dy, x, padded),
+    ]),
+    "embedded": (embedded, {"E": "V D", "ids": "N < V", "w": "V"}, embedded_backward, [
+        lambda dy, E, ids, w: (embedded_backward(dy, E, ids, 0 * w + 1)[0], embedded_backward(dy, E, ids, w)[1]),
+        lambda dy, E, ids, w: (embedded_backward(dy, E, ids, w)[0], embedded_backward(dy, E * E, ids, w)[1]),
+    ]),
+    "hinge": (hinge, {"x": "N C", "t": "N < C"}, hinge_backward, [
+        lambda dy, margins, t: dy * (margins > 0),
+        lambda dy, margins, t: hinge_backward(dy, margins * 0 + 1, t),
+    ]),
+    "leaky": (leaky, {"x": "N C"}, leaky_backward, [
+        lambda dy, x, a: leaky_backward(dy, x, a * a), lambda dy, x, a: leaky_backward(dy, -x, a),
+    ]),
+    "accumulated": (accumulated, {"x": "N L"}, accumulated_backward, [
+        lambda dy, x: 2 * x * np.cumsum(dy, axis=1), lambda dy, x: 2 * x * np.cumsum(dy[:, ::-1], axis=1),
+    ]),
+    "smoothed": (smoothed_by, {"x": "N L", "k": "3"}, smoothed_by_backward, [
+        lambda dy, x, k: smoothed_by_backward(dy, x, k[::-1]),
+        lambda dy, x, k: (smoothed_by_backward(dy, x, k)[0], smoothed_by_backward(dy, x, k)[1][::-1]),
+    ]),
+    "causal": (causal, {"S": "L L"}, lambda dy, P: P * (dy - (dy * P).sum(axis=1, keepdims=True)), [
+        lambda dy, P: P * dy, lambda dy, P: P * (dy - (dy * P).sum(axis=0, keepdims=True)),
+    ]),
+    "rolled": (lambda x: (np.roll(x, 1, axis=1) * x, (x,)), {"x": "N L"},
+        lambda dy, x: np.roll(x, 1, axis=1) * dy + np.roll(dy * x, -1, axis=1),
+        [lambda dy, x: np.roll(x, 1, axis=1) * dy + np.roll(dy * x, 1, axis=1)]),
+    "differences": (lambda x: (np.diff(x, axis=1) ** 2, (x,)), {"x": "N L"},
+        lambda dy, x: np.pad(2 * dy * np.diff(x, axis=1), ((0, 0), (1, 0))) - np.pad(2 * dy * np.diff(x, axis=1), ((0, 0), (0, 1))),
+        [lambda dy, x: np.pad(2 * dy * np.diff(x, axis=1), ((0, 0), (1, 0)))]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_right_gradients_are_proven_and_wrong_ones_refuted(name):
+    forward, shapes, backward, wrong = LAYERS[name]
+    report = prove(forward, backward, **shapes)
+    assert all(verdict.status == "proven" for verdict in report), report
+    for damaged in wrong:
+        assert any(verdict.status == "refuted" for verdict in prove(forward, damaged, **shapes))
+
+
+def test_repeated_places_are_never_proven():
+    def backward(dy, E, ids, w):
+        dE, dw = np.zeros_like(E), np.zeros_like(w)
+        dE[ids] += dy * w[ids][:, None]
+        dw[ids] += (dy * E[ids]).sum(axis=1)
+        return dE, dw
+
+    forward, shapes, *_ = LAYERS["embedded"]
+    assert all(verdict.status == "refuted" for verdict in prove(forward, backward, **shapes))
+
+
+STEPS = [
+    lambda a, b: a[:, 1:], lambda a, b: a[:, :-1], lambda a, b: a[:, ::-1], lambda a, b: a[1:] * a[:1],
+    lambda a, b: a[:, -1:] + a, lambda a, b: np.pad(a, ((0, 0), (1, 0))), lambda a, b: np.concatenate([a, b[: , :1]], axis=1) if True else a,
+    lambda a, b: np.roll(a, 1, axis=1), lambda a, b: a * a, lambda a, b: np.cumsum(a, axis=1), lambda a, b: a - a.mean(axis=1, keepdims=True),
+    lambda a, b: np.maximum(a, a[:, :1]), lambda a, b: 1 / (1 + a * a), lambda a, b: into(a, (slice(None), slice(1, None)), 2 * a[:, :-1]),
+    lambda a, b: into(a, (slice(None), slice(None, -1)), a[:, 1:] ** 2), lambda a, b: into(a, (slice(None), -1), 3),
+    lambda a, b: into(a, (slice(None), [1, 0]), a[:, :2]), lambda a, b: where_negative(a),
+]  # fmt: skip
+
+
+def into(a, key, part):
+    result = a * 1
+    result[key] = part
+    return result
+
+
+def where_negative(a):
+    result = a * 1
+    result[a < 0] *= -0.5
+    return result
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_slices_writes_and_joins_mean_what_numpy_means(seed):
+    rng = np.random.default_rng(seed)
+    chosen = rng.integers(0, len(STEPS), 3)
+
+    def program(x, y):
+        a = x
+        for step in chosen:
+            before = a
+            a = STEPS[step](a, y[-a.shape[0] :] if isinstance(y, np.ndarray) else y)
+        return a * 1 + 0 * before[:1, :1]
+
+    check(program, {"N": 4, "C": 2, "L": 6}, seed)
