@@ -1505,8 +1505,8 @@ def _normalised(powers: Mapping[Atom, int]) -> Formula:
         if isinstance(atom, Exp) and (base := _of_power(atom)) is not None:
             whole, rest = divmod(exponent, base[1])
             if whole:
-                left = _normalised({**others, atom: rest} if rest else others)
-                return power(base[0], Fraction(whole)) * left
+                beside = _normalised({**others, atom: rest} if rest else others)
+                return power(base[0], Fraction(whole)) * beside
         if isinstance(atom, Root) and exponent < 0:
             return power(atom.u, Fraction(-exponent, 2)) * _normalised(others)
         if isinstance(atom, Total) and exponent < 0:

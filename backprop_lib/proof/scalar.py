@@ -368,9 +368,9 @@ class MinusInfinity(Exact):
 
     def times(self, other: Any) -> Exact:
         """Multiply by a positive number."""
-        if not isinstance(other, MinusInfinity) and other._sign(0, 0) > 0:
-            return self
-        return self._undefined()
+        if isinstance(other, MinusInfinity) or other._sign(0, 0) <= 0:
+            self._undefined()
+        return self
 
     def exp(self) -> Exact:
         """Return e to this power: 0."""
@@ -383,7 +383,7 @@ class MinusInfinity(Exact):
     def _undefined(self, *_: Any) -> NoReturn:
         raise ZeroDivisionError("infinity is no number to compute with")
 
-    power = log = function = __neg__ = _undefined
+    power = log = function = __neg__ = _undefined  # type: ignore[assignment]
 
     def refuse(self, reason: str) -> NoReturn:
         """Say that the code does something that is not followed."""

@@ -232,8 +232,8 @@ def _where_not_zero(formula: Formula, u: Formula) -> Formula:
     mask, free = masks[0], formula.free_indices | u.free_indices
     if len(dict.fromkeys(masks)) > MOST_MASKS or not mask.free_indices <= free:
         raise _NotShownError  # there are many outcomes, or as many as terms of a sum
-    cases = (formula.replaced(lambda a: value if a == mask else None) for value in (ONE, ZERO))
-    one, other = (_where_not_zero(case, u) for case in cases)
+    one = _where_not_zero(formula.replaced(lambda a: ONE if a == mask else None), u)
+    other = _where_not_zero(formula.replaced(lambda a: ZERO if a == mask else None), u)
     return one if one == other else of(mask) * one + (ONE - of(mask)) * other
 
 
