@@ -64,6 +64,8 @@ TIES = 2
 FLOAT_TOLERANCE = 1e-6
 """How far floats may be from exact numbers."""
 MEASURED = 6
+NOT_THERE = (*FAILURES, IndexError, AssertionError)
+"""What code may raise at sizes for which it is not made."""
 COARSE_STEP = 2.0**-5
 COARSE = 0.05
 """A slope that is measured with float32, and how far from it a claim may be."""
@@ -908,7 +910,7 @@ class _Judge:
             if claimed.shape != inputs[name].shape or not np.isfinite(y.astype(float)).all():
                 return False
             return self._measured_along(name, inputs, y, dy, claimed, rng) is Answer.WRONG
-        except FAILURES:
+        except NOT_THERE:
             return False
 
     def _sizes_asked_for(self, evidence: Evidence) -> Iterator[dict[str, int]]:
@@ -978,7 +980,7 @@ class _Judge:
             try:
                 if self._forward_runs(sizes, const):
                     return True
-            except FAILURES:
+            except NOT_THERE:
                 continue
         return False
 
