@@ -146,9 +146,16 @@ def test_code_without_a_layer_is_told_what_to_write(code):
 
 def test_forward_may_return_what_backward_needs_in_any_form():
     for kept in ({"x": X, "W": W}, [X, W]):
-        layer = Layer(lambda x, W, kept=kept: (x @ W, kept), lambda dy, cache: (dy, cache))
+        taken = []
+
+        def backward(dy, cache, taken=taken):
+            taken.append(cache)
+
+        layer = Layer(lambda x, W, kept=kept: (x @ W, kept), backward)
         _, cache = layer.run_forward({"x": X, "W": W})
-        assert layer.run_backward(X, cache, ["x", "W"])["W"] is kept
+        with pytest.raises(TypeError, match="backward returned 1 gradient"):
+            layer.run_backward(X, cache, ["x", "W"])
+        assert taken[0] is kept
 
 
 def test_a_forward_alone_returns_its_backward():

@@ -356,7 +356,7 @@ def _finding(
             equal = False
             with suppress(CalculusError):
                 but_for_ties = but_for_ties or not generic(here, name).terms
-    where = sorted(run.conditions)
+    where = []
     if any(isinstance(atom, Step) and name in atom.u.arrays for atom in true.atoms()):
         where.append(COMPARED)
     if output.looked_up - set(task.labels):
@@ -366,6 +366,7 @@ def _finding(
         why=ONLY_AT_TIES if but_for_ties else "",
         true=closed,
         where=tuple(where),
+        conditions=tuple(sorted(run.conditions)),
     )
 
 

@@ -31,6 +31,8 @@ class Formulas:
     true: ClosedForm | None = None
     where: tuple[str, ...] = ()
     """Where forward may have no gradient, so that nothing is said."""
+    conditions: tuple[str, ...] = ()
+    """What has to hold so that forward is defined."""
     at: Mapping[str, Any] = field(default_factory=dict)
     """The constants that had to be known, and their values."""
     sizes: tuple[Mapping[str, int], ...] = ()
@@ -145,7 +147,11 @@ def decide(evidence: Evidence) -> Verdict:
             )
         multiples = [one for one in formulas.multiples if one not in evidence.rests]
         divided = dict.fromkeys(map(_multiple, multiples))
-        shown = {"formula": formulas.true, "where": (*divided, *formulas.where)}
+        shown = {
+            "formula": formulas.true,
+            "where": (*divided, *formulas.conditions, *formulas.where),
+            "conditions": formulas.conditions,
+        }
         known = {name: value for name, value in formulas.at.items() if name not in evidence.chosen}
         at = {**known, **evidence.options}
         sizes = _proven_sizes(evidence)

@@ -389,7 +389,8 @@ def _merged(gradient: str, reports: list[tuple[Task, Task, Report]]) -> Verdict:
         )
     tried = {n: {choice.const[n] for _, choice, _ in reports} for n in sorted(first.chosen)}
     every = "".join(f" and every {name}" for name, values in tried.items() if len(values) > 1)
-    where = dict.fromkeys(one for _, _, report in reports for one in report[gradient].where)
+    found = [report[gradient] for _, _, report in reports]
+    where = dict.fromkeys((*best.where, *(one for v in found for one in v.conditions)))
     reason = best.reason.replace(" for all sizes", f" for all sizes{every}", 1)
     return replace(best, reason=reason, where=tuple(where))
 

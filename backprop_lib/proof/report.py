@@ -94,6 +94,8 @@ class Verdict:
     """The true gradient, derived by the index calculus."""
     where: tuple[str, ...] = ()
     """On which set of inputs it holds, apart from being defined there."""
+    conditions: tuple[str, ...] = ()
+    """Those of them under which forward is defined at all."""
     notes: tuple[str, ...] = ()
     """What the other engines say."""
 

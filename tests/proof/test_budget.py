@@ -15,7 +15,9 @@ import sympy as sp
 
 from backprop_lib.layers import linear
 from backprop_lib.proof import budget, exact, prove, prover
+from backprop_lib.proof.all_sizes import findings
 from backprop_lib.proof.budget import Budget, SpentError, tick
+from backprop_lib.proof.evidence import Formulas
 from backprop_lib.shapes import ShapeError
 
 
@@ -372,14 +374,13 @@ def test_ctrl_c_keeps_what_floats_have_found(monkeypatch):
 
 
 def test_ctrl_c_keeps_what_is_proven(monkeypatch):
-    def forward(x, w):
-        return np.maximum(np.minimum(x, 1), -1) * w, (x, w)
+    def proves_dw_only(*args):
+        return {**findings(*args), "x": Formulas()}
 
-    def backward(dy, x, w):
-        return dy * w * (np.abs(x) < 1), dy * np.maximum(np.minimum(x, 1), -1)
-
+    monkeypatch.setattr(prover, "findings", proves_dw_only)
     monkeypatch.setattr(exact, "unproven", interrupt)
-    report = prove(forward, backward, x="N", w="N")
+    product = lambda x, w: (x * w, (x, w))  # noqa: E731
+    report = prove(product, lambda dy, x, w: (dy * w, dy * x), x="N", w="N")
     assert report.interrupted
     assert report["dw"].status == "proven"
     assert report["dx"].reason == " for all sizes: interrupted during the proof at small sizes"
@@ -410,7 +411,7 @@ def test_a_backward_that_never_ends_is_given_up():
 
 
 def test_a_proof_that_takes_too_long_leaves_what_is_known(monkeypatch):
-    monkeypatch.setattr(prover, "findings", lambda task: loop())
+    monkeypatch.setattr(prover, "findings", lambda *_: loop())
     report = prove(square, lambda dy, x: 2 * x * dy, x="N", budget=1)
     assert report["dx"].reason.startswith(" for all sizes: formulas for all sizes did not end")
     assert "at N = 2: proven" in repr(report)

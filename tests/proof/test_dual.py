@@ -157,8 +157,15 @@ def test_an_input_may_be_a_single_number():
 
 @pytest.mark.parametrize("name", [function.__name__ for function in OF_ENTRIES])
 def test_functions_of_plain_numbers_among_the_entries_are_followed(name):
-    """np.maximum(x, 2) puts a plain 2 beside exact numbers."""
-    function = getattr(np, name)
-    left, right = slopes(lambda x: (function(np.maximum(x, 2)), ()), along={"x": [1, 1]}, x=[1, 4])
-    beside = slopes(lambda x: (function(x), ()), along={"x": [1]}, x=[4])
+    """np.maximum(x, 1/4) puts a plain 1/4 beside exact numbers."""
+    small, large = Fraction(1, 8), Fraction(1, 2)
+    more = [1] * (getattr(np, name).nin - 1)
+
+    def function(x):
+        return getattr(np, name)(x, *more), ()
+
+    left, right = slopes(
+        lambda x: function(np.maximum(x, 0.25)), along={"x": [1, 1]}, x=[small, large]
+    )
+    beside = slopes(function, along={"x": [1]}, x=[large])
     assert left == right == beside[0] == beside[1] != 0

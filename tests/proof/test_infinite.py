@@ -112,12 +112,16 @@ def test_a_mask_that_an_option_chooses_keeps_its_condition():
     assert report["ds"].where == (ROWS,)
 
 
-def test_symbols_at_sizes_follow_a_mask():
+def test_symbols_at_sizes_are_not_misled():
+    """Where a whole row is masked, the code divides by zero; symbols go no further."""
+
     def forward(s, mask):
-        p = chosen(s, mask)
+        p = without_a_shift(s, mask)
         return p, (p,)
 
-    assert prove_at(forward, of_softmax, sizes={"N": 1, "C": 2}, **SHAPES)
+    right = prove_at(forward, of_softmax, sizes={"N": 1, "C": 2}, **SHAPES)
+    assert right["ds"].status == "undecided"
+    assert "exact at 3 random points" in repr(right)
     wrong = prove_at(forward, lambda dy, p: p * dy, sizes={"N": 1, "C": 2}, **SHAPES)
     assert wrong["ds"].status == "refuted"
 
