@@ -636,3 +636,11 @@ def test_random_slices_writes_and_joins_mean_what_numpy_means(seed):
         return a * 1 + 0 * before[:1, :1]
 
     check(program, {"N": 4, "C": 2, "L": 6}, seed)
+
+
+@pytest.mark.parametrize("name", [name for name in CODE if name != "sum under a mask"])
+def test_means_what_numpy_means_at_the_smallest_sizes(name):
+    run, _ = run_with_wishes(CODE[name], arguments_of(CODE[name]))
+    smallest = {size: run.assumed.larger.get(size, 0) + 1 for size in "NCL"}
+    with suppress(IndexError):  # an entry that is not there is no matter of the sizes followed
+        check(CODE[name], smallest)
