@@ -90,6 +90,8 @@ class Adam:
     def step(self, gradients: Mapping[str, np.ndarray]) -> float:
         """Move every parameter by one step, and return the learning rate that was used.
 
+        After an error nothing was changed.
+
         Parameters
         ----------
         gradients : dict of arrays
@@ -103,8 +105,6 @@ class Adam:
             is a NotFiniteError if a gradient is not finite.
         TypeError
             If a gradient does not hold real numbers, or the schedule's rate is none.
-
-        After an error nothing was changed.
         """
         checked = {
             name: _checked_gradient(name, gradients.get(name), theta)

@@ -13,7 +13,7 @@ Here the same table is the function's annotations::
 A size that occurs twice must be the same size twice. A number has its bounds beside its type,
 ``eps: Annotated[float, ">= 0"]``. jaxtyping and beartype do the checking; this module adds what an
 array of *real numbers* and what one of *labels* is and which axes may not be empty, and says in one
-line what was wrong. Numbers and words are checked by `backprop_lib.arguments`.
+line what was wrong. Numbers and words are checked by ``backprop_lib.arguments``.
 """
 
 import functools

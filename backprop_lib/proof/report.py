@@ -155,7 +155,7 @@ class Report:
     interrupted: bool = False
     """Whether Ctrl-C ended the search, and not all was tried."""
     notes: tuple[str, ...] = ()
-    """What holds for all verdicts: how the layer was run."""
+    """How the layer was run, which holds for all verdicts."""
 
     def __bool__(self) -> bool:
         return bool(self.verdicts) and all(self.verdicts)
