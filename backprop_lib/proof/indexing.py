@@ -486,7 +486,7 @@ def written(a: SymbolicArray, key: Any, value: Any) -> Formula:
         mask = _on_axes_of(a, key)
         if isinstance(value, Masked):
             _check_kind(a, value.array.kind)
-            inside = value.under(mask).formula.substituted(renaming(value.array.axes, a.axes))
+            inside = _on_the_same_axes(value.under(mask), a)
         else:
             part = as_array(a.run, value)
             a.run.check_written(part.formula)
@@ -556,6 +556,13 @@ def _on_axes_of(a: SymbolicArray, mask: SymbolicArray) -> SymbolicArray:
     return SymbolicArray(a.run, own, formula, kind="bool")
 
 
+def _on_the_same_axes(array: SymbolicArray, other: SymbolicArray) -> Formula:
+    """Return the formula of an array at the indices of another one of the same shape."""
+    if [sizes_along(axis) for axis in array.axes] != [sizes_along(axis) for axis in other.axes]:
+        raise MismatchError(f"entries of {shape_text(array)} meet those of {shape_text(other)}")
+    return array.formula.substituted(renaming(array.axes, other.axes))
+
+
 class Masked(NDArrayOperatorsMixin):
     """The entries of an array under a mask: how many they are is not known."""
 
@@ -604,7 +611,7 @@ class Masked(NDArrayOperatorsMixin):
         return self
 
     def _at_home(self, other: "Masked") -> Formula:
-        return other.array.formula.substituted(renaming(other.array.axes, self.array.axes))
+        return _on_the_same_axes(other.array, self.array)
 
     def _sum(self, *, mean: bool) -> SymbolicArray:
         indices = [index for axis in self.array.axes for index in axis]

@@ -13,8 +13,8 @@ from backprop_lib.proof.assumptions import Assumed
 from backprop_lib.proof.calculus import Entry, Pick
 from backprop_lib.proof.creators import making
 from backprop_lib.proof.dual import Met, creator, duals, exact_array, value_of
-from backprop_lib.proof.indexing import arange
-from backprop_lib.proof.refusal import NotFollowedError
+from backprop_lib.proof.indexing import Masked, arange
+from backprop_lib.proof.refusal import MismatchError, NotFollowedError
 from backprop_lib.proof.symbolic import PlaceArray, Run, Size, SymbolicArray
 
 SHAPES = {
@@ -409,6 +409,14 @@ def test_what_is_not_modelled_is_refused_by_name(name):
     with suppress(Exception):
         code(*(given[argument] for argument in arguments_of(code)))
     assert reason in (run.refused or ""), run.refused
+
+
+def test_rows_under_a_mask_of_different_lengths_do_not_fit():
+    given = symbols(Run())
+    x, u, mask = given["x"], given["u"], given["x"][:, 0] > 0
+    with pytest.raises(MismatchError, match="meet those of"):
+        (x * 1)[mask] = u[mask]
+    assert isinstance(symbols(Run())["x"][mask], Masked)
 
 
 def shifted(x):
