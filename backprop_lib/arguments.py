@@ -90,7 +90,12 @@ def check_sizes(name: str, sizes: Any, bound: str) -> tuple[int, ...]:
     """
     if not isinstance(sizes, tuple | list):
         raise TypeError(f"{name} is {describe_value(sizes)}, expected a tuple of whole numbers")
-    return tuple(check_number(f"{name}[{i}]", n, int, bound) for i, n in enumerate(sizes))
+    return tuple(
+        size  # one that is open, while code is proven
+        if getattr(size, "is_exact", False)
+        else check_number(f"{name}[{i}]", size, int, bound)
+        for i, size in enumerate(sizes)
+    )
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:

@@ -51,6 +51,8 @@ class Draws:
         self._places = list(_places(given))
         self._restore: list[Callable[[], None]] = []
         """What is to be done when a run ends."""
+        self._copies: dict[int, tuple[Any, Any]] = {}
+        """Sources, each with a copy of it as it was when it was first seen."""
         self._seeded: set[str] = set()
         """Which global sources have begun again in this run."""
         self._functions = [
@@ -96,14 +98,20 @@ class Draws:
     def held(self, value: Any) -> Any:
         """Return a source that draws what this one would draw, or a method of one."""
         if isinstance(value, np.random.Generator):
-            return _Generator(value, self)
+            return _Generator(self._as_it_was(value), self)
         if isinstance(value, np.random.RandomState):
-            return _RandomState(value, self)
+            return _RandomState(self._as_it_was(value), self)
         if isinstance(value, random.Random):
-            return _Random(value, self)
+            return _Random(self._as_it_was(value), self)
         if value.__self__ is _GLOBAL:
             return self._of_module(np.random, value.__name__)
         return getattr(self.held(value.__self__), value.__name__)
+
+    def _as_it_was(self, value: Any) -> Any:
+        """Return a source in the state of the first run: backward may have drawn from it since."""
+        if id(value) not in self._copies:
+            self._copies[id(value)] = (value, copy.deepcopy(value))
+        return self._copies[id(value)][1]
 
     def hold_in(self, value: Any, depth: int = DEPTH) -> Any:
         """Hold what is in an object of ours, or in a list or dict, and return it."""

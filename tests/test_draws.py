@@ -41,13 +41,13 @@ def in_a_closure(rng):
 
 SOURCES = {
     "np.random.rand": lambda: np.random.rand(3),  # noqa: NPY002
-    "np.random.binomial": lambda: np.random.binomial(9, 0.5, 9),  # noqa: NPY002
-    "np.random.shuffle": lambda: np.random.permutation(9),  # noqa: NPY002
+    "np.random.binomial": lambda: np.random.binomial(99, 0.5, 99),  # noqa: NPY002
+    "np.random.shuffle": lambda: np.random.permutation(99),  # noqa: NPY002
     "np.random.default_rng": lambda: np.random.default_rng().random(3),
     "np.random.default_rng(5)": lambda: np.random.default_rng(5).random(3),
     "from numpy.random import rand": lambda: drawn_by_numpy(3),  # noqa: NPY002
     "random.random": lambda: random.random(),
-    "random.choice": lambda: random.choice(range(99)),
+    "random.choice": lambda: random.choice(range(10**9)),
     "from random import random": lambda: drawn_by_python(),
     "a Generator": lambda: RNG.random(3),
     "a RandomState": lambda: OLD.normal(size=3),

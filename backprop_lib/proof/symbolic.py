@@ -217,6 +217,8 @@ def _asked_by_code() -> bool:
 class Size:
     """The number of entries along an axis, or a whole number made of such: N·L, L - 2."""
 
+    is_exact = True  # what `backprop_lib.arguments` asks of a size
+
     def __init__(self, run: Run, parts: Sequence[str | int]):
         self.run = run
         self.parts = tuple(parts)
