@@ -230,7 +230,10 @@ def _asarray(
 
 
 def _ascontiguousarray(run: Run, a: Any, dtype: Any = None) -> Any:
-    return PLAIN if _is_known(a) else _asarray(run, a, dtype).copy()
+    if _is_known(a):
+        return PLAIN
+    array = _asarray(run, a, dtype)  # itself or a copy: that depends on its layout in memory
+    return array if isinstance(array, PlaceArray) else array.view(array.axes, array.formula)
 
 
 def _stacked(run: Run, parts: Sequence[Any]) -> SymbolicArray:
