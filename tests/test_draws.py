@@ -186,3 +186,14 @@ def test_what_is_drawn_can_be_something_else():
         ("Python's random", (), {}),
         ("normal", (0,), {"size": 2}),
     ]
+
+
+def test_what_backward_draws_does_not_change_what_forward_draws():
+    rng = np.random.default_rng(2)
+    forward, backward = (lambda: rng.random(2)), (lambda: rng.random(3))
+    draws = Draws(forward)
+    with draws.repeated():
+        first = forward()
+    backward()
+    with draws.repeated():
+        assert np.array_equal(forward(), first)

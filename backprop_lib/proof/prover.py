@@ -939,7 +939,8 @@ class _Judge:
         numbers = numbers_in(functions_of(*self.task.functions))
         near = {int(n) + d for n in numbers if n.denominator == 1 for d in (-1, 0, 1)}
         for name in {name for sizes in formulas.sizes for name in sizes} & set(self.task.axes):
-            own = [] if formulas.answer is Answer.RIGHT else [s[name] for s in formulas.sizes]
+            known = [sizes[name] for sizes in formulas.sizes if name in sizes]
+            own = [] if formulas.answer is Answer.RIGHT else known
             far = sorted(n for n in near if max(BEYOND) < n <= FARTHEST)
             asked[name] = [*own, *BEYOND, *far]
         for other in (1, 2):

@@ -324,7 +324,7 @@ class Size:
         return not self > other
 
     def __bool__(self) -> bool:
-        return self > 0
+        return not self == 0  # noqa: SIM201  != is made of it
 
     def _less(self, other: Any) -> Formula:
         return self.formula - as_array(self.run, whole_number(self.run, other)).formula
@@ -341,8 +341,8 @@ class Size:
         self.run.wish_larger(difference)
         return self.needs_number(f"compares the size {self} with another number")
 
-    def __abs__(self) -> "Size":
-        return self
+    def __abs__(self) -> Any:
+        return self if self >= 0 else -self
 
     def needs_number(self, reason: str) -> NoReturn:
         """Refuse what only a number could answer; it is wished."""

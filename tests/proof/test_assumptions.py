@@ -190,6 +190,30 @@ def test_what_is_wrong_at_one_size_is_not_proven(odd):
     assert report["dx"].counterexample.sizes["N"] == odd
 
 
+WRONG_WHERE_SIZES_ARE_SMALL = {
+    "a distance": lambda n, c: abs(n - 2) - n + 4,
+    "a distance of two": lambda n, c: abs(n - c) - n + c + 2,
+    "the larger": lambda n, c: max(n, c) - n + 2,
+    "a truth value": lambda n, c: 2 if n - 2 else 3,
+    "a truth value of less than 0": lambda n, c: 3 if not n - 1 else 2,
+    "a float": lambda n, c: 3 if n == 2.0 else 2,
+    "not": lambda n, c: 3 if not n // 1 - 3 else 2,
+    "a rest": lambda n, c: 2 + n % 2,
+    "a chain": lambda n, c: 2 if 1 < n <= c + n - 1 else 3,
+}
+
+
+@pytest.mark.parametrize("name", WRONG_WHERE_SIZES_ARE_SMALL)
+def test_arithmetic_of_sizes_is_not_taken_for_that_of_large_ones(name):
+    factor = WRONG_WHERE_SIZES_ARE_SMALL[name]
+    assert any(factor(n, c) != 2 for n in range(1, 5) for c in range(1, 5))
+    report = prove(lambda x: (x * x, (x,)), lambda dy, x: factor(*x.shape) * x * dy, x="N C")
+    assert report["dx"].status in ("refuted", "undecided", "proven at")
+    assert not report
+    if report["dx"].status == "proven at":
+        assert "is a multiple of 2" in report["dx"].reason
+
+
 # Sizes that are needed as numbers.
 
 
