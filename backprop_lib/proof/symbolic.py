@@ -342,7 +342,7 @@ class Size:
         return self.needs_number(f"compares the size {self} with another number")
 
     def __abs__(self) -> Any:
-        return self if self >= 0 else -self
+        return self if self >= 0 else 0 - self
 
     def needs_number(self, reason: str) -> NoReturn:
         """Refuse what only a number could answer; it is wished."""
