@@ -92,7 +92,9 @@ class After:
     def dy(cls, backward: Callable[..., Any]) -> "After | None":
         """Return them, if they are known."""
         try:
-            parameters = list(inspect.signature(backward).parameters.values())
+            own = inspect.signature(backward, follow_wrapped=False).parameters.values()
+            decorated = all(parameter.kind in ANY_NUMBER for parameter in own)
+            parameters = list(inspect.signature(backward).parameters.values() if decorated else own)
         except (TypeError, ValueError):
             return None
         kinds = [parameter.kind for parameter in parameters]

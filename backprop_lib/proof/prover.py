@@ -11,7 +11,7 @@ a gradient and the claim is another number refutes.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice, permutations, zip_longest
+from itertools import chain, islice, permutations, zip_longest
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,8 @@ FARTHEST = 50
 """Sizes up to this are tried because their number stands in the code."""
 OTHER_STATES = (float("nan"), 0.0, -1e9, 1e9)
 """What is put in the place of averages that an object goes on with, to see what depends on them."""
+SMALLEST = 8
+"""So many of the smallest sizes are searched before floats are asked where to go on."""
 SMALL = 12
 """So many small sizes are searched, if the gradient is proven at some."""
 
@@ -883,7 +885,8 @@ class _Judge:
             sizes += [one for one in small_sizes(self.task, self.checked_sizes) if one not in sizes]
         if case is None and self.checked_sizes not in sizes:
             sizes.append(self.checked_sizes)
-        found = smallest_counterexample(self.task, name, self._ordered(name, sizes), _rng())
+        ordered = chain(sizes[:SMALLEST], self._ordered(name, sizes[SMALLEST:]))
+        found = smallest_counterexample(self.task, name, ordered, _rng())
         if found is None and case is not None:
             found = simplest(self.task, self.checked_sizes, case, name, entry)
         if found is not None:

@@ -17,6 +17,7 @@ from fractions import Fraction
 from itertools import permutations, product
 
 from backprop_lib.proof import calculus
+from backprop_lib.proof.budget import tick
 from backprop_lib.proof.calculus import (
     ONE,
     ZERO,
@@ -52,10 +53,16 @@ MOST_INDICES = 4
 """Of comparisons with more free indices, no kink is shown."""
 
 
+MOST_SUMMED = 50_000
+"""So many terms of sums are added in search of a point at which a formula is not zero."""
 MOST_MASKS = 6
 """Of a jump with more masks in it, no kink is shown."""
 ROUNDING, CERTAINLY = 1e-9, 1e4
 """What floats may be wrong by, and how many times more is no error of rounding."""
+
+
+class _TooLongError(ArithmeticError):
+    """The value of a formula has too many terms."""
 
 
 class _NotShownError(Exception):
@@ -262,6 +269,8 @@ def _differs_somewhere(formula: Formula) -> bool:
     try:
         terms = [point.value(Formula({t: c}), at) for t, c in formula.terms.items()]
         return abs(math.fsum(terms)) > ROUNDING * CERTAINLY * math.fsum(map(abs, terms))
+    except _TooLongError:
+        return True  # what takes long to add takes longer to multiply out
     except (CalculusError, ArithmeticError, ValueError, TypeError):  # a root of a negative number
         return False
 
@@ -272,6 +281,7 @@ class _Point:
     def __init__(self) -> None:
         self.entries: dict[tuple[object, ...], float] = {}
         self._sizes: dict[str, int] = {}
+        self._left = MOST_SUMMED
         self._rng = random.Random(0)
 
     def size(self, name: str | int) -> int:
@@ -281,7 +291,7 @@ class _Point:
         length = calculus.size(name)
         if length != of(Size(name)):  # such as L - 2
             return max(0, round(self.value(length, {})))
-        return self._sizes.setdefault(name, 3 + len(self._sizes))
+        return self._sizes.setdefault(name, 2 + len(self._sizes))
 
     def place(self, place: Place, at: Mapping[Index, int]) -> int:
         """Return where a place is if its indices have values."""
@@ -323,6 +333,10 @@ class _Point:
             return self.entries[key]
         if isinstance(atom, Total):
             ranges = [range(self.size(index.size)) for index in atom.bound]
+            tick()
+            self._left -= math.prod(map(len, ranges))
+            if self._left < 0:
+                raise _TooLongError
             inside = Formula({atom.product: Fraction(1)})
             return math.fsum(
                 self.value(inside, {**at, **dict(zip(atom.bound, values, strict=True))})

@@ -26,6 +26,20 @@ STATUS_OF = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 QUICK = ["--epochs", "1", "--batch", "64"]
 
 
+@pytest.fixture(autouse=True)
+def answered():
+    """Let no signal be ignored because it is in the shell that started the tests."""
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in names]
+    before = [signal.getsignal(number) for number in numbers]
+    for number in numbers:
+        is_interrupt = number == signal.SIGINT
+        signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def few(monkeypatch):
     """Let the command see the first 300 digits only."""
