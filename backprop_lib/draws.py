@@ -10,6 +10,7 @@ import copy
 import functools
 import random
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -55,30 +56,24 @@ class Draws:
         """Sources, each with a copy of it as it was when it was first seen."""
         self._seeded: set[str] = set()
         """Which global sources have begun again in this run."""
-        self._functions = [
-            (module, name, getattr(module, name), self._of_module(module, name))
-            for module, names in ((np.random, (*DRAWING, "default_rng")), (random, OF_PYTHON))
-            for name in names
-            if hasattr(module, name)
-        ]
 
     @contextmanager
     def repeated(self) -> Iterator[None]:
         """Let the code draw what it drew in every other run, and leave its sources as they were."""
         self._restore.clear()
         self._seeded.clear()
+        token = _ACTIVE.set(self)
+        _swap(1)
         try:
             for holder, key in self._places:
                 value = _get(holder, key)
                 if isinstance(value, SOURCES) or _is_method_of_a_source(value):
                     _put(holder, key, self.held(value))
                     self._restore.append(functools.partial(_put, holder, key, value))
-            for module, name, _, held in self._functions:
-                setattr(module, name, held)
             yield
         finally:
-            for module, name, function, _ in self._functions:
-                setattr(module, name, function)
+            _swap(-1)
+            _ACTIVE.reset(token)
             for step in reversed(self._restore):
                 step()
 
@@ -158,7 +153,7 @@ class Draws:
 
     def _of_module(self, module: types.ModuleType, name: str) -> Callable[..., Any]:
         """Return what stands for a function of np.random or random."""
-        function = getattr(module, name)
+        function = _FUNCTIONS[module, name]
         if name == "default_rng":
             return lambda seed=None: _Generator(function(0 if seed is None else seed), self)
 
@@ -175,6 +170,40 @@ class Draws:
 
 
 _GLOBAL = getattr(np.random.rand, "__self__", None)
+_FUNCTIONS = {
+    (module, name): getattr(module, name)
+    for module, names in ((np.random, (*DRAWING, "default_rng")), (random, OF_PYTHON))
+    for name in names
+    if hasattr(module, name)
+}
+"""The functions that draw from global sources, as they are outside of any run."""
+_ACTIVE: ContextVar[Draws | None] = ContextVar("ACTIVE", default=None)
+_lock = threading.RLock()
+_running = 0
+
+
+def _stand_in(module: types.ModuleType, name: str) -> Callable[..., Any]:
+    """Return a function that is held in a run, and in any other thread what it was."""
+    function = _FUNCTIONS[module, name]
+
+    @functools.wraps(function)
+    def stand_in(*args: Any, **options: Any) -> Any:
+        draws = _ACTIVE.get()
+        return (function if draws is None else draws._of_module(module, name))(*args, **options)
+
+    return stand_in
+
+
+_STAND_INS = {key: _stand_in(*key) for key in _FUNCTIONS}
+
+
+def _swap(step: int) -> None:
+    """Let the stand-ins be called while any run is going on."""
+    global _running
+    with _lock:
+        _running += step
+        for (module, name), function in (_STAND_INS if _running else _FUNCTIONS).items():
+            setattr(module, name, function)
 
 
 class _Random(random.Random):

@@ -197,3 +197,13 @@ def test_what_backward_draws_does_not_change_what_forward_draws():
     backward()
     with draws.repeated():
         assert np.array_equal(forward(), first)
+
+
+def test_runs_that_overlap_leave_the_functions_as_they_were():
+    before = np.random.rand, random.random
+    first, second = (Draws(lambda: None).repeated() for _ in range(2))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    assert (np.random.rand, random.random) == before
