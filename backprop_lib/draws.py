@@ -62,9 +62,10 @@ class Draws:
         """Let the code draw what it drew in every other run, and leave its sources as they were."""
         self._restore.clear()
         self._seeded.clear()
-        token = _ACTIVE.set(self)
-        _swap(1)
+        before = _ACTIVE.get()
         try:
+            _ACTIVE.set(self)
+            _swap(1)
             for holder, key in self._places:
                 value = _get(holder, key)
                 if isinstance(value, SOURCES) or _is_method_of_a_source(value):
@@ -72,8 +73,8 @@ class Draws:
                     self._restore.append(functools.partial(_put, holder, key, value))
             yield
         finally:
+            _ACTIVE.set(before)
             _swap(-1)
-            _ACTIVE.reset(token)
             for step in reversed(self._restore):
                 step()
 
