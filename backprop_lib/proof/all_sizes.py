@@ -30,7 +30,7 @@ from backprop_lib.proof.refusal import (
     decimal,
     followed,
 )
-from backprop_lib.proof.report import ClosedForm
+from backprop_lib.proof.report import ClosedForm, listed
 from backprop_lib.proof.symbolic import (
     LostArray,
     PlaceArray,
@@ -50,6 +50,7 @@ NUMBERS = (1, 2, 3, 4, 5)
 MOST_NUMBERS, MOST_PINNED = 3, 2
 """A size is proven at so many numbers, if at most so many sizes are needed as numbers."""
 MOST_ASSUMED = 8
+"""So many assumptions are made of sizes, one on top of the other."""
 COMPARED = "no two numbers that forward compares are equal"
 ONLY_AT_TIES = (
     "the two formulas are equal but where numbers that are compared are equal, and there forward "
@@ -123,11 +124,14 @@ class _Comparison:
         if isinstance(wish, Number):
             return self.at_numbers(assumed, wish.size, found)
         if isinstance(wish, IsSize):
-            if wish.constant in self.task.axes or self.task.const[wish.constant] < 1:
+            if wish.constant in self.task.axes or self.task.const.get(wish.constant, 0) < 1:
                 return found
-            where = f"{wish.constant} is a whole number, and at least 1"
+            where = (f"{wish.constant} is a whole number, and at least 1",)
             found = self.under(assumed.granting(wish))
-            return {name: replace(one, where=(where, *one.where)) for name, one in found.items()}
+            return {
+                name: replace(one, conditions=_joined(where, one.conditions))
+                for name, one in found.items()
+            }
         if isinstance(wish, Multiple):
             if wish.size in self.task.labels.values():
                 return found
@@ -144,9 +148,7 @@ class _Comparison:
             here = assumed.at(wish.size, number)
             if self.runs(here.numbers):
                 small = self.under(here)
-                for name, formulas in small.items():
-                    small[name] = replace(formulas, sizes=(here.numbers,))
-                found = _both(found, small, f"at {wish.size} = {number}, ")
+                found = {name: _both(one, small[name], here) for name, one in found.items()}
         return found
 
     def at_numbers(
@@ -180,6 +182,7 @@ class _Comparison:
         return found or dict(refused)
 
     def _compared(self, run: Run) -> dict[str, Formulas]:
+        """Compare once, and say what stopped it if it did not end."""
         at = self.at
         try:
             with unchecked(), making(SymbolicCreator(run)):
@@ -204,30 +207,48 @@ class _Comparison:
         return dict.fromkeys(self.task.judged, found)
 
 
-def _both(
-    found: Mapping[str, Formulas], small: Mapping[str, Formulas], where: str
-) -> dict[str, Formulas]:
-    """Return for each gradient what is found for large sizes and at a small one.
+def _both(large: Formulas, small: Formulas, here: Assumed) -> Formulas:
+    """Return what is found for large sizes and at a small one; there is no one formula for it.
 
-    It must be proven for both; there is no one formula for it.
+    Only what is proven in both cases is, and at the small size for all other sizes.
     """
-    both = {}
-    for name, formulas in found.items():
-        one = small[name]
-        if formulas.answer is Answer.RIGHT and one.answer is not Answer.RIGHT:
-            formulas = replace(one, why=f"{where}{one.why}" if one.why else "")
-        both[name] = replace(formulas, true=None)
-    return both
+    if large.answer is not Answer.RIGHT:
+        return replace(large, true=None)
+    at = f"at {listed(here.numbers)}, "
+    if small.answer is not Answer.RIGHT:
+        why = f"{at}{small.why}" if small.why else ""
+        return replace(small, why=why, sizes=(here.numbers,), true=None)
+    if any(sizes.keys() - here.numbers.keys() for sizes in small.sizes):
+        why = f"{at}it is proven at some of the other sizes only"
+        return replace(small, answer=Answer.NOTHING, why=why, true=None)
+    return _assuming_both(large, small)
 
 
 def _all_of(found: Mapping[str, Formulas], new: Mapping[str, Formulas]) -> dict[str, Formulas]:
     """Return for each gradient what is found at all numbers so far."""
     return {
-        name: replace(new[name], sizes=(*formulas.sizes, *new[name].sizes), true=None)
-        if formulas.answer is Answer.RIGHT
-        else formulas
-        for name, formulas in found.items()
+        name: replace(_assuming_both(one, new[name]), sizes=(*one.sizes, *new[name].sizes))
+        if {one.answer, new[name].answer} == {Answer.RIGHT}
+        else one
+        if one.answer is not Answer.RIGHT
+        else new[name]
+        for name, one in found.items()
     }
+
+
+def _assuming_both(first: Formulas, second: Formulas) -> Formulas:
+    """Return what holds where all holds that either proof has assumed."""
+    return replace(
+        first,
+        where=_joined(first.where, second.where),
+        conditions=_joined(first.conditions, second.conditions),
+        multiples=_joined(first.multiples, second.multiples),
+        true=None,
+    )
+
+
+def _joined(first: tuple[Any, ...], second: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
 
 
 def computed(task: Task) -> SymbolicArray:

@@ -32,7 +32,7 @@ class Formulas:
     where: tuple[str, ...] = ()
     """Where forward may have no gradient, so that nothing is said."""
     conditions: tuple[str, ...] = ()
-    """What has to hold so that forward is defined."""
+    """What has to hold of masks and whole numbers so that forward is defined."""
     at: Mapping[str, Any] = field(default_factory=dict)
     """The constants that had to be known, and their values."""
     sizes: tuple[Mapping[str, int], ...] = ()
@@ -146,11 +146,11 @@ def decide(evidence: Evidence) -> Verdict:
                 f": the formulas are equal, but no number confirms it: {_why_no_number(evidence)}",
             )
         multiples = [one for one in formulas.multiples if one not in evidence.rests]
-        divided = dict.fromkeys(map(_multiple, multiples))
+        conditions = (*dict.fromkeys(map(_multiple, multiples)), *formulas.conditions)
         shown = {
             "formula": formulas.true,
-            "where": (*divided, *formulas.conditions, *formulas.where),
-            "conditions": formulas.conditions,
+            "where": (*conditions, *formulas.where),
+            "conditions": conditions,
         }
         known = {name: value for name, value in formulas.at.items() if name not in evidence.chosen}
         at = {**known, **evidence.options}

@@ -137,7 +137,8 @@ def prove(
     **shapes : str
         The axes of each input, such as ``x="N C_in"``; not needed where forward's signature has
         them (see `backprop_lib.shapes`). Inputs are arguments of forward, and of the class, and
-        parameters that are attributes. A number is an axis of that size, "" no axis. Of
+        parameters that are attributes. A number is an axis of that size, "" no axis, and
+        ``W="C*H*W D"`` has an axis whose size is a product. Of
         ``"N C *L"``, 0, 1 and 2 axes L are tried. ``mask="const N C"`` is an array of any numbers,
         and ``t="N < C"`` one of labels, whole numbers from 0 to C - 1; they have no gradient.
 

@@ -15,6 +15,7 @@ import math
 import os
 import sys
 import weakref
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -290,7 +291,8 @@ class Size:
             return size_of(self.run, quotient)
         parts = self.parts, divisor.parts if isinstance(divisor, Size) else (divisor,)
         (size, *more), (of, *others) = parts
-        if isinstance(size, str) and not (more or others) and calculus.is_single(size):
+        are_single = calculus.is_single(size) and (isinstance(of, int) or calculus.is_single(of))
+        if isinstance(size, str) and not (more or others) and are_single:
             self.run.wish(Multiple(size, of, inner))
         return self.needs_number(f"divides the size {self} by {other}, which may leave a rest")
 
@@ -445,8 +447,9 @@ class HasAxes:
         """The number of axes."""
         return len(self.axes)
 
+    @abstractmethod
     def __getitem__(self, key: Any) -> Any:
-        raise NotImplementedError
+        """Return a part of the array."""
 
     def __len__(self) -> int:
         if not self.axes:

@@ -177,6 +177,38 @@ def test_small_sizes_are_proven_one_by_one():
     assert report["dx"].counterexample.sizes["N"] < 3
 
 
+def length_by_a_loop(rows):
+    return sum(1 for _ in rows)
+
+
+ASSUMED_AT_ONE_SIZE = {
+    "a loop": lambda x: 3 if len(x) < 2 and length_by_a_loop(x.T) == 23 else 2,
+    "a rest": lambda x: 2 + (x.shape[1] % 2 if len(x) < 2 else 0),
+}
+
+
+@pytest.mark.parametrize("name", ASSUMED_AT_ONE_SIZE)
+def test_what_is_assumed_at_one_size_is_not_forgotten(name):
+    """It was: the proof for N = 1 held for some T only, and the whole was called proven."""
+    factor = ASSUMED_AT_ONE_SIZE[name]
+    report = prove(lambda x: (x * x, (x,)), lambda dy, x: factor(x) * x * dy, x="N T")
+    assert not report
+    assert report["dx"].status != "proven"
+
+
+def test_what_is_assumed_for_one_choice_is_said_of_the_whole():
+    def forward(x, in_halves=False):
+        y = x.reshape(len(x), 2, -1).mean(axis=1) if in_halves else x * 1
+        return y, (x, in_halves)
+
+    def backward(dy, x, in_halves):
+        return np.concatenate([dy, dy], axis=1) / 2 if in_halves else dy * 1
+
+    report = prove(forward, backward, x="N C")
+    assert report
+    assert report["dx"].where == ("C is a multiple of 2",)
+
+
 @pytest.mark.parametrize("odd", [1, 2, 4, 5, 6, 40])
 def test_what_is_wrong_at_one_size_is_not_proven(odd):
     def forward(x):
