@@ -223,34 +223,31 @@ class _Random(random.Random):
         return super().getrandbits(k)
 
 
-class _Generator(np.random.Generator):
+class _Held:
+    """What draws through our hands, whatever it draws."""
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name not in DRAWING:
+            return value
+        draws = super().__getattribute__("draws")
+        return lambda *args, **options: draws.drawn(name, value, args, options)
+
+
+class _Generator(_Held, np.random.Generator):
     def __init__(self, given: np.random.Generator, draws: Draws):
         origin = getattr(given, "origin", None) or given.bit_generator
         super().__init__(copy.deepcopy(origin))
         self.origin = copy.deepcopy(origin)
         self.draws = draws
 
-    def __getattribute__(self, name: str) -> Any:
-        value = super().__getattribute__(name)
-        if name not in DRAWING:
-            return value
-        draws = super().__getattribute__("draws")
-        return lambda *args, **options: draws.drawn(name, value, args, options)
 
-
-class _RandomState(np.random.RandomState):
+class _RandomState(_Held, np.random.RandomState):
     def __init__(self, given: np.random.RandomState, draws: Draws):
         super().__init__()
         self.origin = getattr(given, "origin", None) or given.get_state(legacy=False)
         self.set_state(self.origin)
         self.draws = draws
-
-    def __getattribute__(self, name: str) -> Any:
-        value = super().__getattribute__(name)
-        if name not in DRAWING:
-            return value
-        draws = super().__getattribute__("draws")
-        return lambda *args, **options: draws.drawn(name, value, args, options)
 
 
 def _short(drawn: Any) -> Any:

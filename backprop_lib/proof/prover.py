@@ -179,15 +179,8 @@ def prove(
     J. T. Schwartz, Fast probabilistic algorithms for verification of polynomial identities,
     J. ACM 27 (1980) 701-717: why a random point is a good test.
     """
-    judged = Layer.of(
-        layer,
-        backward,
-        named=[*shapes, *(const or {})],
-        params=params,
-        grads=grads,
-        may_change_dy=may_change_dy,
-    )
-    task = Task.of_backward(judged, shapes, const or {})
+    how = {"params": params, "grads": grads, "may_change_dy": may_change_dy}
+    task = _task(layer, backward, shapes, const or {}, how)
     return _report(task, sizes, Budget(budget), progress)
 
 
@@ -275,17 +268,21 @@ def prove_at(
     ----------
     As for `prove`.
     """
-    judged = Layer.of(
-        layer,
-        backward,
-        named=[*shapes, *(const or {})],
-        params=params,
-        grads=grads,
-        may_change_dy=may_change_dy,
-    )
-    task = Task.of_backward(judged, shapes, const or {})
+    how = {"params": params, "grads": grads, "may_change_dy": may_change_dy}
+    task = _task(layer, backward, shapes, const or {}, how)
     task.check_sizes(sizes)
     return _report(task, sizes, Budget(budget), None, only_sizes=True)
+
+
+def _task(
+    layer: Any,
+    backward: Callable[..., Any] | None,
+    shapes: Mapping[str, str],
+    const: Mapping[str, Any],
+    how: Mapping[str, Any],
+) -> Task:
+    judged = Layer.of(layer, backward, named=[*shapes, *const], **how)
+    return Task.of_backward(judged, shapes, const)
 
 
 def _report(
