@@ -1,8 +1,8 @@
 """Run a layer once on arrays of symbolic shape, and compare formulas: a proof for all sizes."""
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from backprop_lib.proof import calculus, infinite, joining  # noqa: F401  what is followed
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number
 from backprop_lib.proof.calculus import (
+    ZERO,
     CalculusError,
     Entry,
     Formula,
@@ -20,6 +21,7 @@ from backprop_lib.proof.calculus import (
     Place,
     Step,
 )
+from backprop_lib.proof.chain import Chain, Cuts, Named
 from backprop_lib.proof.creators import making, watched
 from backprop_lib.proof.evidence import Answer, Formulas
 from backprop_lib.proof.random_arrays import drawing
@@ -32,18 +34,21 @@ from backprop_lib.proof.refusal import (
 )
 from backprop_lib.proof.report import ClosedForm, listed
 from backprop_lib.proof.symbolic import (
+    Axis,
     LostArray,
     PlaceArray,
     Run,
     Size,
     SymbolicArray,
     as_array,
+    sizes_along,
 )
 from backprop_lib.proof.symbolic_creation import SymbolicCreator
 from backprop_lib.proof.task import Task, is_number
 from backprop_lib.proof.ties import Gradient, generic
 from backprop_lib.proof.writing import gradient_name, latex_equation, letters, plain
 from backprop_lib.shapes import format_shape, unchecked
+from backprop_lib.steps import Watch
 
 NUMBERS = (1, 2, 3, 4, 5)
 """What is tried for a size that code needs as a number."""
@@ -62,18 +67,19 @@ def findings(
     task: Task,
     named: Mapping[str, int] | None = None,
     runs: Callable[[Mapping[str, int]], bool] = lambda _: True,
+    wrong: Collection[str] = (),
 ) -> dict[str, Formulas]:
     """Compare every claimed gradient with the derivative, for all sizes.
 
     Numbers in const are left open first, so that the proof holds for all their values. What is
     not proven so is tried with whole numbers, which may be axes or exponents, as they are, and
     then with all of them. A size that code needs as a number is the one that is named, or each of
-    the smallest at which forward runs.
+    the smallest at which forward runs. Of gradients that are known to be wrong, less is tried.
     """
     numbers = {name: value for name, value in task.const.items() if is_number(value)}
     whole = {name: value for name, value in numbers.items() if isinstance(value, int | np.integer)}
     comparisons = [
-        _Comparison(task, {k: v for k, v in numbers.items() if k in at}, named or {}, runs)
+        _Comparison(task, {k: v for k, v in numbers.items() if k in at}, named or {}, runs, wrong)
         for at in dict.fromkeys(map(frozenset, ({}, whole, numbers)))
     ]
     found: dict[str, Formulas] = {}
@@ -113,6 +119,8 @@ class _Comparison:
     named: Mapping[str, int]
     runs: Callable[[Mapping[str, int]], bool]
     """Whether forward runs, and returns entries, where some sizes are given."""
+    wrong: Collection[str]
+    """The gradients that are known to be wrong."""
 
     def under(self, assumed: Assumed) -> dict[str, Formulas]:
         """Compare under some assumptions, and under those that turn out to be wanted."""
@@ -148,7 +156,10 @@ class _Comparison:
             here = assumed.at(wish.size, number)
             if self.runs(here.numbers):
                 small = self.under(here)
-                found = {name: _both(one, small[name], here) for name, one in found.items()}
+                found = {
+                    name: _both(one, small[name], here) if name in small else one
+                    for name, one in found.items()
+                }
         return found
 
     def at_numbers(
@@ -186,7 +197,7 @@ class _Comparison:
         at = self.at
         try:
             with unchecked(), making(SymbolicCreator(run)):
-                return _findings(self.task, run, at)
+                return _findings(self.task, run, at, self.wrong)
         except MismatchError as error:
             found = Formulas(misfit=str(error))
         except RecursionError:
@@ -225,15 +236,17 @@ def _both(large: Formulas, small: Formulas, here: Assumed) -> Formulas:
 
 
 def _all_of(found: Mapping[str, Formulas], new: Mapping[str, Formulas]) -> dict[str, Formulas]:
-    """Return for each gradient what is found at all numbers so far."""
-    return {
+    """Return for each gradient what is found at all numbers so far; not all have every step."""
+    both = {
         name: replace(_assuming_both(one, new[name]), sizes=(*one.sizes, *new[name].sizes))
         if {one.answer, new[name].answer} == {Answer.RIGHT}
         else one
         if one.answer is not Answer.RIGHT
         else new[name]
         for name, one in found.items()
+        if name in new
     }
+    return {**found, **new, **both}
 
 
 def _assuming_both(first: Formulas, second: Formulas) -> Formulas:
@@ -256,7 +269,7 @@ def computed(task: Task) -> SymbolicArray:
     run = Run()
     whole = {name: value for name, value in task.const.items() if not isinstance(value, float)}
     with unchecked(), watched(*task.functions), making(SymbolicCreator(run)):
-        return _forward(task, run, _arrays(task, run), whole)[0]
+        return _forward(task, run, _arrays(task, run), whole, Watch(task.shapes))[0]
 
 
 def _arrays(task: Task, run: Run) -> dict[str, SymbolicArray | PlaceArray]:
@@ -274,13 +287,13 @@ def _arrays(task: Task, run: Run) -> dict[str, SymbolicArray | PlaceArray]:
 
 
 def _forward(
-    task: Task, run: Run, inputs: Mapping[str, Any], at: Mapping[str, Any]
+    task: Task, run: Run, inputs: Mapping[str, Any], at: Mapping[str, Any], cuts: Cuts
 ) -> tuple[SymbolicArray, Any]:
     const = {
         name: _constant(run, name, value, is_known=name in at) for name, value in task.const.items()
     }
     copies = {name: array.copy() for name, array in inputs.items()}
-    with drawing(run, {*task.shapes, *task.const}):
+    with drawing(run, {*task.shapes, *task.const, *task.steps}), cuts.of_forward():
         y, cache = followed("forward", run, lambda: task.layer.run_forward({**copies, **const}))
     if isinstance(y, LostArray):
         raise y.reason
@@ -290,30 +303,33 @@ def _forward(
     return y, cache
 
 
-def _findings(task: Task, run: Run, at: Mapping[str, Any]) -> dict[str, Formulas]:
+def _findings(
+    task: Task, run: Run, at: Mapping[str, Any], wrong: Collection[str]
+) -> dict[str, Formulas]:
     inputs = _arrays(task, run)
-    y, cache = _forward(task, run, inputs, at)
+    cuts = Cuts(run, task)
+    y, cache = _forward(task, run, inputs, at, cuts if task.steps else Watch(cuts.arguments))
     run.check_finite(y.formula, "returns")
     searched = dict(run.searched)
-    output = SymbolicArray(run, y.axes, y.formula)  # backward may write into y
-    places: list[Place] = []
-    for axis in y.axes:
-        places += axis
-    dy = SymbolicArray(run, y.axes, calculus.entry(task.upstream, *places))
+    output = Named("y", y.axes, y.formula)  # backward may write into y
+    dy = SymbolicArray(run, y.axes, calculus.entry(task.upstream, *output.indices))
     upstream = dy.formula
     given = {name: array.copy() for name, array in inputs.items()}
-    claims = followed(task.claimant, run, lambda: task.claims(dy, given, cache))
+    with cuts.of_backward() if task.steps else nullcontext():
+        claims = followed(task.claimant, run, lambda: task.claims(dy, given, cache))
+    claims = {**cuts.claims, **claims}
     if run.lost and not any(isinstance(claim, LostArray) for claim in claims.values()):
         raise NotFollowedError(f"drops a result whose shapes do not fit: {run.lost}")
-    return {
-        name: replace(
-            _finding(
-                run, task, name, as_array(run, inputs[name]), output, upstream, claim, searched
-            ),
-            at=at,
-        )
-        for name, claim in claims.items()
-    }
+    constant = frozenset(task.constant | set(task.const))
+    chain = Chain(cuts.named_steps, output, upstream, cuts.claimed_symbols, constant)
+    judge = _Lines(run, task, chain, claims, searched, wrong)
+    for name in cuts.order:  # a claim is computed from those before it
+        if name in cuts.named_steps:
+            judge.line(name, cuts.named_steps[name].axes)
+    for name in task.judged:
+        judge.line(name, as_array(run, inputs[name]).axes)
+    wanted = {*task.lines, *task.judged}
+    return {name: replace(one, at=at) for name, one in judge.found.items() if name in wanted}
 
 
 def _constant(run: Run, name: str, value: Any, *, is_known: bool) -> Any:
@@ -334,61 +350,93 @@ def _constant(run: Run, name: str, value: Any, *, is_known: bool) -> Any:
     return known
 
 
-def _finding(
-    run: Run,
-    task: Task,
-    name: str,
-    x: SymbolicArray,
-    y: SymbolicArray,
-    dy: Formula,
-    claim: Any,
-    searched: Mapping[str, frozenset[str]],
-) -> Formulas:
-    if claim is ...:
-        return Formulas()
-    names = dict(zip([i for axis in x.axes for i in axis], _letters(x), strict=True))
-    at = {index: index.fresh() for index in names}
-    places: list[Place] = [at[i] if i else 0 for axis in x.axes for i in axis or (None,)]
-    entry = Entry(name, tuple(places))
-    output = generic(y.formula, name)
-    true = calculus.total(
-        dy * output.derivative(entry), [index for axis in y.axes for index in axis]
-    )
-    named = {at[index]: letter for index, letter in names.items()}
-    closed = _closed_form(f"d{name}", true, named)
-    if isinstance(claim, LostArray):
-        return Formulas(misfit=str(claim.reason), true=closed)
-    array = _claimed(run, claim)
-    run.check_finite(array.formula, "returns a gradient with")
-    followed(task.claimant, run, lambda: run.check_written(array.formula))
-    misfit = _misfit(name, array, x)
-    if misfit:
-        return Formulas(misfit=misfit, true=closed)
-    renamed = {
-        i: at[j] for a, b in zip(array.axes, x.axes, strict=True) for i, j in zip(a, b, strict=True)
-    }
-    difference = true - array.formula.substituted(renamed)
-    known = {i: range(i.size) for i in at.values() if isinstance(i.size, int)}
-    gradient = Gradient(true, output, entry, task.upstream, frozenset(task.labels))
-    equal, but_for_ties = True, False
-    for values in product(*known.values()):
-        here = difference.substituted(dict(zip(known, values, strict=True)))
-        if not gradient.is_all_of(here):
-            equal = False
-            with suppress(CalculusError):
-                but_for_ties = but_for_ties or not generic(here, name).terms
-    where = []
-    if any(isinstance(atom, Step) and name in atom.u.arrays for atom in true.atoms()):
-        where.append(COMPARED)
-    if output.looked_up - set(task.labels):
-        where += [condition for condition, arrays in searched.items() if name in arrays]
-    return Formulas(
-        answer=Answer.RIGHT if equal else Answer.NOTHING,
-        why=ONLY_AT_TIES if but_for_ties else "",
-        true=closed,
-        where=tuple(where),
-        conditions=tuple(sorted(run.conditions)),
-    )
+@dataclass
+class _Lines:
+    """Compares the claimed gradients of one run, those of later steps first."""
+
+    run: Run
+    task: Task
+    chain: Chain
+    claims: Mapping[str, Any]
+    searched: Mapping[str, frozenset[str]]
+    wrong: Collection[str]
+    found: dict[str, Formulas] = field(default_factory=dict)
+    _rests: dict[str, set[str]] = field(default_factory=dict)
+    """On which claims of steps each gradient rests, directly or not."""
+
+    def line(self, name: str, axes: Sequence[Axis]) -> None:
+        """Judge one claim; that of an input is right only if all are on which it rests."""
+        found = self._compared(name, axes)
+        if name in self.task.judged and found.answer is Answer.RIGHT:
+            for one in sorted(self._rests[name]):
+                if self.found[one].answer is not Answer.RIGHT:
+                    why = f"it rests on d{one}, which is not proven"
+                    found = replace(found, answer=Answer.NOTHING, why=why)
+                    break
+        self.found[name] = found
+
+    def _compared(self, name: str, axes: Sequence[Axis]) -> Formulas:
+        claim, run, chain = self.claims[name], self.run, self.chain
+        self._rests[name] = set()
+        if claim is ...:
+            return Formulas()
+        names = dict(zip([i for axis in axes for i in axis], _letters(axes), strict=True))
+        at = {index: index.fresh() for index in names}
+        places: list[Place] = [at[i] if i else 0 for axis in axes for i in axis or (None,)]
+        entry = Entry(name, tuple(places))
+        true, output = chain.gradient(entry)
+        named = {at[index]: letter for index, letter in names.items()}
+        closed = _closed_form(f"d{name}", true, named)
+        if isinstance(claim, LostArray):
+            return Formulas(misfit=str(claim.reason), true=closed)
+        array = _claimed(run, claim)
+        run.check_finite(array.formula, "returns a gradient with")
+        followed(self.task.claimant, run, lambda: run.check_written(array.formula))
+        misfit = _misfit(name, array, run, axes)
+        if misfit:
+            return Formulas(misfit=misfit, true=closed)
+        pairs = zip(array.axes, axes, strict=True)
+        renamed = {i: at[j] for a, b in pairs for i, j in zip(a, b, strict=True)}
+        difference = true - array.formula.substituted(renamed)
+        direct = chain.rests_on(array.formula)
+        self._rests[name] = direct.union(*(self._rests[one] for one in direct))
+        known = {i: range(i.size) for i in at.values() if isinstance(i.size, int)}
+        gradient = Gradient(
+            true,
+            output,
+            entry,
+            self.task.upstream,
+            frozenset(self.task.labels),
+            chain.symbols,
+            chain.constant,
+        )
+        equal, but_for_ties = True, False
+        for values in product(*known.values()):
+            here = difference.substituted(dict(zip(known, values, strict=True)))
+            if not (gradient.is_all_of(here) or (name not in self.wrong and chain.is_nothing(here))):
+                equal = False
+                with suppress(CalculusError):
+                    but_for_ties = but_for_ties or not generic(here, name).terms
+        return Formulas(
+            answer=Answer.RIGHT if equal else Answer.NOTHING,
+            why=ONLY_AT_TIES if but_for_ties else "",
+            true=closed,
+            where=tuple(self._where(name, true, output)),
+            rests=tuple(one for one in self.chain.claims if one in self._rests[name]),
+            conditions=tuple(sorted(run.conditions)),
+        )
+
+    def _where(self, name: str, true: Formula, output: Formula) -> Iterator[str]:
+        """Yield where forward may have no gradient with respect to an array."""
+        later = self.chain.made_of(name)
+        formulas = [(name, true), *((one, self.chain.computed(one)) for one in later)]
+        atoms = ((one, atom) for one, formula in formulas for atom in formula.atoms())
+        if any(isinstance(atom, Step) and one in atom.u.arrays for one, atom in atoms):
+            yield COMPARED
+        looked_up = output.looked_up.union(*(self.chain.steps[one].formula.looked_up for one in later))
+        if looked_up - set(self.task.labels):
+            affected = {name, *later}
+            yield from (how for how, arrays in self.searched.items() if arrays & affected)
 
 
 def _claimed(run: Run, claim: Any) -> SymbolicArray:
@@ -397,14 +445,13 @@ def _claimed(run: Run, claim: Any) -> SymbolicArray:
     raise NotFollowedError(f"returned a {type(claim).__name__} as a gradient")
 
 
-def _misfit(name: str, claim: SymbolicArray, x: SymbolicArray) -> str:
+def _misfit(name: str, claim: SymbolicArray, run: Run, axes: Sequence[Axis]) -> str:
     if claim.is_mask:
         return f"d{name} holds truth values"
-    claimed, wanted = (
-        [tuple(index.size for index in axis) for axis in array.axes] for array in (claim, x)
-    )
+    claimed, wanted = (list(map(sizes_along, some)) for some in (claim.axes, axes))
     if claimed == wanted:
         return ""
+    x = SymbolicArray(run, axes, ZERO)
     have, want = format_shape(claim.shape), format_shape(x.shape)
     if len(claimed) != len(wanted):
         return f"d{name} is {have}, {name} is {want}"
@@ -413,8 +460,8 @@ def _misfit(name: str, claim: SymbolicArray, x: SymbolicArray) -> str:
     return f"d{name} is {have}, {name} is {want}: {axes}"
 
 
-def _letters(x: SymbolicArray) -> list[str]:
-    return letters([index.size for axis in x.axes for index in axis])
+def _letters(axes: Sequence[Axis]) -> list[str]:
+    return letters([index.size for axis in axes for index in axis])
 
 
 def _closed_form(name: str, formula: Formula, names: Mapping[Index, str]) -> ClosedForm:

@@ -40,6 +40,7 @@ from backprop_lib.proof.scalar import (
     is_float,
 )
 from backprop_lib.shapes import unchecked
+from backprop_lib.steps import Trace
 
 HIGHEST_EXPONENT = 200
 CLOSE = Fraction(1, 10**9)
@@ -250,11 +251,38 @@ class Point:
         self.inputs = {name: numbers(value, of) for name, value in inputs.items()}
         self.const = const
         self.met = Met(of, may_round=may_round)
-        self.y, self.cache = self.run(self.met, {})
+        self.trace = Trace(self.arguments)
+        """The steps of the first run."""
+        self.y, self.cache = self.run(self.met, {}, self.trace)
         self.shape = self.y.shape
 
-    def run(self, met: Met, direction: Arrays) -> tuple[np.ndarray, Any]:
-        """Run forward, the inputs moving along a direction; return y and the cache."""
+    @property
+    def arguments(self) -> set[str]:
+        """The names of all that forward is given."""
+        return {*self.inputs, *self.const}
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Return the shape of an input, or of a step.
+
+        Raises
+        ------
+        UndefinedError
+            If forward does not come by this step here.
+        """
+        if name not in self.inputs and name not in self.trace.values:
+            raise UndefinedError(f"forward names no {name} here")
+        value = self.inputs[name] if name in self.inputs else self.trace.values[name]
+        return value.shape
+
+    def run(
+        self, met: Met, direction: Arrays, trace: Trace | None = None
+    ) -> tuple[np.ndarray, Any]:
+        """Run forward, inputs and steps moving along a direction; return y and the cache."""
+        if trace is None:
+            steps = {name: moves for name, moves in direction.items() if name not in self.inputs}
+            still = {name: np.full(moves.shape, self.of.zero) for name, moves in steps.items()}
+            shifts = {name: duals(still[name], moves, met) for name, moves in steps.items()}
+            trace = Trace(self.arguments, shifts)
         moving = {
             name: duals(value, direction.get(name), met) for name, value in self.inputs.items()
         }
@@ -262,7 +290,7 @@ class Point:
             name: exact_constant(value, Dual(self.of.zero, self.of.zero, met).lift)
             for name, value in self.const.items()
         }
-        with unchecked(), making(creator(met)):
+        with unchecked(), making(creator(met)), trace.of_forward():
             return followed("forward", met, lambda: self.layer.run_forward({**moving, **const}))
 
     def repeats(self, y: np.ndarray) -> bool:

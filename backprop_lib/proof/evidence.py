@@ -37,6 +37,8 @@ class Formulas:
     """The constants that had to be known, and their values."""
     sizes: tuple[Mapping[str, int], ...] = ()
     """The sizes that had to be known, and all that was proven of them; () if none had to."""
+    rests: tuple[str, ...] = ()
+    """The steps on whose claimed gradients this one rests."""
     multiples: tuple[Multiple, ...] = ()
     """Which sizes are divided, so that only multiples are looked at."""
 
@@ -76,6 +78,10 @@ class Evidence:
     formulas: Formulas = Formulas()
     numbers: Numbers = Numbers()
     symbols: Symbols | None = None
+    is_doubted: bool = False
+    """Whether slopes that are measured with floats differ at some points, and at others do not."""
+    rests_on_wrong: str = ""
+    """A step whose gradient is refuted, and of which this one is computed."""
     contradiction: str = ""
     """What the code computes with floats, and not with exact numbers."""
     counterexample: Counterexample | None = None
@@ -102,6 +108,13 @@ class Evidence:
     def misfit(self) -> str:
         """How the claim has not the shape of the input, if numbers say so, in general terms."""
         return (self.formulas.misfit or self.numbers.misfit) if self.numbers.misfit else ""
+
+    @property
+    def may_be_refuted(self) -> bool:
+        """Whether a counterexample is worth looking for, as floats have found the claim wrong."""
+        is_wrong = self.numbers.answer is Answer.WRONG or self.is_doubted
+        is_proven = self.formulas.answer is Answer.RIGHT
+        return is_wrong and not is_proven and self.counterexample is None
 
     @property
     def is_settled(self) -> bool:
@@ -221,6 +234,8 @@ def _at(sizes: Mapping[str, int]) -> str:
 
 
 def _why(evidence: Evidence) -> str:
+    if evidence.rests_on_wrong:
+        return f"it rests on d{evidence.rests_on_wrong}, which is refuted"
     if evidence.stopped:
         return evidence.stopped
     if evidence.only_sizes:

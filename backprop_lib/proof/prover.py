@@ -9,6 +9,7 @@ a gradient and the claim is another number refutes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice, permutations, zip_longest
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from backprop_lib.gradcheck import compare_along_direction
+from backprop_lib.gradcheck import STEP, compare_along_direction
 from backprop_lib.layer import Layer
 from backprop_lib.models import get, put, text
 from backprop_lib.proof import exact
@@ -27,6 +28,7 @@ from backprop_lib.proof.code import functions_of, kept, looks_at_kinds, numbers_
 from backprop_lib.proof.creators import watched
 from backprop_lib.proof.dual import UndefinedError
 from backprop_lib.proof.evidence import Answer, Evidence, Numbers, Symbols, decide
+from backprop_lib.proof.graph import Steps
 from backprop_lib.proof.object_arrays import filled
 from backprop_lib.proof.refusal import (
     CodeError,
@@ -41,6 +43,7 @@ from backprop_lib.proof.witness import (
     EmptyError,
     Evaluated,
     MisfitError,
+    counterexample_near,
     evaluated,
     is_misfit,
     random_labels,
@@ -49,6 +52,7 @@ from backprop_lib.proof.witness import (
     smallest_counterexample,
 )
 from backprop_lib.shapes import ShapeError, format_shape, unchecked
+from backprop_lib.steps import Trace
 
 Progress = Callable[[str], None]
 
@@ -64,10 +68,12 @@ TIES = 2
 FLOAT_TOLERANCE = 1e-6
 """How far floats may be from exact numbers."""
 MEASURED = 6
-NOT_THERE = (*FAILURES, IndexError, AssertionError)
+NOT_THERE = (*FAILURES, IndexError, AssertionError, KeyError)
 """What code may raise at sizes for which it is not made."""
 DIFFERS = (0, 0, 1, 0, 0, 2, 0, 0)
 """Which kinds of floats are drawn to see whether a claim is wrong at some sizes."""
+NOISE = 1e-10
+"""A slope so small beside y may be one of rounding."""
 COARSE_STEP = 2.0**-5
 COARSE = 0.05
 """A slope that is measured with float32, and how far from it a claim may be."""
@@ -76,6 +82,10 @@ BESIDE = (2, 3, 5)
 BEYOND = (4, 5, 6)
 FARTHEST = 50
 """Sizes up to this are tried because their number stands in the code."""
+WRITES_INTO_NAMED = (
+    "the code writes into an array that it has named with step, or the other way round, so that it "
+    "computes something else where step returns a copy; name what is not changed any more"
+)
 OTHER_STATES = (float("nan"), 0.0, -1e9, 1e9)
 """What is put in the place of averages that an object goes on with, to see what depends on them."""
 SMALLEST = 8
@@ -416,63 +426,115 @@ class _Judge:
 
     def report(self) -> Report:
         """Judge every gradient."""
-        task = self.task
-        self.evidence = {
-            name: Evidence(
-                f"d{name}",
-                named=task.named,
-                chosen=task.chosen,
-                options=task.options,
-                axes=task.axes,
-                sizes=self.sizes,
-                only_sizes=self.only_sizes,
-            )
-            for name in task.judged
-        }
+        self.evidence = {name: self._nothing(name) for name in self.task.judged}
         self._refuse_arrays()
         self.say("exact numbers at random points")
         self._run("forward", self._find_sizes, 0.2)
         if self.checked_sizes or not self.task.axes:
+            self._run("the steps", self._find_steps, 0.1)
             self._collect()
+        verdicts = {name: decide(evidence) for name, evidence in self.evidence.items()}
         return Report(
-            tuple(decide(self.evidence[name]) for name in task.judged), self.budget.interrupted
+            tuple(verdicts[name] for name in self.task.judged),
+            self.budget.interrupted,
+            steps=Steps(self.task, {name: verdicts[name] for name in self.task.lines}),
+        )
+
+    def _nothing(self, name: str) -> Evidence:
+        """Return what is known of a gradient before anything was tried."""
+        return Evidence(
+            f"d{name}",
+            named=self.task.named,
+            chosen=self.task.chosen,
+            options=self.task.options,
+            axes=self.task.axes,
+            sizes=self.sizes,
+            only_sizes=self.only_sizes,
         )
 
     def _collect(self) -> None:
         self._run("floats at random points", self._measure, 0.2)
         if self.failed:  # one gradient's shapes may hide the others; where all are equal they fit
             self._look_where_all_fit()
-        for name in self._names(lambda e: e.numbers.answer is Answer.WRONG):
-            self._run_search(name, 0.3)
-        left = self._names(lambda e: not e.is_settled)
+        if self.task.steps and not (self.failed or self.only_sizes):
+            self.say("formulas of the steps")
+            self._run("formulas of the steps", partial(self._prove, by_steps=True), 0.4)
+        for name in self._names(lambda e: e.may_be_refuted):
+            if name in self.task.lines or not self._wrong_lines:
+                self._run_search(name, 0.3)
+        self._blame_lines()
+        left = self._names(lambda e: e.counterexample is None)
+        if self._wrong_lines:  # what is not proven by now rests on them
+            left = [name for name in left if self.evidence[name].formulas.answer is Answer.RIGHT]
         if left and not self.failed:
-            self._run("exact numbers at random points", lambda: self._check(left), 0.3)
-        if not self.only_sizes:
+            share = 0.3 if any(not self.evidence[name].is_settled for name in left) else 0.1
+            self._run("exact numbers at random points", lambda: self._check(left), share)
+        left = [name for name in self.task.judged if not self._is_proven(name)]
+        if left and not (self._wrong_lines or self.only_sizes):
             self.say("formulas for all sizes")
-            self._run("formulas for all sizes", self._prove, 0.6 if left else 0.15)
+            open_ones = self._names(lambda e: not e.is_settled)
+            self._run("formulas for all sizes", self._prove, 0.6 if open_ones else 0.15)
         for name in self._names(lambda e: not e.is_settled or self._may_be_wrong(e)):
+            if self._wrong_lines and name not in self.task.lines:
+                continue
             self.say(f"d{name} at small sizes")
-            self._run("the proof at small sizes", self._prove_at, 0.5)
+            if name in self.task.judged:
+                self._run("the proof at small sizes", self._prove_at, 0.5)
             if not self.evidence[name].is_settled or self._may_be_wrong(self.evidence[name]):
                 self._run_search(name, 0.8)
-        for name in self._names(lambda e: bool(e.formulas.sizes) and not self.sizes):
-            self._run_search(name, 0.3)
+        for name in self.task.judged if not self.sizes else ():
+            if self.evidence[name].formulas.sizes:
+                self._run_search(name, 0.3)
         for name in self._names(lambda e: decide(e).status is Status.PROVEN_AT):
             if not (self.only_sizes or decide(self.evidence[name]).is_enough):
                 elsewhere = partial(self._look_elsewhere, name)
                 self._run(f"other values of constants for d{name}", elsewhere, 0.3)
 
-    def _run(self, what: str, call: Callable[[], None], share: float) -> None:
-        """Run a step with a share of what is left, and note what had to end."""
+    def _is_proven(self, name: str) -> bool:
+        return decide(self.evidence[name]).status is Status.PROVEN
+
+    @property
+    def _wrong_lines(self) -> list[str]:
+        """The steps whose claims are refuted, in backward's order."""
+        return [name for name in self.task.lines if self.evidence[name].counterexample is not None]
+
+    def _blame_lines(self) -> None:
+        """Note what rests on a wrong line, and try the line's counterexample on it."""
+        wrong = self._wrong_lines
+        for name in self.task.judged if wrong else ():
+            evidence = self.evidence[name]
+            blamed = [line for line in wrong if line in evidence.formulas.rests]
+            if blamed and evidence.formulas.answer is not Answer.RIGHT:
+                self._note(name, rests_on_wrong=blamed[0])
+                look = partial(self._look_there, blamed[0], name)
+                self._run(f"the search for a counterexample for d{name}", look, 0.05, [name])
+
+    def _look_there(self, line: str, name: str) -> None:
+        known = self.evidence[line].counterexample
+        assert known is not None
+        found = counterexample_near(self.task, known, name, _rng())
+        if found is not None:
+            numbers = Numbers(Answer.WRONG, self.checked_sizes)
+            self._note(name, numbers=numbers, counterexample=found)
+
+    def _run(
+        self,
+        what: str,
+        call: Callable[[], None],
+        share: float,
+        names: Iterable[str] | None = None,
+    ) -> None:
+        """Run a step with a share of what is left, and note for whom it had to end."""
         before = len(self.budget.stopped)
         self.budget.run(what, call, None, self.share * share)
         if len(self.budget.stopped) > before:
-            for name in self._names(lambda e: not e.stopped):
-                self._note(name, stopped=self.budget.stopped[-1])
+            for name in self.evidence if names is None else names:
+                if not self.evidence[name].stopped:
+                    self._note(name, stopped=self.budget.stopped[-1])
 
     def _run_search(self, name: str, share: float) -> None:
         search = partial(self._search, name)
-        self._run(f"the search for a counterexample for d{name}", search, share)
+        self._run(f"the search for a counterexample for d{name}", search, share, [name])
 
     def _names(self, wanted: Callable[[Evidence], bool]) -> list[str]:
         return [name for name, evidence in self.evidence.items() if wanted(evidence)]
@@ -557,6 +619,31 @@ class _Judge:
         y, _ = self._forward(inputs, const=const)
         return bool(y.size)
 
+    # Steps.
+
+    def _find_steps(self) -> None:
+        """Find what the code names, and that it computes the same if nothing is watched."""
+        inputs = self._random_floats(self.checked_sizes, np.random.default_rng(1), 1)
+        trace = self._trace()
+        y, cache = self._forward(inputs, trace=trace)
+        if not trace.names or not y.size:
+            return
+        dy = np.random.default_rng(2).normal(size=y.shape)
+        with suppress(ValueError, ArithmeticError):  # this is met again, and told, later
+            claims = self._claims(inputs, dy, cache, trace)
+            plain_y, plain_cache = self._forward(inputs)
+            plain = self._claims(inputs, dy, plain_cache)
+            pairs = [(y, plain_y), *((claims[name], plain[name]) for name in claims)]
+            if not all(_are_equal(one, other) for one, other in pairs):
+                for name in self.task.judged:
+                    self._note(name, contradiction=WRITES_INTO_NAMED)
+        self.task = replace(self.task, steps=tuple(trace.names), lines=tuple(trace.order))
+        lines = {name: self._nothing(name) for name in self.task.lines}
+        self.evidence = {**lines, **self.evidence}
+
+    def _trace(self, shifts: Mapping[str, np.ndarray] | None = None) -> Trace:
+        return Trace([*self.task.shapes, *self.task.const], shifts)
+
     # Floats.
 
     def _random_floats(
@@ -577,8 +664,10 @@ class _Judge:
         inputs: Mapping[str, np.ndarray],
         again: Any = None,
         const: Mapping[str, Any] | None = None,
+        trace: Trace | None = None,
     ) -> tuple[np.ndarray, Any]:
-        with unchecked(), np.errstate(all="ignore"):
+        watched = nullcontext() if trace is None else trace.of_forward()
+        with unchecked(), np.errstate(all="ignore"), watched:
             copies = {name: array.copy() for name, array in inputs.items()}
             known = {**self.task.const, **(const or {})}
             if again is not None:  # what it counts goes on
@@ -586,16 +675,21 @@ class _Judge:
             return self.task.layer.run_forward({**copies, **known}, again)
 
     def _claims(
-        self, inputs: Mapping[str, np.ndarray], dy: np.ndarray, cache: Any
+        self,
+        inputs: Mapping[str, np.ndarray],
+        dy: np.ndarray,
+        cache: Any,
+        trace: Trace | None = None,
     ) -> Mapping[str, Any]:
         given = {name: array.copy() for name, array in inputs.items()}
-        with unchecked(), np.errstate(all="ignore"):
+        watched = nullcontext() if trace is None else trace.of_backward()
+        with unchecked(), np.errstate(all="ignore"), watched:
             return self.task.claims(dy.copy(), given, cache)
 
     def _measure(self) -> None:
         """Compare the claims with slopes measured with floats, as a first look."""
         rng = _rng()
-        seen: dict[str, set[Answer]] = {name: set() for name in self.task.judged}
+        seen: dict[str, set[Answer]] = {name: set() for name in self.evidence}
         keeps = self._keeps_something() or self._looks_at_kinds()
         for trial in range(MEASURED):
             inputs = self._random_floats(self.checked_sizes, rng, trial)
@@ -611,7 +705,7 @@ class _Judge:
             )
             misfit = self.evidence[name].numbers.misfit
             found = Numbers(answer, self.checked_sizes, exact=False, misfit=misfit, why=why)
-            self._note(name, numbers=found, contradiction=keeps)
+            self._note(name, numbers=found, contradiction=keeps, is_doubted=len(answers) > 1)
 
     def _looks_at_kinds(self) -> str:
         """Say if the code may act on what kind of array it is given."""
@@ -683,12 +777,13 @@ class _Judge:
     def _measured(
         self, inputs: Mapping[str, np.ndarray], rng: np.random.Generator
     ) -> dict[str, Answer]:
-        y, cache = self._forward(inputs)
+        trace = self._trace()
+        y, cache = self._forward(inputs, trace=trace)
         if not y.size or y.dtype.kind not in "fiu" or not np.isfinite(y).all():
             return {}  # not defined here
         dy = rng.normal(size=y.shape)
         try:
-            claims = self._claims(inputs, dy, cache)
+            claims = self._claims(inputs, dy, cache, trace)
         except ValueError as error:
             if not is_misfit(error):
                 raise
@@ -696,33 +791,81 @@ class _Judge:
             return {}
         answers = {}
         for name in self.task.judged:
-            if claims[name] is ...:
-                self._note(name, is_open=True)
-                continue
-            claimed = np.asarray(claims[name])
-            if claimed.shape != inputs[name].shape:
-                have, want = format_shape(claimed.shape), format_shape(inputs[name].shape)
-                misfit = f"d{name} is {have}, {name} is {want}"
-                self._note(name, numbers=Numbers(sizes=self.checked_sizes, misfit=misfit))
-                continue
-            if claimed.dtype.kind not in "fiu":
-                continue
-            answers[name] = self._measured_along(name, inputs, y, dy, claimed, rng)
+            claimed = self._fitting(name, claims[name], inputs[name].shape)
+            if claimed is not None:
+                x = inputs[name]
+                answers[name] = self._measured_along(name, x, inputs, y, dy, claimed, rng)
+        for name in [*trace.order]:
+            if name in trace.claims:
+                answer = self._measured_line(name, trace, inputs, y, dy, rng)
+                answers |= {} if answer is None else {name: answer}
+            if name not in trace.claims or answers.get(name) is not Answer.RIGHT:
+                with suppress(*NOT_THERE):  # what follows is judged with the true gradient
+                    slopes = self._measured_slopes(name, trace.values[name].shape, inputs, dy)
+                    trace.instead = {**trace.instead, name: slopes}
+                    self._claims(inputs, dy, cache, trace)
+                    continue
+                break
         return answers
+
+    def _fitting(self, name: str, claim: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Return a claim as numbers, if it has the shape of its input; or note that it has not."""
+        if claim is ...:
+            self._note(name, is_open=True)
+            return None
+        claimed = np.asarray(claim)
+        if claimed.shape != shape:
+            misfit = f"d{name} is {format_shape(claimed.shape)}, {name} is {format_shape(shape)}"
+            self._note(name, numbers=Numbers(sizes=self.checked_sizes, misfit=misfit))
+            return None
+        return claimed if claimed.dtype.kind in "fiu" else None
+
+    def _measured_line(
+        self,
+        name: str,
+        trace: Trace,
+        inputs: Mapping[str, np.ndarray],
+        y: np.ndarray,
+        dy: np.ndarray,
+        rng: np.random.Generator,
+    ) -> Answer | None:
+        zeros = np.zeros(trace.values[name].shape)
+        claimed = self._fitting(name, trace.claims[name], zeros.shape)
+        if claimed is None:
+            return None
+        return self._measured_along(name, zeros, inputs, y, dy, claimed, rng)
+
+    def _measured_slopes(
+        self, name: str, shape: tuple[int, ...], inputs: Mapping[str, np.ndarray], dy: np.ndarray
+    ) -> np.ndarray:
+        """Measure the gradient of a step, entry by entry."""
+        result = np.zeros(shape)
+        for index in np.ndindex(shape):
+            tick()
+            ends = []
+            for sign in (1, -1):
+                shift = np.zeros(shape)
+                shift[index] = sign * STEP
+                ends.append(self._forward(inputs, trace=self._trace({name: shift}))[0])
+            result[index] = float(np.sum(dy * (ends[0] - ends[1]))) / (2 * STEP)
+        return result
 
     def _measured_along(
         self,
         name: str,
+        x: np.ndarray,
         inputs: Mapping[str, np.ndarray],
         y: np.ndarray,
         dy: np.ndarray,
         claimed: np.ndarray,
         rng: np.random.Generator,
     ) -> Answer:
-        def output(**moved: np.ndarray) -> np.ndarray:
-            return self._forward({**inputs, **moved})[0]
+        """Compare with the slope as an input moves from x, or a step by x, which is 0."""
 
-        x = inputs[name]
+        def output(**moved: np.ndarray) -> np.ndarray:
+            shifts = {name: moved.pop(name) for name in [*moved] if name not in inputs}
+            return self._forward({**inputs, **moved}, trace=self._trace(shifts))[0]
+
         if compare_along_direction(name, x, y, dy, output, claimed, rng).agrees:
             return Answer.RIGHT
         # float32 somewhere within, which rounds more than a small step changes?
@@ -731,7 +874,8 @@ class _Judge:
         measured = float(np.sum(dy * (above.astype(float) - below))) / 2
         expected = float(np.sum(claimed * step))
         scale = max(abs(measured), abs(expected))
-        if not np.isfinite(scale) or scale == 0:
+        noise = NOISE * float(np.sum(np.abs(dy * y)))
+        if not np.isfinite(scale) or scale <= noise:
             return Answer.NOTHING
         difference = abs(measured - expected) / scale
         if np.float32 in (y.dtype, claimed.dtype) and difference < COARSE:
@@ -811,10 +955,10 @@ class _Judge:
         if only_ties and not case.met.tie:
             return None
         for name in names:
-            if claims[name] is ...:
+            if self.evidence[name].is_open or claims.get(name) is ...:
                 continue
             try:
-                answers[name] = case.wrong_entry(name, case.claim(name, claims), rng)
+                answers[name] = case.wrong_entry(name, case.claimed(name), rng)
             except MisfitError as error:
                 self._note(name, numbers=replace(self.evidence[name].numbers, misfit=str(error)))
             except (UndefinedError, ZeroDivisionError):
@@ -877,13 +1021,15 @@ class _Judge:
         candidates: Iterator[Mapping[str, int]] = small_sizes(self.task, self.sizes or None)
         if proven:
             candidates = islice(candidates, SMALL)
-        sizes = list(candidates)
+        is_proven_at = evidence.formulas.answer is Answer.RIGHT
+        sizes = [] if is_proven_at else list(candidates)
         sizes += [one for one in self._sizes_asked_for(evidence) if one not in sizes]
         if evidence.numbers.answer is Answer.WRONG:  # there is one, so it is worth while to go on
             sizes += [one for one in small_sizes(self.task, self.checked_sizes) if one not in sizes]
-        if case is None and self.checked_sizes not in sizes:
+        if case is None and self.checked_sizes not in sizes and not is_proven_at:
             sizes.append(self.checked_sizes)
-        ordered = chain(sizes[:SMALLEST], self._ordered(name, sizes[SMALLEST:]))
+        first = 0 if self.task.lines or is_proven_at else SMALLEST
+        ordered = chain(sizes[:first], self._ordered(name, sizes[first:], all_of=not is_proven_at))
         found = smallest_counterexample(self.task, name, ordered, _rng())
         if found is None and case is not None:
             found = simplest(self.task, self.checked_sizes, case, name, entry)
@@ -892,16 +1038,19 @@ class _Judge:
             self._note(name, numbers=numbers, counterexample=found)
 
     def _ordered(
-        self, name: str, sizes: Iterable[Mapping[str, int]]
+        self, name: str, sizes: Iterable[Mapping[str, int]], *, all_of: bool
     ) -> Iterator[Mapping[str, int]]:
-        """Yield the sizes first at which slopes that are measured with floats differ."""
+        """Yield the sizes first at which slopes that are measured with floats differ, or only them.
+
+        At sizes beyond those that are proven, numbers that tie are not looked for.
+        """
         others = []
         for one in sizes:
             if self._differs_at(name, one):
                 yield one
             else:
                 others.append(one)
-        yield from others
+        yield from others if all_of else ()
 
     def _differs_at(self, name: str, sizes: Mapping[str, int]) -> bool:
         """Say whether a slope that is measured with floats differs somewhere, at these sizes."""
@@ -910,14 +1059,17 @@ class _Judge:
             tick()
             inputs = self._random_floats(sizes, rng, trial)
             try:
-                y, cache = self._forward(inputs)
+                trace = self._trace()
+                y, cache = self._forward(inputs, trace=trace)
                 dy = rng.normal(size=y.shape)
-                claimed = np.asarray(self._claims(inputs, dy, cache)[name])
-                if claimed.shape != inputs[name].shape:
+                claims = {**self._claims(inputs, dy, cache, trace), **trace.claims}
+                claimed = np.asarray(claims[name])
+                x = inputs[name] if name in inputs else np.zeros(trace.values[name].shape)
+                if claimed.shape != x.shape:
                     return False
                 if not np.isfinite(y.astype(float)).all():
                     continue
-                if self._measured_along(name, inputs, y, dy, claimed, rng) is Answer.WRONG:
+                if self._measured_along(name, x, inputs, y, dy, claimed, rng) is Answer.WRONG:
                     return True
             except NOT_THERE:
                 return False
@@ -966,18 +1118,26 @@ class _Judge:
 
     # Proofs.
 
-    def _prove(self) -> None:
-        """Compare formulas, for all sizes."""
-        for name, formulas in findings(self.task, self.sizes, self._runs_where).items():
+    def _prove(self, *, by_steps: bool = False) -> None:
+        """Compare formulas, for all sizes: line by line, or of all that forward does at once."""
+        task = self.task if by_steps else replace(self.task, steps=(), lines=())
+        wrong = self._names(lambda e: e.numbers.answer is Answer.WRONG)
+        for name, formulas in findings(task, self.sizes, self._runs_where, wrong).items():
             evidence = self.evidence[name]
+            if evidence.formulas.answer is Answer.RIGHT:
+                continue
             numbers = evidence.numbers
             generic = evidence.counterexample is not None and not evidence.counterexample.at_tie
             is_general = not (formulas.sizes or formulas.multiples)
             if formulas.answer is Answer.RIGHT and is_general and (generic or numbers.misfit):
                 how = numbers.misfit or "numbers at a random point say that it is wrong"
                 raise DisagreementError(_disagreement(f"d{name}", how, self.checked_sizes))
-            rests = tuple(one for one in formulas.multiples if self._runs_beside(one))
-            self._note(name, formulas=formulas, rests=rests)
+            if formulas.answer is Answer.RIGHT or not evidence.formulas.true:
+                rests = tuple(one for one in formulas.multiples if self._runs_beside(one))
+                self._note(name, formulas=formulas, rests=rests)
+        if by_steps:
+            right = self._names(lambda e: e.formulas.answer is Answer.RIGHT and not e.formulas.sizes)
+            self.task = replace(self.task, proven=frozenset(right) & {*self.task.lines})
 
     def _runs_where(self, numbers: Mapping[str, int]) -> bool:
         """Say whether forward runs, and returns entries, where some sizes or constants are known.

@@ -156,6 +156,7 @@ class Report:
     """Whether Ctrl-C ended the search, and not all was tried."""
     notes: tuple[str, ...] = ()
     """How the layer was run, which holds for all verdicts."""
+    steps: Any = None
 
     def __bool__(self) -> bool:
         return bool(self.verdicts) and all(self.verdicts)

@@ -48,6 +48,12 @@ class Task:
     """The constants that the caller has named; the others are defaults of forward."""
     chosen: frozenset[str] = frozenset()
     """The defaults of which every value is tried, in a task of its own."""
+    steps: tuple[str, ...] = ()
+    """What forward names, where it was tried."""
+    lines: tuple[str, ...] = ()
+    """Those of them whose gradients backward claims, in its order."""
+    proven: frozenset[str] = frozenset()
+    """The lines that formulas prove; numbers take them for right."""
 
     @classmethod
     def of_backward(

@@ -103,9 +103,21 @@ def _moves(u: Formula, name: str) -> bool:
     return len(entries) == len(plain) == len(u.terms) == 2  # one entry with another
 
 
+def is_of_one_entry(u: Formula, constant: frozenset[str] = frozenset()) -> bool:
+    """Say whether u depends on one entry only, but for what is constant."""
+    entries = [a for a in u.atoms() if isinstance(a, Entry) and a.array not in constant]
+    sums = [a for a in u.atoms() if isinstance(a, Total)]
+    summed = {array for one in sums for array in of(one).arrays}
+    return len(set(entries)) == 1 and summed <= constant
+
+
 @dataclass(frozen=True)
 class Gradient:
-    """The gradient of forward with respect to one entry of an input, as a formula."""
+    """The gradient of forward with respect to one entry of an input, as a formula.
+
+    The input may be a step of forward (see `backprop_lib.proof.chain`). Then what is compared may
+    depend on other inputs in ways that the formula does not show, and more must be shown.
+    """
 
     formula: Formula
     output: Formula
@@ -114,6 +126,10 @@ class Gradient:
     upstream: str
     labels: frozenset[str]
     """The look-ups that are given, and do not depend on numbers."""
+    steps: frozenset[str] = frozenset()
+    """The arrays that stand for what is computed: they are not independent."""
+    constant: frozenset[str] = frozenset()
+    """The arrays and numbers that have no gradient."""
 
     def is_all_of(self, difference: Formula) -> bool:
         """Say whether a claim is right wherever there is a gradient, though it differs from it.
@@ -141,6 +157,8 @@ class Gradient:
         """Return what may stand for [u = 0], since forward has no gradient there."""
         if not isinstance(atom, Zero) or self.by.array not in atom.u.arrays:
             return None
+        if self._are_steps(atom.u) and not is_of_one_entry(atom.u, self.constant):
+            return None  # it may stay 0 while its parts change
         try:
             kinked = self._kinked(atom.u)
             if not kinked.terms:
@@ -148,6 +166,9 @@ class Gradient:
             return of(atom) * (ONE - kinked) + atom.generic() * kinked
         except (_NotShownError, CalculusError):
             return None
+
+    def _are_steps(self, formula: Formula) -> bool:
+        return not self.steps.isdisjoint((*formula.arrays, self.by.array))
 
     def _kinked(self, u: Formula) -> Formula:
         """Return a mask: 1 where forward has no gradient if u = 0 and no other numbers are equal.
@@ -158,6 +179,8 @@ class Gradient:
         jump = zero(u) * self._jump(u)
         moving = u.derivative(self.by)
         if not all(map(_is_polynomial, (*jump.terms, *moving.terms))):
+            if self._are_steps(u + jump):
+                raise _NotShownError  # a point need not be one at which the steps may be
             return _where_not_zero(jump, u) if moving.terms else ZERO
         return self._of_forward((ONE - zero(moving)) * (ONE - zero(jump)))
 

@@ -33,6 +33,7 @@ from backprop_lib.proof.refusal import CodeError, NotFollowedError, followed
 from backprop_lib.proof.report import Counterexample
 from backprop_lib.proof.task import Task
 from backprop_lib.shapes import ShapeError, format_shape, unchecked
+from backprop_lib.steps import Trace
 
 Sizes = Mapping[str, int]
 
@@ -49,6 +50,8 @@ MOST_ENTRIES = 64
 DIRECTIONS = 3
 """Along so many random directions, slopes are compared with those of a gradient at a tie."""
 SIMPLE = (0, 1, -1, 2, -2)
+NEARBY = 4
+"""So many points are tried beside one that refutes another gradient."""
 MANY = 12
 """An array of more entries is first tried with zeros only."""
 TINY = 1e-2
@@ -88,6 +91,8 @@ class Evaluated:
         self.met = self.point.met
         ones = np.full(self.point.shape, of.number(1))
         self.dy = ones if dy is None else numbers(dy, of)
+        self._instead: dict[str, np.ndarray] = {}
+        """The gradients of steps that are claimed wrong, and of those that are left open."""
 
     def arguments(self, made: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
         """Return the arrays that forward takes, in its order: numbers made over, and labels."""
@@ -99,10 +104,26 @@ class Evaluated:
     @cached_property
     def claims(self) -> dict[str, Any]:
         """The claimed gradients, as they come."""
+        claims = self._run_backward()
+        left = [name for name, claim in self._trace.claims.items() if claim is ...]
+        if not left:
+            return claims
+        self._instead = {name: self.gradient(name) for name in left}
+        return self._run_backward()
+
+    @property
+    def _trace(self) -> Trace:
+        return self.point.trace
+
+    def _run_backward(self) -> dict[str, Any]:
+        """Return the claimed gradients; those of the steps are in the trace."""
+        self._trace.instead = {
+            name: duals(gradient, None, self.met) for name, gradient in self._instead.items()
+        }
         upstream = duals(self.dy, None, self.met)
         given = self.arguments(lambda array: duals(array, None, self.met))
         try:
-            with unchecked(), making(creator(self.met)):
+            with unchecked(), making(creator(self.met)), self._trace.of_backward():
                 claimed = followed(
                     self.task.claimant,
                     self.met,
@@ -114,15 +135,41 @@ class Evaluated:
             raise
         return dict(claimed)
 
-    def claim(self, name: str, claims: Mapping[str, Any]) -> np.ndarray:
-        """Return one claimed gradient as exact numbers.
+    def claimed(self, name: str) -> np.ndarray:
+        """Return a claimed gradient as exact numbers.
+
+        That of a step is what its own line makes of the true gradients of the steps before it.
 
         Raises
         ------
         MisfitError
-            If its shape is not that of its input.
+            If its shape is not that of its input, or its step.
+        UndefinedError
+            If it has no value here.
         """
-        array, shape = np.asarray(claims[name]), self.point.inputs[name].shape
+        claims = self.claims
+        if name in claims:
+            return self._exact(name, claims[name])
+        rng = np.random.default_rng(0)
+        judged: set[str] = set()
+        while name in self._trace.claims:
+            before = next((one for one in self._trace.order if one not in judged), name)
+            claim = self._exact(before, self._trace.claims[before])
+            if before == name:
+                return claim
+            judged.add(before)
+            if before in self._instead or before in self.task.proven:
+                continue
+            differs = self.differs_along(before, claim, self._direction(claim.shape, rng))
+            if differs is None:
+                raise UndefinedError(f"it cannot be told whether d{before} is right here")
+            if differs:
+                self._instead[before] = self.gradient(before)
+                self._run_backward()
+        raise UndefinedError(f"backward names no d{name} here")
+
+    def _exact(self, name: str, claim: Any) -> np.ndarray:
+        array, shape = np.asarray(claim), self.point.shape_of(name)
         if array.shape != shape:
             raise MisfitError(
                 f"d{name} is {format_shape(array.shape)}, {name} is {format_shape(shape)}"
@@ -137,7 +184,7 @@ class Evaluated:
         UndefinedError
             If there is none.
         """
-        direction = np.full(self.point.inputs[name].shape, self.of.zero)
+        direction = np.full(self.point.shape_of(name), self.of.zero)
         direction[index] = self.of.number(1)
         return self.slope_along(name, direction)
 
@@ -237,7 +284,7 @@ class Evaluated:
             exactly = Evaluated(self.task, here, self.dy, EXACTLY)
             return exactly.counterexample(sizes, name, entry)
         try:
-            claimed, true = self.claim(name, self.claims), self.gradient(name)
+            claimed, true = self.claimed(name), self.gradient(name)
         except (UndefinedError, ZeroDivisionError):
             return None
         if not self.sign(claimed[entry], true[entry]):
@@ -258,7 +305,7 @@ class Evaluated:
 
     def gradient(self, name: str) -> np.ndarray:
         """Return the true gradient."""
-        result = np.empty(self.point.inputs[name].shape, dtype=object)
+        result = np.empty(self.point.shape_of(name), dtype=object)
         for index in np.ndindex(result.shape):
             result[index] = self.slope(name, index)
         return result
@@ -371,6 +418,37 @@ def smallest_counterexample(
     return None
 
 
+def counterexample_near(
+    task: Task, point: Counterexample, name: str, rng: np.random.Generator
+) -> Counterexample | None:
+    """Search beside a point that refutes one gradient for one that refutes another.
+
+    It has so many zeros that the other need not depend on the first: they are replaced.
+    """
+    task = replace(task, const={**task.const, **point.const})
+    arrays = {n: point.inputs[n] for n in task.shapes} | {"": point.inputs[task.upstream]}
+    for trial in range(NEARBY):
+        if trial:
+            arrays = {n: _without_zeros(a, rng, n in task.labels) for n, a in arrays.items()}
+        try:
+            case = _case(task, arrays)
+            entry = _wrong_entry(case, name, np.random.default_rng(0))
+            if entry is not None:
+                return case.counterexample(point.sizes, name, entry)
+        except FAILURES:
+            continue
+    return None
+
+
+def _without_zeros(array: np.ndarray, rng: np.random.Generator, is_label: bool) -> np.ndarray:
+    """Replace zeros by other small numbers."""
+    if is_label:
+        return array
+    small = rng.choice([1, -1, 2], array.shape)
+    pairs = zip(array.flat, small.flat, strict=True)
+    return filled(array.shape, (Fraction(int(new)) if old == 0 else old for old, new in pairs))
+
+
 def small_sizes(task: Task, largest: Sizes | None = None) -> Iterator[dict[str, int]]:
     """Yield sizes, small shapes first: up to 3 for every axis, or up to the ones given."""
     limits = {axis: 3 if largest is None else largest[axis] for axis in task.axes}
@@ -385,7 +463,7 @@ def small_sizes(task: Task, largest: Sizes | None = None) -> Iterator[dict[str, 
 
 def _wrong_entry(case: Evaluated, name: str, rng: np.random.Generator) -> tuple[int, ...] | None:
     try:
-        return case.wrong_entry(name, case.claim(name, case.claims), rng)
+        return case.wrong_entry(name, case.claimed(name), rng)
     except (UndefinedError, ZeroDivisionError):
         return None
 
@@ -396,7 +474,7 @@ def _is_wrong(
     """Say whether one entry certainly is wrong at a point at which forward has a gradient."""
     try:
         case = _case(task, arrays)
-        claimed = case.claim(name, case.claims)
+        claimed = case.claimed(name)
         true = case.slope(name, index)
         if not case.sign(claimed[index], true):
             return False
@@ -454,7 +532,7 @@ def _with_friendly_constants(
             other = replace(task, const={**task.const, key: friendly})
             if _is_wrong(other, arrays, name, entry):
                 case = _case(other, arrays)
-                shown = [*case.gradient(name).flat, *case.claim(name, case.claims).flat]
+                shown = [*case.gradient(name).flat, *case.claimed(name).flat]
                 if all(isinstance(number, Fraction) for number in shown):
                     task = other
                     break

@@ -406,7 +406,7 @@ def test_the_loss_may_be_smooth_where_forward_has_a_kink():
     zero, dy = filled((1,), [Fraction(0)]), filled((2, 1), [Fraction(1), Fraction(-1)])
     case = Evaluated(task, {"x": zero}, dy)
     with pytest.raises(UndefinedError, match="forward has no gradient here"):
-        case.wrong_entry("x", case.claim("x", case.claims), np.random.default_rng(0))
+        case.wrong_entry("x", case.claimed("x"), np.random.default_rng(0))
 
 
 def test_both_halves_of_a_relu_are_not_refuted():

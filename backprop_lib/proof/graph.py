@@ -1,0 +1,2 @@
+class Steps:
+    def __init__(self, task, verdicts): self.task=task; self.verdicts=verdicts
