@@ -21,6 +21,7 @@ from backprop_lib.fast.buffers import Buffers
 from backprop_lib.layers import batchnorm1d, batchnorm1d_relu, conv1d, linear
 from backprop_lib.ops import bmm, dropout, log_softmax_nll, orthogonality
 from backprop_lib.ops import max as maximum
+from backprop_lib.steps import step
 
 Arrays = dict[str, np.ndarray]
 Pull = Callable[[Any], Any]
@@ -99,6 +100,8 @@ class _Pass:
     derived: bool
     eps: Any
     buffers: Buffers | None = None
+    keeps_statistics: bool = True
+    """Whether running statistics move on; exact numbers, of a proof, leave none behind."""
     new_running: Arrays = field(default_factory=dict)
     gradients: Arrays = field(default_factory=dict)
     places: Arrays = field(default_factory=dict)
@@ -114,6 +117,12 @@ class _Pass:
     def buffers_of(self, name: str) -> Buffers | None:
         """Return where a block's results may be written again and again."""
         return None if self.buffers is None else self.buffers[name]
+
+    @staticmethod
+    def step(name: str, value: np.ndarray) -> np.ndarray:
+        """Name a step, so that the network is proven block by block."""
+        named: np.ndarray = step(name.replace(".", "_"), value)
+        return named
 
     def eps_of(self, name: str, z: Any) -> Any:
         """Return what keeps a root away from 0."""
@@ -134,7 +143,7 @@ class _Pass:
         if self.training:
             y, cache = batchnorm1d_relu.forward(z, gamma, beta, eps)
             backward = batchnorm1d_relu.backward
-            if z.dtype != object:  # exact numbers, of a proof, leave no statistics behind
+            if self.keeps_statistics:
                 mean, var = self.statistics(name)
                 kept = batchnorm1d.running_statistics(mean, var, z, MOMENTUM)
                 self.keep_statistics(name, *kept)
@@ -144,11 +153,11 @@ class _Pass:
             backward = batchnorm1d_relu.backward_evaluation
 
         def pull(dy: np.ndarray) -> np.ndarray:
-            dz, dgamma, dbeta = backward(dy, *cache)
+            dz, dgamma, dbeta = backward(self.step(f"d{name}.y", dy), *cache)
             self.note(name, gamma=dgamma, beta=dbeta)
-            return dz
+            return self.step(f"d{name}.z", dz)
 
-        return y, pull
+        return self.step(f"{name}.y", y), pull
 
     def convolved(self, name: str, x: np.ndarray) -> tuple[np.ndarray, Pull]:
         """Apply a convolution with kernel 1, BatchNorm and ReLU; see `_no_bias`."""
@@ -156,7 +165,7 @@ class _Pass:
             return self._derived(name, fast_block, x)
         (W,) = self.of(name, "W")
         z, cache = conv1d.forward(x, W, _no_bias(W))
-        y, pull_normalised = self.normalised(name, z)
+        y, pull_normalised = self.normalised(name, self.step(f"{name}.z", z))
 
         def pull(dy: np.ndarray) -> np.ndarray:
             dx, dW, _ = conv1d.backward(pull_normalised(dy), *cache)
@@ -209,7 +218,7 @@ class _Pass:
         """Apply a linear layer, BatchNorm and ReLU; see `_no_bias`."""
         (W,) = self.of(name, "W")
         z, cache = linear.forward(x, W, _no_bias(W))
-        y, pull_normalised = self.normalised(name, z)
+        y, pull_normalised = self.normalised(name, self.step(f"{name}.z", z))
 
         def pull(dy: np.ndarray) -> np.ndarray:
             dx, dW, _ = linear.backward(pull_normalised(dy), *cache)
@@ -436,7 +445,13 @@ class PointNet:
             self.derived,
             self.eps,
             self.buffers,
+            keeps_statistics=points.dtype != object,
         )
+        return self._through(run, points, rng if training else None)
+
+    def _through(
+        self, run: _Pass, points: np.ndarray, rng: np.random.Generator | None
+    ) -> Output:
         t_in, pull_t_in = self._transform(run, "input_transform", points)
         turned, pull_turned = run.transformed("turned", points, t_in)
         h, pull_h = _chained(turned, self._convolutions(run, "local"))
@@ -444,7 +459,7 @@ class PointNet:
         aligned, pull_aligned = run.transformed("aligned", h, t)
         feature, pull_feature = _chained(aligned, self._to_one_vector(run, "features"))
         hidden, pull_hidden = _chained(feature, self._linears(run, "head"))
-        kept, pull_kept = self._dropped(hidden, rng if training else None)
+        kept, pull_kept = self._dropped(hidden, rng)
         scores, pull_scores = run.scores("head.out", kept)
 
         def pull(dscores: np.ndarray, dt: np.ndarray) -> Arrays:

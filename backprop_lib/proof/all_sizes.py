@@ -56,6 +56,9 @@ MOST_NUMBERS, MOST_PINNED = 3, 2
 """A size is proven at so many numbers, if at most so many sizes are needed as numbers."""
 MOST_ASSUMED = 8
 """So many assumptions are made of sizes, one on top of the other."""
+TIES_OF_STEPS = (
+    "is something else than on either side where numbers that are compared are equal"
+)
 COMPARED = "no two numbers that forward compares are equal"
 ONLY_AT_TIES = (
     "the two formulas are equal but where numbers that are compared are equal, and there forward "
@@ -272,6 +275,39 @@ def computed(task: Task) -> SymbolicArray:
         return _forward(task, run, _arrays(task, run), whole, Watch(task.shapes))[0]
 
 
+def chain_of(task: Task, sizes: Mapping[str, int]) -> tuple[Chain, dict[str, list[Axis]]]:
+    """Return the steps of forward, and the axes of its inputs; what is wanted as a number is one.
+
+    Raises
+    ------
+    NotFollowedError, CodeError, CalculusError, ArithmeticError, ValueError
+        If forward is not followed.
+    """
+    assumed = Assumed()
+    whole = {name: value for name, value in task.const.items() if not isinstance(value, float)}
+    while True:
+        run = Run(assumed)
+        cuts = Cuts(run, task)
+        try:
+            with unchecked(), watched(*task.functions), making(SymbolicCreator(run)):
+                inputs = _arrays(task, run)
+                y, _ = _forward(task, run, inputs, whole, cuts)
+        except (NotFollowedError, CalculusError):
+            wish = run.wanted
+            if wish is None or len(assumed) >= MOST_ASSUMED:
+                raise
+            if isinstance(wish, Number):
+                assumed = assumed.at(wish.size, sizes[wish.size])
+            else:
+                assumed = assumed.granting(wish)
+            continue
+        output = Named("y", y.axes, y.formula)
+        dy = calculus.entry(task.upstream, *output.indices)
+        constant = frozenset(task.constant | set(task.const))
+        axes = {name: list(array.axes) for name, array in inputs.items()}
+        return Chain(cuts.named_steps, output, dy, cuts.claimed_symbols, constant), axes
+
+
 def _arrays(task: Task, run: Run) -> dict[str, SymbolicArray | PlaceArray]:
     """Return an array of symbols for every array that forward takes."""
     arrays: dict[str, SymbolicArray | PlaceArray] = {}
@@ -363,14 +399,18 @@ class _Lines:
     found: dict[str, Formulas] = field(default_factory=dict)
     _rests: dict[str, set[str]] = field(default_factory=dict)
     """On which claims of steps each gradient rests, directly or not."""
+    _alone: set[str] = field(default_factory=set)
+    """Where only the line itself is right: not what rests on it, where numbers are equal."""
 
     def line(self, name: str, axes: Sequence[Axis]) -> None:
         """Judge one claim; that of an input is right only if all are on which it rests."""
         found = self._compared(name, axes)
         if name in self.task.judged and found.answer is Answer.RIGHT:
             for one in sorted(self._rests[name]):
-                if self.found[one].answer is not Answer.RIGHT:
-                    why = f"it rests on d{one}, which is not proven"
+                is_right = self.found[one].answer is Answer.RIGHT
+                if not is_right or one in self._alone:
+                    how = TIES_OF_STEPS if is_right else "is not proven"
+                    why = f"it rests on d{one}, which {how}"
                     found = replace(found, answer=Answer.NOTHING, why=why)
                     break
         self.found[name] = found
@@ -382,11 +422,10 @@ class _Lines:
             return Formulas()
         names = dict(zip([i for axis in axes for i in axis], _letters(axes), strict=True))
         at = {index: index.fresh() for index in names}
-        places: list[Place] = [at[i] if i else 0 for axis in axes for i in axis or (None,)]
-        entry = Entry(name, tuple(places))
+        entry = chain.entry(name, [tuple(at[i] for i in axis) for axis in axes])
         true, output = chain.gradient(entry)
         named = {at[index]: letter for index, letter in names.items()}
-        closed = _closed_form(f"d{name}", true, named)
+        closed = closed_form(f"d{name}", true, named)
         if isinstance(claim, LostArray):
             return Formulas(misfit=str(claim.reason), true=closed)
         array = _claimed(run, claim)
@@ -402,18 +441,17 @@ class _Lines:
         self._rests[name] = direct.union(*(self._rests[one] for one in direct))
         known = {i: range(i.size) for i in at.values() if isinstance(i.size, int)}
         gradient = Gradient(
-            true,
-            output,
-            entry,
-            self.task.upstream,
-            frozenset(self.task.labels),
-            chain.symbols,
-            chain.constant,
+            true, output, entry, self.task.upstream, frozenset(self.task.labels)
         )
+        within = replace(gradient, steps=chain.symbols, constant=chain.constant)
         equal, but_for_ties = True, False
         for values in product(*known.values()):
             here = difference.substituted(dict(zip(known, values, strict=True)))
-            if not (gradient.is_all_of(here) or (name not in self.wrong and chain.is_nothing(here))):
+            is_hopeless = name in self.wrong
+            if within.is_all_of(here) or (not is_hopeless and chain.is_nothing(here)):
+                continue
+            self._alone.add(name)
+            if name in self.task.judged or not gradient.is_all_of(here):
                 equal = False
                 with suppress(CalculusError):
                     but_for_ties = but_for_ties or not generic(here, name).terms
@@ -422,6 +460,7 @@ class _Lines:
             why=ONLY_AT_TIES if but_for_ties else "",
             true=closed,
             where=tuple(self._where(name, true, output)),
+            compared=self.chain.compared,
             rests=tuple(one for one in self.chain.claims if one in self._rests[name]),
             conditions=tuple(sorted(run.conditions)),
         )
@@ -464,7 +503,8 @@ def _letters(axes: Sequence[Axis]) -> list[str]:
     return letters([index.size for axis in axes for index in axis])
 
 
-def _closed_form(name: str, formula: Formula, names: Mapping[Index, str]) -> ClosedForm:
+def closed_form(name: str, formula: Formula, names: Mapping[Index, str]) -> ClosedForm:
+    """Write an equation for the entry of an array at the indices that are named."""
     listed = list(names.values())
     left = f"{name}[{', '.join(listed)}]" if listed else name
     below = f"_{{{''.join(listed)}}}" if listed else ""

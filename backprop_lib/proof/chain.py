@@ -9,11 +9,11 @@ whole is, by induction.
 The names are not independent, as the symbols are. An identity of symbols holds for all numbers, so
 nothing is proven too much, with two exceptions that are taken care of. Where numbers are compared,
 two comparisons may tie together in ways that the symbols do not show (see `backprop_lib.proof.ties`
-and `Chain.is_free_of_ties`). And what is right only because of how a name is computed, as the mean
+and `backprop_lib.proof.apart`). And what is right only because of how a name is computed, as the mean
 of x̂ is 0, needs its formula in the place of its symbol.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -30,6 +30,7 @@ from backprop_lib.proof.calculus import (
     Formula,
     Index,
     Place,
+    Step,
     Zero,
     expanded,
     vanishes,
@@ -149,11 +150,25 @@ class Chain:
         """The arrays that stand for what is computed."""
         return frozenset((*self.steps, *self.claims.values()))
 
+    @cached_property
+    def compared(self) -> tuple[Formula, ...]:
+        """What forward compares with 0, if it has named steps, apart from what is constant."""
+        if not self.steps:
+            return ()
+        atoms = (a for s in (*self.steps.values(), self.output) for a in s.formula.atoms())
+        compared = (a.u for a in atoms if isinstance(a, Step | Zero))
+        return tuple(dict.fromkeys(u for u in compared if u.arrays - self.constant))
+
     def users(self, name: str) -> Iterator[Named]:
         """Yield the steps whose formulas a name is in, and y if it is."""
         for step in (*self.steps.values(), self.output):
             if name in step.formula.arrays:
                 yield step
+
+    def entry(self, name: str, axes: Sequence[Axis]) -> Entry:
+        """Return an entry of an input or a step; an axis of size 1 has a place in an input only."""
+        empty: tuple[Place, ...] = () if name in self.steps else (0,)
+        return Entry(name, tuple(place for axis in axes for place in axis or empty))
 
     def made_of(self, name: str) -> list[str]:
         """Return the steps that are computed from a name, directly or not."""

@@ -6,6 +6,7 @@ from enum import Enum, auto
 from typing import Any
 
 from backprop_lib.proof.assumptions import Multiple
+from backprop_lib.proof.calculus import Formula
 from backprop_lib.proof.report import ClosedForm, Counterexample, Status, Verdict, listed
 
 
@@ -39,6 +40,8 @@ class Formulas:
     """The sizes that had to be known, and all that was proven of them; () if none had to."""
     rests: tuple[str, ...] = ()
     """The steps on whose claimed gradients this one rests."""
+    compared: tuple[Formula, ...] = ()
+    """What forward compares with 0 in any of its steps, if the proof is one step by step."""
     multiples: tuple[Multiple, ...] = ()
     """Which sizes are divided, so that only multiples are looked at."""
 

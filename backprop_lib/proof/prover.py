@@ -22,12 +22,14 @@ from backprop_lib.layer import Layer
 from backprop_lib.models import get, put, text
 from backprop_lib.proof import exact
 from backprop_lib.proof.all_sizes import findings
+from backprop_lib.proof.apart import LINES, are_apart
 from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.budget import SECONDS, Budget, tick
+from backprop_lib.proof.calculus import Formula
 from backprop_lib.proof.code import functions_of, kept, looks_at_kinds, numbers_in, state_of
 from backprop_lib.proof.creators import watched
 from backprop_lib.proof.dual import UndefinedError
-from backprop_lib.proof.evidence import Answer, Evidence, Numbers, Symbols, decide
+from backprop_lib.proof.evidence import Answer, Evidence, Formulas, Numbers, Symbols, decide
 from backprop_lib.proof.graph import Steps
 from backprop_lib.proof.object_arrays import filled
 from backprop_lib.proof.refusal import (
@@ -37,7 +39,7 @@ from backprop_lib.proof.refusal import (
     errors_of_the_code,
 )
 from backprop_lib.proof.report import Report, Status, Verdict, listed
-from backprop_lib.proof.task import Task
+from backprop_lib.proof.task import Task, is_number
 from backprop_lib.proof.witness import (
     FAILURES,
     EmptyError,
@@ -82,6 +84,9 @@ BESIDE = (2, 3, 5)
 BEYOND = (4, 5, 6)
 FARTHEST = 50
 """Sizes up to this are tried because their number stands in the code."""
+TIED_STEPS = (
+    "numbers that are compared in several steps may be equal at once, where forward may be smooth"
+)
 WRITES_INTO_NAMED = (
     "the code writes into an array that it has named with step, or the other way round, so that it "
     "computes something else where step returns a copy; name what is not changed any more"
@@ -339,7 +344,12 @@ def _report(
     notes = [f"with {there}, backward fails: {error}" for there, error in skipped.items()]
     if not all(verdicts) and (arrays := _arrays_of_the_object(task)):
         notes.append(arrays)
-    return Report(verdicts, budget.interrupted, (*task.layer.notes, *notes))
+    return Report(
+        verdicts,
+        budget.interrupted,
+        (*task.layer.notes, *notes),
+        reports[0][2].steps.with_verdicts(_merged_lines(reports)),
+    )
 
 
 def _differing(one: Task, choice: Task) -> str:
@@ -407,6 +417,18 @@ def _merged(gradient: str, reports: list[tuple[Task, Task, Report]]) -> Verdict:
     return replace(best, reason=reason, where=tuple(where))
 
 
+def _merged_lines(reports: list[tuple[Task, Task, Report]]) -> dict[str, Verdict]:
+    """Merge the verdicts on steps; not every choice need have every step."""
+    names = dict.fromkeys(name for _, _, report in reports for name in report.lines)
+    having = {name: [r for r in reports if name in r[2].lines] for name in names}
+    return {
+        name: _merged(f"d{name}", some)
+        if any(choice is one for one, choice, _ in some)
+        else min((report.lines[name] for _, _, report in some), key=bool)
+        for name, some in having.items()
+    }
+
+
 @dataclass
 class _Judge:
     """Collects evidence for one task, the cheapest first."""
@@ -437,8 +459,24 @@ class _Judge:
         return Report(
             tuple(verdicts[name] for name in self.task.judged),
             self.budget.interrupted,
-            steps=Steps(self.task, {name: verdicts[name] for name in self.task.lines}),
+            steps=Steps(self.task, self._verdicts_on_lines(verdicts), self.checked_sizes),
         )
+
+    def _verdicts_on_lines(self, verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
+        """Leave out steps that only larger numbers of passes through a loop have.
+
+        Numbers find nothing wrong there, and formulas stand for fewer passes.
+        """
+        pinned = any(self.evidence[name].formulas.sizes for name in self.task.judged)
+        return {
+            name: verdicts[name]
+            for name in self.task.lines
+            if not (
+                pinned
+                and self.evidence[name].formulas == Formulas()
+                and self.evidence[name].numbers.answer is Answer.RIGHT
+            )
+        }
 
     def _nothing(self, name: str) -> Evidence:
         """Return what is known of a gradient before anything was tried."""
@@ -507,13 +545,15 @@ class _Judge:
             if blamed and evidence.formulas.answer is not Answer.RIGHT:
                 self._note(name, rests_on_wrong=blamed[0])
                 look = partial(self._look_there, blamed[0], name)
-                self._run(f"the search for a counterexample for d{name}", look, 0.05, [name])
+                self._run(f"the search for a counterexample for d{name}", look, 0.07, [name])
 
     def _look_there(self, line: str, name: str) -> None:
         known = self.evidence[line].counterexample
         assert known is not None
         found = counterexample_near(self.task, known, name, _rng())
-        if found is not None:
+        if found is None:
+            self._search(name)
+        else:
             numbers = Numbers(Answer.WRONG, self.checked_sizes)
             self._note(name, numbers=numbers, counterexample=found)
 
@@ -626,7 +666,7 @@ class _Judge:
         inputs = self._random_floats(self.checked_sizes, np.random.default_rng(1), 1)
         trace = self._trace()
         y, cache = self._forward(inputs, trace=trace)
-        if not trace.names or not y.size:
+        if not trace.names or not y.size or self.only_sizes:
             return
         dy = np.random.default_rng(2).normal(size=y.shape)
         with suppress(ValueError, ArithmeticError):  # this is met again, and told, later
@@ -1122,6 +1162,7 @@ class _Judge:
         """Compare formulas, for all sizes: line by line, or of all that forward does at once."""
         task = self.task if by_steps else replace(self.task, steps=(), lines=())
         wrong = self._names(lambda e: e.numbers.answer is Answer.WRONG)
+        apart: dict[tuple[Formula, ...], bool] = {(): True}
         for name, formulas in findings(task, self.sizes, self._runs_where, wrong).items():
             evidence = self.evidence[name]
             if evidence.formulas.answer is Answer.RIGHT:
@@ -1132,12 +1173,38 @@ class _Judge:
             if formulas.answer is Answer.RIGHT and is_general and (generic or numbers.misfit):
                 how = numbers.misfit or "numbers at a random point say that it is wrong"
                 raise DisagreementError(_disagreement(f"d{name}", how, self.checked_sizes))
+            if by_steps and formulas.answer is Answer.RIGHT and name in self.task.judged:
+                if formulas.compared not in apart:
+                    apart[formulas.compared] = self._are_apart(formulas)
+                if not apart[formulas.compared]:
+                    formulas = replace(formulas, answer=Answer.NOTHING, why=TIED_STEPS)
             if formulas.answer is Answer.RIGHT or not evidence.formulas.true:
                 rests = tuple(one for one in formulas.multiples if self._runs_beside(one))
                 self._note(name, formulas=formulas, rests=rests)
         if by_steps:
             right = self._names(lambda e: e.formulas.answer is Answer.RIGHT and not e.formulas.sizes)
             self.task = replace(self.task, proven=frozenset(right) & {*self.task.lines})
+
+    def _are_apart(self, formulas: Formulas) -> bool:
+        """Say whether numbers that are compared in several steps are not equal at once."""
+        known = formulas.sizes[-1] if formulas.sizes else {}
+        sizes = {**self.checked_sizes, **known}
+        rests = {one.rest: sizes[one.size] // self._divisor(one, sizes) for one in formulas.multiples}
+        rng = np.random.default_rng(5)
+        ends = [[self._random_floats(sizes, rng, trial=0) for _ in range(2)] for _ in range(LINES)]
+
+        def at(line: int, place: float) -> dict[str, np.ndarray]:
+            low, high = ends[line]
+            inputs = {
+                name: low[name] if name in self.task.labels else low[name] + place * (high[name] - low[name])
+                for name in low
+            }
+            trace = self._trace()
+            self._forward(inputs, trace=trace)
+            const = {name: np.asarray(value) for name, value in self.task.const.items() if is_number(value)}
+            return {**const, **inputs, **trace.values}
+
+        return are_apart(formulas.compared, at, {**sizes, **rests})
 
     def _runs_where(self, numbers: Mapping[str, int]) -> bool:
         """Say whether forward runs, and returns entries, where some sizes or constants are known.
@@ -1155,10 +1222,13 @@ class _Judge:
                 continue
         return False
 
+    def _divisor(self, multiple: Multiple, sizes: Mapping[str, int]) -> int:
+        of = self.task.const.get(str(multiple.of), multiple.of)
+        return sizes.get(of, 2) if isinstance(of, str) else int(of)
+
     def _runs_beside(self, multiple: Multiple) -> bool:
         """Say whether forward also runs where a size that it divides is not the multiple."""
-        of = self.task.const.get(str(multiple.of), multiple.of)
-        by = self.checked_sizes.get(of, 2) if isinstance(of, str) else int(of)
+        by = self._divisor(multiple, self.checked_sizes)
         return by > 1 and any(
             self._runs_where({multiple.size: factor * by + 1}) for factor in BESIDE
         )

@@ -99,11 +99,22 @@ class Verdict:
     notes: tuple[str, ...] = ()
     """What the other engines say."""
 
+    @property
+    def is_refuted(self) -> bool:
+        """Whether the claim is wrong."""
+        return self.status in (Status.REFUTED, Status.SHAPE_ERROR)
+
     def __bool__(self) -> bool:
         return self.is_enough
 
     def __repr__(self) -> str:
+        return self.text()
+
+    def text(self, *, is_short: bool = False) -> str:
+        """Return the verdict as text; a short one shows neither formula nor counterexample."""
         lines = [f"{self.gradient}: {self.status}{self.reason}"]
+        if is_short:
+            return lines[0]
         lines += [f"  where {condition}" for condition in self.where]
         if (
             self.formula
@@ -121,9 +132,15 @@ class Verdict:
         return "\n".join(lines)
 
     def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+    def markdown(self, *, is_short: bool = False, what: str = "") -> str:
+        """Return the verdict as Markdown; a short one shows neither formula nor counterexample."""
         symbol = gradient_name(self.gradient)
         mark = MARKS.get(self.status, "?")
-        parts = [f"{mark} ${symbol}$: **{self.status}**{_escaped(self.reason)}"]
+        parts = [f"{mark} {what}${symbol}$: **{self.status}**{_escaped(self.reason)}"]
+        if is_short:
+            return parts[0]
         parts += [f"where {_escaped(condition)}" for condition in self.where]
         parts += [_escaped(note) for note in self.notes]
         text = "; ".join(parts)
@@ -148,7 +165,7 @@ class Report:
     """The verdicts on a layer: true if every gradient is proven as far as was asked.
 
     That is for all sizes and for all values of all constants, but for sizes and values that the
-    caller has named.
+    caller has named. If backward names the gradients of steps, they have to be proven as well.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -156,27 +173,80 @@ class Report:
     """Whether Ctrl-C ended the search, and not all was tried."""
     notes: tuple[str, ...] = ()
     """How the layer was run, which holds for all verdicts."""
-    steps: Any = None
+    steps: Any = ()
+    """What forward has named with `backprop_lib.steps.step`: `backprop_lib.proof.graph.Steps`."""
+
+    @property
+    def lines(self) -> dict[str, Verdict]:
+        """The verdicts on what backward has named, by the names of the steps, in its order."""
+        return self.steps.verdicts if self.steps != () else {}
 
     def __bool__(self) -> bool:
-        return bool(self.verdicts) and all(self.verdicts)
+        return bool(self.verdicts) and all(self.verdicts) and all(self.lines.values())
 
     def __iter__(self) -> Iterator[Verdict]:
         return iter(self.verdicts)
 
     def __getitem__(self, gradient: str) -> Verdict:
-        for verdict in self.verdicts:
+        known = (*self.lines.values(), *self.verdicts)
+        for verdict in known:
             if verdict.gradient == gradient:
                 return verdict
-        names = ", ".join(verdict.gradient for verdict in self.verdicts)
+        names = ", ".join(verdict.gradient for verdict in known)
         raise KeyError(f"{gradient} is not among the gradients {names}")
 
+    @property
+    def first_wrong(self) -> str:
+        """The first named step of backward whose own line is refuted, or ""."""
+        wrong = (verdict.gradient for verdict in self.lines.values() if verdict.is_refuted)
+        return next(wrong, "")
+
     def __repr__(self) -> str:
-        return "\n".join([*map(repr, self.verdicts), *self.notes])
+        wrong = self.first_wrong
+        parts = [_steps_text(group) for group in self._groups()]
+        parts += [f"the first wrong step is {wrong}"] if wrong else []
+        for verdict in self.verdicts:
+            parts.append(verdict.text(is_short=bool(wrong) and verdict.is_refuted))
+        return "\n".join([*parts, *self.notes])
+
+    def _groups(self) -> list[list[Verdict]]:
+        """Return the verdicts on steps: what is to be said of several at once is together."""
+        groups: list[list[Verdict]] = []
+        for verdict in self.lines.values():
+            last = groups[-1][-1] if groups else None
+            is_more = last and last.is_enough and verdict.is_enough
+            if is_more and last and last.reason == verdict.reason:
+                groups[-1].append(verdict)
+            else:
+                groups.append([verdict])
+        return groups
 
     def _repr_markdown_(self) -> str:
-        parts = [verdict._repr_markdown_() for verdict in self.verdicts]
+        wrong = self.first_wrong
+        parts = [_steps_markdown(group) for group in self._groups()]
+        parts += [f"The first wrong step is ${gradient_name(wrong)}$."] if wrong else []
+        parts += [
+            verdict.markdown(is_short=bool(wrong) and verdict.is_refuted)
+            for verdict in self.verdicts
+        ]
         return "\n\n".join([*parts, *map(_escaped, self.notes)])
+
+
+def _steps_text(group: list[Verdict]) -> str:
+    """Write the verdicts on some steps: of those that are proven, their names only."""
+    if not group[0].is_enough:
+        return f"step {group[0].text()}"
+    names = ", ".join(verdict.gradient for verdict in group)
+    return f"step{'s' * (len(group) > 1)} {names}: {group[0].status}{group[0].reason}"
+
+
+def _steps_markdown(group: list[Verdict]) -> str:
+    first = group[0]
+    if not first.is_enough:
+        return first.markdown(what="step ")
+    names = ", ".join(f"${gradient_name(verdict.gradient)}$" for verdict in group)
+    what = f"step{'s' * (len(group) > 1)} {names}"
+    return f"{MARKS[first.status]} {what}: **{first.status}**{_escaped(first.reason)}"
 
 
 def listed(values: Mapping[str, Any]) -> str:

@@ -274,7 +274,7 @@ def _is_not_zero(formula: Formula, u: Formula) -> bool:
         return False
     at = dict.fromkeys(formula.free_indices | u.free_indices, 0)  # where deltas are 1
     entry, value = solved
-    point = _Point()
+    point = Point()
     try:
         point.entries[point.key(entry, at)] = point.value(value, at)
         return (
@@ -288,7 +288,7 @@ def _is_not_zero(formula: Formula, u: Formula) -> bool:
 def _differs_somewhere(formula: Formula) -> bool:
     """Say whether a formula is not zero at some point, by far more than rounding."""
     at = dict.fromkeys(formula.free_indices, 0)  # where deltas are 1
-    point = _Point()
+    point = Point()
     try:
         terms = [point.value(Formula({t: c}), at) for t, c in formula.terms.items()]
         return abs(math.fsum(terms)) > ROUNDING * CERTAINLY * math.fsum(map(abs, terms))
@@ -298,7 +298,7 @@ def _differs_somewhere(formula: Formula) -> bool:
         return False
 
 
-class _Point:
+class Point:
     """Values of formulas at one point, which is drawn as it is needed: all sizes are different."""
 
     def __init__(self) -> None:
@@ -331,6 +331,13 @@ class _Point:
             raise CalculusError("an array that the code made has no value here")
         return entry.array, *(self.place(place, at) for place in entry.at)
 
+    def of_entry(self, entry: Entry, at: Mapping[Index, int]) -> float:
+        """Return the value of an entry where its indices have values."""
+        key = self.key(entry, at)
+        if key not in self.entries:
+            self.entries[key] = self._rng.uniform(0.5, 1.5)
+        return self.entries[key]
+
     def value(self, formula: Formula, at: Mapping[Index, int]) -> float:
         """Return the value of a formula where its free indices have values."""
         return math.fsum(
@@ -350,10 +357,7 @@ class _Point:
         if isinstance(atom, Constant):
             return atom.value
         if isinstance(atom, Entry):
-            key = self.key(atom, at)
-            if key not in self.entries:
-                self.entries[key] = self._rng.uniform(0.5, 1.5)
-            return self.entries[key]
+            return self.of_entry(atom, at)
         if isinstance(atom, Total):
             ranges = [range(self.size(index.size)) for index in atom.bound]
             tick()

@@ -50,7 +50,7 @@ MOST_ENTRIES = 64
 DIRECTIONS = 3
 """Along so many random directions, slopes are compared with those of a gradient at a tie."""
 SIMPLE = (0, 1, -1, 2, -2)
-NEARBY = 4
+NEARBY = 16
 """So many points are tried beside one that refutes another gradient."""
 MANY = 12
 """An array of more entries is first tried with zeros only."""
@@ -428,10 +428,13 @@ def counterexample_near(
     task = replace(task, const={**task.const, **point.const})
     arrays = {n: point.inputs[n] for n in task.shapes} | {"": point.inputs[task.upstream]}
     for trial in range(NEARBY):
-        if trial:
-            arrays = {n: _without_zeros(a, rng, n in task.labels) for n, a in arrays.items()}
+        tick()
+        here = {
+            n: _without_zeros(a, rng) if trial and n not in task.labels else a
+            for n, a in arrays.items()
+        }
         try:
-            case = _case(task, arrays)
+            case = _case(task, here)
             entry = _wrong_entry(case, name, np.random.default_rng(0))
             if entry is not None:
                 return case.counterexample(point.sizes, name, entry)
@@ -440,11 +443,9 @@ def counterexample_near(
     return None
 
 
-def _without_zeros(array: np.ndarray, rng: np.random.Generator, is_label: bool) -> np.ndarray:
-    """Replace zeros by other small numbers."""
-    if is_label:
-        return array
-    small = rng.choice([1, -1, 2], array.shape)
+def _without_zeros(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Replace some zeros by other small numbers."""
+    small = rng.choice([0, 0, 1, -1, 2], array.shape)
     pairs = zip(array.flat, small.flat, strict=True)
     return filled(array.shape, (Fraction(int(new)) if old == 0 else old for old, new in pairs))
 
