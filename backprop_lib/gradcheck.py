@@ -29,6 +29,7 @@ ROUNDINGS = 16
 """How many roundings an entry of y is allowed, before a difference is called an error."""
 KINK = 1e-3
 """The relative gap between the slopes to both sides that calls for a second look."""
+KINKED = "sits at a kink or a tie, where there is no gradient"
 STREAM = 0x6772
 """Keeps our random numbers apart from those that a caller draws with the same seed."""
 
@@ -44,6 +45,8 @@ class Comparison:
     """Largest distance of claimed and measured, relative to the largest slope of this input."""
     evaluations: int
     """How often forward was evaluated for this input."""
+    has_kink: bool = False
+    """Whether the slopes to both sides differ, so that there is no gradient."""
 
 
 @dataclass(frozen=True)
@@ -182,12 +185,15 @@ def compare_along_direction(
     output: Callable[..., np.ndarray],
     claim: np.ndarray,
     generator: np.random.Generator,
+    entry: tuple[int, ...] | None = None,
 ) -> Comparison:
-    """Hold the claimed gradient of one input against a slope along a random direction.
+    """Hold the claimed gradient of one input against a slope along a random direction, or an entry.
 
     ``output(name=moved)`` is y where this input has moved; y is its value at x.
     """
     steps = _steps(x, "direction", generator)
+    if entry is not None:
+        steps = iter([(f"entry {list(entry)}", partial(_along, x, entry))])
     return _Slopes(name, x, y, dy, output).compare(claim, steps, TOLERANCE)
 
 
@@ -272,14 +278,14 @@ class _Slopes:
         sizes = [max(abs(slope.claimed), abs(slope.measured)) for _, slope in slopes]
         largest = max(filter(np.isfinite, sizes), default=0.0)
         slopes.sort(key=lambda pair: -pair[1].difference())  # the worst first
-        agrees, verdict = True, f"agrees within {tol:g}"
+        agrees, verdict, has_kink = True, f"agrees within {tol:g}", False
         for label, slope in slopes:
             if (why := slope.complaint(tol, largest)) is not None:
-                agrees, verdict = False, f"{label} {why}"
+                agrees, verdict, has_kink = False, f"{label} {why}", why is KINKED
                 break
         differences = [0.0 if slope.is_zero() else slope.difference() for _, slope in slopes]
         error = max(differences, default=0.0) / (largest or 1.0)
-        return Comparison(self.name, agrees, verdict, error, self.evaluations)
+        return Comparison(self.name, agrees, verdict, error, self.evaluations, has_kink)
 
     def ends(self, step: np.ndarray) -> "_Ends":
         """Evaluate forward at x + step and at x − step."""
@@ -348,7 +354,7 @@ class _Slope:
     def complaint(self, tol: float, largest: float) -> str | None:
         """Say how claim and measurement differ, or return None if they agree within tol."""
         if self._is_kink():
-            return "sits at a kink or a tie, where there is no gradient"
+            return KINKED
         if self._agrees(tol, largest):
             return None
         self._measure_again()

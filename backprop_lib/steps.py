@@ -17,7 +17,7 @@ claim that this is its gradient ∂L/∂h. Both return the value, so that the co
 would without them; while `backprop_lib.proof.prove` runs it, each line is judged.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -117,6 +117,17 @@ class Watch:
             yield
 
 
+class Nobody(Watch):
+    """Watches nothing: every step returns what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def met(self, name: Any, value: Any) -> Any:
+        """Return the value."""
+        return value
+
+
 class Trace(Watch):
     """Keeps the numbers of a run.
 
@@ -135,6 +146,8 @@ class Trace(Watch):
         self.claims: dict[str, Any] = {}
         self.instead: Arrays = {}
         """Gradients that stand for those that are claimed, in what backward goes on with."""
+        self.true: Callable[[str], Any] | None = None
+        """What computes the gradient of a step whose claim is left open, as ``...``."""
 
     def named(self, name: str, value: Any) -> Any:
         """Keep the value, and return it with its shift."""
@@ -154,8 +167,11 @@ class Trace(Watch):
                 "no gradient"
             )
         self.claims[name] = value.copy() if isinstance(value, np.ndarray) else value
-        goes_on = np.full(self.values[name].shape, np.nan) if value is ... else self.claims[name]
-        return self.instead.get(name, goes_on)
+        if name in self.instead:
+            return self.instead[name]
+        if value is not ...:
+            return value
+        return np.full(self.values[name].shape, np.nan) if self.true is None else self.true(name)
 
 
 _WATCH: ContextVar[Watch | None] = ContextVar("WATCH", default=None)

@@ -448,7 +448,7 @@ class _Lines:
         for values in product(*known.values()):
             here = difference.substituted(dict(zip(known, values, strict=True)))
             is_hopeless = name in self.wrong
-            if within.is_all_of(here) or (not is_hopeless and chain.is_nothing(here)):
+            if within.is_all_of(here) or (not is_hopeless and chain.is_nothing(here, name)):
                 continue
             self._alone.add(name)
             if name in self.task.judged or not gradient.is_all_of(here):

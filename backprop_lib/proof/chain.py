@@ -223,22 +223,26 @@ class Chain:
                     raise NotFollowedError("compares numbers of several steps with ==")
         return generic(formula, name)
 
-    def spelled_out(self, formula: Formula) -> Iterator[Formula]:
-        """Yield a formula with ever more of what its symbols stand for, the latest steps first."""
+    def spelled_out(self, formula: Formula, name: str) -> Iterator[Formula]:
+        """Yield a formula with ever more of what its symbols stand for.
+
+        What is made of a name comes first: if h = tanh(z), then dz is written with h.
+        """
+        near = [step for step in self.users(name) if step is not self.output]
+        for step in (*reversed(near), *reversed(self.steps.values())):
+            if step.name in formula.arrays:
+                formula = _replaced(formula, step.name, step.at)
+                yield formula
         for name, claim in self.claims.items():
             if claim in formula.arrays:
                 formula = _replaced(formula, claim, lambda at, name=name: self._computed(name, at))
                 yield formula
-        for step in reversed(self.steps.values()):
-            if step.name in formula.arrays:
-                formula = _replaced(formula, step.name, step.at)
-                yield formula
 
-    def is_nothing(self, difference: Formula) -> bool:
-        """Say whether a difference vanishes because of how the names are computed."""
+    def is_nothing(self, difference: Formula, name: str) -> bool:
+        """Say whether a difference vanishes because of how what is made of a name is computed."""
         return any(
             vanishes(one) or vanishes(expanded(one))
-            for one in islice(self.spelled_out(difference), MOST_SPELLED_OUT)
+            for one in islice(self.spelled_out(difference, name), MOST_SPELLED_OUT)
         )
 
     def rests_on(self, formula: Formula) -> set[str]:

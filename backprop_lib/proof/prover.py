@@ -8,8 +8,9 @@ the verdict. Nothing is called proven that no numbers confirm, and only a point 
 a gradient and the claim is another number refutes.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice, permutations, zip_longest
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from backprop_lib.gradcheck import STEP, compare_along_direction
+from backprop_lib.gradcheck import STEP, Comparison, compare_along_direction
 from backprop_lib.layer import Layer
 from backprop_lib.models import get, put, text
 from backprop_lib.proof import exact
@@ -54,7 +55,7 @@ from backprop_lib.proof.witness import (
     smallest_counterexample,
 )
 from backprop_lib.shapes import ShapeError, format_shape, unchecked
-from backprop_lib.steps import Trace
+from backprop_lib.steps import Nobody, Trace, Watch
 
 Progress = Callable[[str], None]
 
@@ -69,7 +70,10 @@ POINTS = 2
 TIES = 2
 FLOAT_TOLERANCE = 1e-6
 """How far floats may be from exact numbers."""
+TRIED_ENTRIES = 8
 MEASURED = 6
+MANY, FEW = 30, 3
+"""Of many gradients, slopes are measured at few points."""
 NOT_THERE = (*FAILURES, IndexError, AssertionError, KeyError)
 """What code may raise at sizes for which it is not made."""
 DIFFERS = (0, 0, 1, 0, 0, 2, 0, 0)
@@ -88,8 +92,8 @@ TIED_STEPS = (
     "numbers that are compared in several steps may be equal at once, where forward may be smooth"
 )
 WRITES_INTO_NAMED = (
-    "the code writes into an array that it has named with step, or the other way round, so that it "
-    "computes something else where step returns a copy; name what is not changed any more"
+    "the code writes into an array after it has named it with step, or into what step has returned, "
+    "so it computes something else if that is a copy; name an array when it is finished"
 )
 OTHER_STATES = (float("nan"), 0.0, -1e9, 1e9)
 """What is put in the place of averages that an object goes on with, to see what depends on them."""
@@ -445,6 +449,8 @@ class _Judge:
     failed: str = ""
     """How the claims as a whole cannot be computed, because shapes do not fit."""
     checked_sizes: dict[str, int] = field(default_factory=dict)
+    _watch: Watch = field(default_factory=lambda: Watch(()))
+    """What has watched the last run of forward."""
 
     def report(self) -> Report:
         """Judge every gradient."""
@@ -507,13 +513,14 @@ class _Judge:
         if left and not self.failed:
             share = 0.3 if any(not self.evidence[name].is_settled for name in left) else 0.1
             self._run("exact numbers at random points", lambda: self._check(left), share)
-        left = [name for name in self.task.judged if not self._is_proven(name)]
-        if left and not (self._wrong_lines or self.only_sizes):
+        judged = {name: self.evidence[name].formulas.answer for name in self.task.judged}
+        left = [name for name, answer in judged.items() if answer is not Answer.RIGHT]
+        if left and not (self._wrong_lines or self._are_open or self.only_sizes):
             self.say("formulas for all sizes")
             open_ones = self._names(lambda e: not e.is_settled)
             self._run("formulas for all sizes", self._prove, 0.6 if open_ones else 0.15)
         for name in self._names(lambda e: not e.is_settled or self._may_be_wrong(e)):
-            if self._wrong_lines and name not in self.task.lines:
+            if (self._wrong_lines or self._are_open) and name not in self.task.lines:
                 continue
             self.say(f"d{name} at small sizes")
             if name in self.task.judged:
@@ -528,13 +535,15 @@ class _Judge:
                 elsewhere = partial(self._look_elsewhere, name)
                 self._run(f"other values of constants for d{name}", elsewhere, 0.3)
 
-    def _is_proven(self, name: str) -> bool:
-        return decide(self.evidence[name]).status is Status.PROVEN
-
     @property
     def _wrong_lines(self) -> list[str]:
         """The steps whose claims are refuted, in backward's order."""
         return [name for name in self.task.lines if self.evidence[name].counterexample is not None]
+
+    @property
+    def _are_open(self) -> bool:
+        """Whether the gradient of a step is left open, so that all needs its true one."""
+        return any(self.evidence[name].is_open for name in self.task.lines)
 
     def _blame_lines(self) -> None:
         """Note what rests on a wrong line, and try the line's counterexample on it."""
@@ -671,15 +680,26 @@ class _Judge:
         dy = np.random.default_rng(2).normal(size=y.shape)
         with suppress(ValueError, ArithmeticError):  # this is met again, and told, later
             claims = self._claims(inputs, dy, cache, trace)
-            plain_y, plain_cache = self._forward(inputs)
-            plain = self._claims(inputs, dy, plain_cache)
-            pairs = [(y, plain_y), *((claims[name], plain[name]) for name in claims)]
-            if not all(_are_equal(one, other) for one, other in pairs):
-                for name in self.task.judged:
-                    self._note(name, contradiction=WRITES_INTO_NAMED)
+            if not any(claim is ... for claim in trace.claims.values()):
+                self._check_alone(inputs, y, dy, claims)
         self.task = replace(self.task, steps=tuple(trace.names), lines=tuple(trace.order))
         lines = {name: self._nothing(name) for name in self.task.lines}
         self.evidence = {**lines, **self.evidence}
+
+    def _check_alone(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        y: np.ndarray,
+        dy: np.ndarray,
+        claims: Mapping[str, Any],
+    ) -> None:
+        """Check that the code computes the same where nobody watches its steps."""
+        nobody = Nobody()
+        plain_y, cache = self._forward(inputs, trace=nobody)
+        plain = self._claims(inputs, dy, cache, nobody)
+        pairs = [(y, plain_y), *((claims[name], plain[name]) for name in claims)]
+        if not all(_are_equal(one, other) for one, other in pairs):
+            raise RuntimeError(WRITES_INTO_NAMED)
 
     def _trace(self, shifts: Mapping[str, np.ndarray] | None = None) -> Trace:
         return Trace([*self.task.shapes, *self.task.const], shifts)
@@ -704,10 +724,10 @@ class _Judge:
         inputs: Mapping[str, np.ndarray],
         again: Any = None,
         const: Mapping[str, Any] | None = None,
-        trace: Trace | None = None,
+        trace: Watch | None = None,
     ) -> tuple[np.ndarray, Any]:
-        watched = nullcontext() if trace is None else trace.of_forward()
-        with unchecked(), np.errstate(all="ignore"), watched:
+        self._watch = self._trace() if trace is None else trace
+        with unchecked(), np.errstate(all="ignore"), self._watch.of_forward():
             copies = {name: array.copy() for name, array in inputs.items()}
             known = {**self.task.const, **(const or {})}
             if again is not None:  # what it counts goes on
@@ -719,11 +739,11 @@ class _Judge:
         inputs: Mapping[str, np.ndarray],
         dy: np.ndarray,
         cache: Any,
-        trace: Trace | None = None,
+        trace: Watch | None = None,
     ) -> Mapping[str, Any]:
         given = {name: array.copy() for name, array in inputs.items()}
-        watched = nullcontext() if trace is None else trace.of_backward()
-        with unchecked(), np.errstate(all="ignore"), watched:
+        watch = self._watch if trace is None else trace
+        with unchecked(), np.errstate(all="ignore"), watch.of_backward():
             return self.task.claims(dy.copy(), given, cache)
 
     def _measure(self) -> None:
@@ -731,7 +751,7 @@ class _Judge:
         rng = _rng()
         seen: dict[str, set[Answer]] = {name: set() for name in self.evidence}
         keeps = self._keeps_something() or self._looks_at_kinds()
-        for trial in range(MEASURED):
+        for trial in range(MEASURED if len(self.evidence) <= MANY else FEW):
             inputs = self._random_floats(self.checked_sizes, rng, trial)
             for name, answer in self._measured(inputs, rng).items():
                 seen[name].add(answer)
@@ -835,13 +855,14 @@ class _Judge:
             if claimed is not None:
                 x = inputs[name]
                 answers[name] = self._measured_along(name, x, inputs, y, dy, claimed, rng)
-        for name in [*trace.order]:
+        trace.true = partial(self._measured_slopes, inputs=inputs, dy=dy)
+        for name in [one for one in trace.order if one in self.task.lines]:
             if name in trace.claims:
                 answer = self._measured_line(name, trace, inputs, y, dy, rng)
                 answers |= {} if answer is None else {name: answer}
             if name not in trace.claims or answers.get(name) is not Answer.RIGHT:
                 with suppress(*NOT_THERE):  # what follows is judged with the true gradient
-                    slopes = self._measured_slopes(name, trace.values[name].shape, inputs, dy)
+                    slopes = self._measured_slopes(name, inputs, dy)
                     trace.instead = {**trace.instead, name: slopes}
                     self._claims(inputs, dy, cache, trace)
                     continue
@@ -876,9 +897,12 @@ class _Judge:
         return self._measured_along(name, zeros, inputs, y, dy, claimed, rng)
 
     def _measured_slopes(
-        self, name: str, shape: tuple[int, ...], inputs: Mapping[str, np.ndarray], dy: np.ndarray
+        self, name: str, inputs: Mapping[str, np.ndarray], dy: np.ndarray
     ) -> np.ndarray:
         """Measure the gradient of a step, entry by entry."""
+        trace = self._trace()
+        self._forward(inputs, trace=trace)
+        shape = trace.values[name].shape
         result = np.zeros(shape)
         for index in np.ndindex(shape):
             tick()
@@ -906,8 +930,15 @@ class _Judge:
             shifts = {name: moved.pop(name) for name in [*moved] if name not in inputs}
             return self._forward({**inputs, **moved}, trace=self._trace(shifts))[0]
 
-        if compare_along_direction(name, x, y, dy, output, claimed, rng).agrees:
+        comparison = compare_along_direction(name, x, y, dy, output, claimed, rng)
+        if comparison.agrees:
             return Answer.RIGHT
+        if comparison.has_kink:
+            if name not in self.task.lines:
+                return Answer.NOTHING
+            return _where_smooth(
+                partial(compare_along_direction, name, x, y, dy, output, claimed, rng), x.shape, rng
+            )
         # float32 somewhere within, which rounds more than a small step changes?
         step = COARSE_STEP * rng.normal(size=x.shape)
         above, below = (output(**{name: x + sign * step}) for sign in (1, -1))
@@ -1266,6 +1297,20 @@ class _Judge:
         for name in self.task.judged:
             answer = Answer.NOTHING if left.get(name) else Answer.RIGHT
             self._note(name, symbols=Symbols(sizes, answer, number))
+
+
+def _where_smooth(
+    compare: Callable[[tuple[int, ...]], Comparison],
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+) -> Answer:
+    """Compare along single entries of a step: many of them tie, as all that ReLU has made 0."""
+    chosen = rng.permutation(np.arange(math.prod(shape)))[:TRIED_ENTRIES]
+    found = [compare(tuple(map(int, np.unravel_index(n, shape)))) for n in chosen]
+    smooth = [comparison for comparison in found if not comparison.has_kink]
+    if not all(comparison.agrees for comparison in smooth):
+        return Answer.WRONG
+    return Answer.RIGHT if smooth else Answer.NOTHING
 
 
 def _are_equal(one: Any, other: Any) -> bool:

@@ -5,6 +5,7 @@ claimed number certainly is not the true one. Points where numbers that are comp
 count as well, if forward has a gradient there: its slopes to all sides are those of one.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -46,6 +47,8 @@ SPECIAL = ("unit", *["special", "mixed"] * 4)
 MOST_EQUAL = 8
 """So many numbers of the code are tried for all entries at once."""
 MOST_SIZES = 100
+MOST_CHOICES = 20_000
+"""Of more choices of sizes, only some are looked at."""
 MOST_ENTRIES = 64
 DIRECTIONS = 3
 """Along so many random directions, slopes are compared with those of a gradient at a tie."""
@@ -92,7 +95,7 @@ class Evaluated:
         ones = np.full(self.point.shape, of.number(1))
         self.dy = ones if dy is None else numbers(dy, of)
         self._instead: dict[str, np.ndarray] = {}
-        """The gradients of steps that are claimed wrong, and of those that are left open."""
+        """The gradients of steps that are claimed wrong."""
 
     def arguments(self, made: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
         """Return the arrays that forward takes, in its order: numbers made over, and labels."""
@@ -104,11 +107,7 @@ class Evaluated:
     @cached_property
     def claims(self) -> dict[str, Any]:
         """The claimed gradients, as they come."""
-        claims = self._run_backward()
-        left = [name for name, claim in self._trace.claims.items() if claim is ...]
-        if not left:
-            return claims
-        self._instead = {name: self.gradient(name) for name in left}
+        self._trace.true = lambda name: duals(self.gradient(name), None, self.met)
         return self._run_backward()
 
     @property
@@ -154,19 +153,26 @@ class Evaluated:
         judged: set[str] = set()
         while name in self._trace.claims:
             before = next((one for one in self._trace.order if one not in judged), name)
-            claim = self._exact(before, self._trace.claims[before])
             if before == name:
-                return claim
+                return self._exact(name, self._trace.claims[name])
             judged.add(before)
-            if before in self._instead or before in self.task.proven:
-                continue
-            differs = self.differs_along(before, claim, self._direction(claim.shape, rng))
-            if differs is None:
-                raise UndefinedError(f"it cannot be told whether d{before} is right here")
-            if differs:
+            is_known = before in self._instead or before in self.task.proven
+            if not is_known and self._is_wrong_line(before, rng):
                 self._instead[before] = self.gradient(before)
                 self._run_backward()
         raise UndefinedError(f"backward names no d{name} here")
+
+    def _is_wrong_line(self, name: str, rng: np.random.Generator) -> bool:
+        if self._trace.claims[name] is ...:
+            return False
+        try:
+            claim = self._exact(name, self._trace.claims[name])
+        except MisfitError:
+            return True
+        differs = self.differs_along(name, claim, self._direction(claim.shape, rng))
+        if differs is None:
+            raise UndefinedError(f"it cannot be told whether d{name} is right here")
+        return bool(differs)
 
     def _exact(self, name: str, claim: Any) -> np.ndarray:
         array, shape = np.asarray(claim), self.point.shape_of(name)
@@ -453,7 +459,15 @@ def _without_zeros(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def small_sizes(task: Task, largest: Sizes | None = None) -> Iterator[dict[str, int]]:
     """Yield sizes, small shapes first: up to 3 for every axis, or up to the ones given."""
     limits = {axis: 3 if largest is None else largest[axis] for axis in task.axes}
-    choices = product(*(range(1, limit + 1) for limit in limits.values()))
+    choices: Iterable[tuple[int, ...]]
+    if math.prod(limits.values()) <= MOST_CHOICES:
+        choices = product(*(range(1, limit + 1) for limit in limits.values()))
+    else:  # at most two of them are not as small as the others
+        choices = {
+            tuple(min(limit, dict(others).get(place, usual)) for place, limit in enumerate(limits.values()))
+            for usual in (1, 2)
+            for others in product(product(range(len(limits)), (1, 2, 3)), repeat=2)
+        }
     ordered = sorted(choices, key=lambda choice: (np.prod(choice), choice))
     for choice in ordered[:MOST_SIZES]:
         sizes = dict(zip(limits, choice, strict=True))
