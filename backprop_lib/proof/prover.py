@@ -883,6 +883,7 @@ class _Judge:
             sizes += [one for one in small_sizes(self.task, self.checked_sizes) if one not in sizes]
         if case is None and self.checked_sizes not in sizes:
             sizes.append(self.checked_sizes)
+        sizes = [one for one in sizes if not evidence.formulas.leaves_nothing_at(one)]
         ordered = chain(sizes[:SMALLEST], self._ordered(name, sizes[SMALLEST:]))
         found = smallest_counterexample(self.task, name, ordered, _rng())
         if found is None and case is not None:
