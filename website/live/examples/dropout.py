@@ -1,3 +1,5 @@
+# forward draws a mask; what is proven holds for all that it may draw.
+# Try: return dy * self.kept
 import numpy as np
 
 
