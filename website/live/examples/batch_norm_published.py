@@ -1,4 +1,4 @@
-# W is missing in dx, as in Knet.jl's issue 288; its tests took W = 1, and passed.
+# Knet.jl, issue 288: dx lacks W. Tests had W = 1.
 # Try: dx = W * r * (dy - mean(dy) - x_hat * mean(dy * x_hat))
 import numpy as np
 

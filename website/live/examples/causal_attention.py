@@ -1,4 +1,4 @@
-# No place looks at a later one: the mask sets those scores to -inf.
+# No place looks at a later one.
 # Try: dk = ds @ q
 import numpy as np
 

@@ -1,4 +1,4 @@
-# forward draws a mask; what is proven holds for all that it may draw.
+# Proven for every mask that it may draw.
 # Try: return dy * self.kept
 import numpy as np
 

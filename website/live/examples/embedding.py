@@ -1,4 +1,4 @@
-# A word may occur twice, and then its gradients add up.
+# A word that occurs twice counts twice.
 # Try: dW[ids] += dy
 import numpy as np
 

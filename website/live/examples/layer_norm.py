@@ -1,4 +1,4 @@
-# What is proven holds for every eps, not for 1e-5 alone.
+# Proven for every eps, not for 1e-5 alone.
 # Try: dx = r * (g - through_variance)
 import numpy as np
 

@@ -1,4 +1,4 @@
-# x acts through the mean and through the variance, and dx knows of one only.
+# dx forgets the path through the variance.
 # Try: dx = r * (g - mean(g) - x_hat * mean(g * x_hat))
 import numpy as np
 

@@ -1,4 +1,4 @@
-# What backward needs is kept on self, and so are dW and db, which are judged too.
+# dW and db stay on self, and are judged too.
 # Try: self.db = dy.sum(axis=0)
 import numpy as np
 

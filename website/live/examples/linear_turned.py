@@ -1,4 +1,4 @@
-# dW is turned. Where W is square, its shape is right all the same.
+# dW is turned. W is square, so its shape is right.
 # Try: dW = dy.T @ x
 import numpy as np
 

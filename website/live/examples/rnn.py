@@ -1,4 +1,4 @@
-# The loop needs T as a number: some are tried, and N, D and H stay open.
+# The loop pins T; N, D and H stay open.
 # Try: dU += h[t + 1].T @ da
 import numpy as np
 
