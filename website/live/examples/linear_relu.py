@@ -1,4 +1,4 @@
-# dW and db stay on self, and are judged too.
+# dW and db on self are judged, too.
 # Try: self.db = dy.sum(axis=0)
 import numpy as np
 
