@@ -141,6 +141,14 @@ def test_examples_are_proven_and_refuted_on_the_page(used, address):
     assert said == "Not all is proven; see below."
     expect(result).to_contain_text("A counterexample")
     assert result.locator("mjx-container").count() >= 6
+
+    for example, answer in (
+        ("attention, causal", "All is proven, where the report says."),
+        ("RNN, a loop over time", "Proven at some sizes or values; see below."),
+    ):
+        page.get_by_label("Start from").select_option(example)
+        said, _ = ask(page)
+        assert said == answer
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
     assert used.complaints == []
     assert [u for u in used.requests if not u.startswith((address, "data:", "blob:"))] == []
