@@ -41,6 +41,10 @@ FONTS = """\
 <fontconfig>
   <dir>{here}/fonts</dir>
   <dir>/usr/share/fonts</dir>
+  <alias>
+    <family>monospace</family>
+    <prefer><family>DejaVu Sans Mono</family><family>Liberation Mono</family></prefer>
+  </alias>
   <cachedir>{here}/fonts-cache</cachedir>
 </fontconfig>
 """

@@ -43,6 +43,8 @@ Labels = Mapping["Index", Key]
 
 _serials = count()
 NO_LABELS: Labels = {}
+TRIANGLE = "np.tri"
+"""The array that is above 0 on and below the diagonal; "np.tri+1" is of the one above that."""
 MOST_STEPS = 4
 """So many steps within one function are taken apart into cases, and no more."""
 HIGHEST_DEGREE = 12

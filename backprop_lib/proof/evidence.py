@@ -45,6 +45,12 @@ class Formulas:
     multiples: tuple[Multiple, ...] = ()
     """Which sizes are divided, so that only multiples are looked at."""
 
+    def leaves_nothing_at(self, sizes: Mapping[str, int]) -> bool:
+        """Say whether all is proven at these sizes, and under no condition."""
+        if self.answer is not Answer.RIGHT or self.where or self.conditions or self.multiples:
+            return False
+        return any(known.items() <= sizes.items() for known in self.sizes)
+
 
 @dataclass(frozen=True)
 class Numbers:

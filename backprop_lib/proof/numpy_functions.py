@@ -58,7 +58,6 @@ MOST_SPLIT = 64
 """An axis of a known size up to this is split by reshape."""
 MOST_FACTORS = 16
 """So many entries are multiplied along an axis, and no more."""
-TRIANGLE = "np.tri"
 LARGEST_WHOLE = np.dtype(np.intp).itemsize
 """Whole numbers of this many bytes are taken for all whole numbers; those of fewer overflow."""
 
@@ -901,7 +900,7 @@ def is_lower(run: Run, rows: Axis, columns: Axis, k: Any = 0) -> Formula:
     i, j = (axis[0] if axis else 0 for axis in (rows, columns))
     if k == -1 and sizes_along(rows) == sizes_along(columns):
         return is_lower(run, rows, columns) * (ONE - calculus.delta(i, j))
-    name = TRIANGLE if k == 0 else f"{TRIANGLE}{k:+}"
+    name = calculus.TRIANGLE if k == 0 else f"{calculus.TRIANGLE}{k:+}"
     return calculus.step(calculus.entry(name, i, j))
 
 

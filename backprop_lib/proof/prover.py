@@ -1092,15 +1092,15 @@ class _Judge:
         candidates: Iterator[Mapping[str, int]] = small_sizes(self.task, self.sizes or None)
         if proven:
             candidates = islice(candidates, SMALL)
-        is_proven_at = evidence.formulas.answer is Answer.RIGHT
-        sizes = [] if is_proven_at else list(candidates)
+        sizes = list(candidates)
         sizes += [one for one in self._sizes_asked_for(evidence) if one not in sizes]
         if evidence.numbers.answer is Answer.WRONG:  # there is one, so it is worth while to go on
             sizes += [one for one in small_sizes(self.task, self.checked_sizes) if one not in sizes]
-        if case is None and self.checked_sizes not in sizes and not is_proven_at:
+        if case is None and self.checked_sizes not in sizes:
             sizes.append(self.checked_sizes)
-        first = 0 if self.task.lines or is_proven_at else SMALLEST
-        ordered = chain(sizes[:first], self._ordered(name, sizes[first:], all_of=not is_proven_at))
+        sizes = [one for one in sizes if not evidence.formulas.leaves_nothing_at(one)]
+        first = 0 if self.task.lines else SMALLEST
+        ordered = chain(sizes[:first], self._ordered(name, sizes[first:]))
         found = smallest_counterexample(self.task, name, ordered, _rng())
         if found is None and case is not None:
             found = simplest(self.task, self.checked_sizes, case, name, entry)
@@ -1109,19 +1109,16 @@ class _Judge:
             self._note(name, numbers=numbers, counterexample=found)
 
     def _ordered(
-        self, name: str, sizes: Iterable[Mapping[str, int]], *, all_of: bool
+        self, name: str, sizes: Iterable[Mapping[str, int]]
     ) -> Iterator[Mapping[str, int]]:
-        """Yield the sizes first at which slopes that are measured with floats differ, or only them.
-
-        At sizes beyond those that are proven, numbers that tie are not looked for.
-        """
+        """Yield the sizes first at which slopes that are measured with floats differ."""
         others = []
         for one in sizes:
             if self._differs_at(name, one):
                 yield one
             else:
                 others.append(one)
-        yield from others if all_of else ()
+        yield from others
 
     def _differs_at(self, name: str, sizes: Mapping[str, int]) -> bool:
         """Say whether a slope that is measured with floats differs somewhere, at these sizes."""

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from backprop_lib.proof.calculus import (
     NO_FACTORS,
+    TRIANGLE,
     Affine,
     Atom,
     Constant,
@@ -224,6 +225,9 @@ class _Style(ABC):
         if isinstance(atom, Root):
             return self.letter(atom, "r", names, lambda text: self.power(f"({text})", "-1/2"))
         if isinstance(atom, Step):
+            entry = atom.u.as_entry()
+            if entry is not None and entry.array.startswith(TRIANGLE):
+                return self.triangle(entry, names)
             if len(atom.u.terms) > 1:
                 return self.step(self.letter(atom, "z", names, lambda text: text))
             return self.step(self.sum(atom.u, names))
@@ -234,6 +238,12 @@ class _Style(ABC):
         if isinstance(atom, Function):
             return self.function(atom.name, self.sum(atom.u, names))
         raise TypeError(f"no way to write a {type(atom).__name__}")
+
+    def triangle(self, entry: Entry, names: Mapping[Index, str]) -> str:
+        """Write where a place of a matrix is on or below a diagonal: [j ≤ i + 1]."""
+        row, column = (self.place(place, names) for place in entry.at)
+        offset = entry.array.removeprefix(TRIANGLE)
+        return self.not_after(column, f"{row} {offset[0]} {offset[1:]}" if offset else row)
 
     def letter(
         self,

@@ -9,7 +9,7 @@ import operator
 import numpy as np
 import pytest
 
-from backprop_lib.proof import calculus, prove
+from backprop_lib.proof import calculus, prove, prover
 from backprop_lib.proof.assumptions import Assumed, Larger, Multiple
 from backprop_lib.proof.symbolic import Run, Size
 
@@ -291,6 +291,32 @@ def test_what_is_wrong_at_larger_sizes_than_those_pinned_is_searched():
         return dx, dw * (1 if len(x) < 4 else 2)
 
     assert prove(running_sum, wrong, x="T D", w="D")["dw"].status == "refuted"
+
+
+def sizes_searched(monkeypatch, *layer, **shapes):
+    """Return the sizes at which a counterexample is searched."""
+    searched = []
+
+    def search(task, name, candidates, rng):
+        searched.extend(candidates)
+
+    monkeypatch.setattr(prover, "smallest_counterexample", search)
+    prove(*layer, **shapes)
+    return searched
+
+
+def test_no_counterexample_is_searched_where_all_is_proven(monkeypatch):
+    searched = sizes_searched(monkeypatch, running_sum, running_sum_backward, x="T D", w="D")
+    assert {sizes["T"] for sizes in searched} == {4, 5, 6}
+
+
+def test_a_counterexample_is_searched_where_a_proof_leaves_something_out(monkeypatch):
+    def forward(x):
+        y = np.stack([np.maximum(row, 0) for row in x])
+        return y, (x,)
+
+    searched = sizes_searched(monkeypatch, forward, lambda dy, x: dy * (x > 0), x="T D")
+    assert {sizes["T"] for sizes in searched} == {1, 2, 3, 4, 5, 6}
 
 
 def test_two_loops_have_two_sizes():

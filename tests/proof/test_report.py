@@ -139,6 +139,20 @@ def test_every_kind_of_factor_is_written():
     assert latex(cases["(Σ_j x[j])^2"]) == r"{(\sum_{j} x_{j})}^{2}"
 
 
+@pytest.mark.parametrize(
+    ("k", "text", "formula"),
+    [
+        (0, "dx[n, c] = dy[n, c] [c ≤ n]", r"dx_{nc} = dy_{nc}\, [c \le n]"),
+        (2, "dx[n, c] = dy[n, c] [c ≤ n + 2]", r"dx_{nc} = dy_{nc}\, [c \le n + 2]"),
+        (-3, "dx[n, c] = dy[n, c] [c ≤ n - 3]", r"dx_{nc} = dy_{nc}\, [c \le n - 3]"),
+    ],
+)
+def test_a_triangle_is_written_as_a_comparison_of_places(k, text, formula):
+    report = prove(lambda x: (np.tril(x, k), ()), lambda dy: np.tril(dy, k), x="N C")
+    assert text in repr(report)
+    assert formula in report._repr_markdown_()
+
+
 def test_a_report_knows_its_gradients():
     report = prove(linear)
     assert [verdict.gradient for verdict in report] == ["dx", "dW", "db"]

@@ -15,8 +15,30 @@ from backprop_lib.proof import prove
 
 PAGE = "chapters/your_gradient"
 LIVE = ROOT / "website" / "live"
-EXAMPLE = re.compile(r"name: \"(.*?)\", axes: '(.*?)', code: (\w+)")
-RIGHT = {"linear, right", "softmax", "LayerNorm", "dropout, a class"}
+EXAMPLE = re.compile(r"name: \"(.*?)\",\s+axes: '(.*?)',\s+code: (\w+)")
+WRONG = {
+    "linear, wrong": {"dW": "refuted"},
+    "LayerNorm, one path forgotten": {"dx": "refuted"},
+    "BatchNorm, a published bug": {"dx": "refuted"},
+}
+IN_PART = {"RNN, a loop over time"}
+TRIED = {
+    "linear, right": ("db = dy.sum(axis=0)", "db: shape error"),
+    "linear, wrong": ("dW = x.T @ dy", "dW: proven"),
+    "softmax": ("return y * (dy - (dy * y).sum(axis=1, keepdims=True))", "dx: refuted"),
+    "embedding": ("np.add.at(dW, ids, dy)", "dW: refuted"),
+    "linear and ReLU, a class": ("self.db = dz.sum(axis=0)", "db: refuted"),
+    "dropout, a class": ("return dy * self.kept / (1 - self.p)", "dx: refuted"),
+    "LayerNorm": ("dx = r * (g - through_mean - through_variance)", "dx: refuted"),
+    "LayerNorm, one path forgotten": ("dx = r * (g - mean(g))", "dx: proven"),
+    "BatchNorm, a published bug": (
+        "dx = r * (dy - mean(dy) - x_hat * mean(dy * x_hat))",
+        "dx: proven",
+    ),
+    "attention, causal": ("dk = ds.T @ q", "dk: refuted"),
+    "RNN, a loop over time": ("dU += h[t].T @ da", "dU: refuted"),
+}
+"""The line that an example's comment replaces, and what is said then."""
 
 
 def examples():
@@ -64,19 +86,47 @@ def ask(page):
     """Press Prove, and return what is said and the result once the answer is there."""
     page.get_by_role("button", name="Prove", exact=True).click()
     status = page.locator("#prove-your-own .live-status")
-    expect(status).to_have_text(re.compile("proven|wrong;"), timeout=START)
+    expect(status).to_have_text(re.compile("[Pp]roven|wrong;"), timeout=START)
     return status.inner_text(), page.locator(".prove-result")
 
 
-@pytest.mark.parametrize(("name", "axes", "code"), examples(), ids=lambda value: value[:12])
-def test_the_examples_are_what_their_names_say(name, axes, code):
+def judged(code, axes):
     names = {"__name__": "__main__", "prove": prove, "layer_in": layer_in}
     exec(code, names)
-    report = eval(f"prove(*layer_in(globals()), {axes})", names)
-    assert bool(report) == (name in RIGHT)
-    if name not in RIGHT:
-        assert "refuted" in {verdict.status for verdict in report}
-    assert len(examples()) == 6
+    return eval(f"prove(*layer_in(globals()), {axes})", names)
+
+
+each_example = pytest.mark.parametrize(
+    ("name", "axes", "code"), examples(), ids=[name for name, _, _ in examples()]
+)
+
+
+@each_example
+def test_the_examples_are_what_their_names_say(name, axes, code):
+    right = "proven at" if name in IN_PART else "proven"
+    said = {verdict.gradient: verdict.status for verdict in judged(code, axes)}
+    assert said == {**dict.fromkeys(said, right), **WRONG.get(name, {})}
+
+
+@each_example
+def test_the_change_that_an_example_suggests_does_what_it_promises(name, axes, code):
+    comment, body = code.split("import numpy as np\n")
+    look, suggestion = comment.splitlines()
+    assert look.startswith("# ")
+    replaced, said = TRIED[name]
+    assert body.count(replaced) == 1
+    tried = body.replace(replaced, suggestion.removeprefix("# Try: "))
+    changed, _ = said.split(": ")
+    report = judged(f"import numpy as np\n{tried}", axes)
+    assert f"{changed}: {report[changed].status}" == said
+    others = {verdict.status for verdict in report if verdict.gradient != changed}
+    assert others <= {"proven at" if name in IN_PART else "proven"}
+
+
+def test_every_example_is_found():
+    text = (LIVE / "examples.js").read_text(encoding="utf8")
+    assert len(examples()) == text.count("name: ") == len([*(LIVE / "examples").iterdir()])
+    assert [name for name, _, _ in examples()] == [*TRIED]
 
 
 def test_examples_are_proven_and_refuted_on_the_page(used, address):
@@ -91,6 +141,14 @@ def test_examples_are_proven_and_refuted_on_the_page(used, address):
     assert said == "Not all is proven; see below."
     expect(result).to_contain_text("A counterexample")
     assert result.locator("mjx-container").count() >= 6
+
+    for example, answer in (
+        ("attention, causal", "All is proven, where the report says."),
+        ("RNN, a loop over time", "Proven at some sizes or values; see below."),
+    ):
+        page.get_by_label("Start from").select_option(example)
+        said, _ = ask(page)
+        assert said == answer
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
     assert used.complaints == []
     assert [u for u in used.requests if not u.startswith((address, "data:", "blob:"))] == []

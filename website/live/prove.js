@@ -31,7 +31,7 @@ function verdict(report) {
   if (!statuses.length || statuses.some((status) => !status.startsWith("proven"))) {
     return "Not all is proven; see below.";
   }
-  if (statuses.includes("proven at")) return "Proven at some values only; see below.";
+  if (statuses.includes("proven at")) return "Proven at some sizes or values; see below.";
   return /^ {2}where /m.test(report) ? "All is proven, where the report says." : "All is proven.";
 }
 

