@@ -449,9 +449,7 @@ class PointNet:
         )
         return self._through(run, points, rng if training else None)
 
-    def _through(
-        self, run: _Pass, points: np.ndarray, rng: np.random.Generator | None
-    ) -> Output:
+    def _through(self, run: _Pass, points: np.ndarray, rng: np.random.Generator | None) -> Output:
         t_in, pull_t_in = self._transform(run, "input_transform", points)
         turned, pull_turned = run.transformed("turned", points, t_in)
         h, pull_h = _chained(turned, self._convolutions(run, "local"))

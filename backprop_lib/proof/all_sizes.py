@@ -14,11 +14,9 @@ from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Nu
 from backprop_lib.proof.calculus import (
     ZERO,
     CalculusError,
-    Entry,
     Formula,
     Index,
     Pick,
-    Place,
     Step,
 )
 from backprop_lib.proof.chain import Chain, Cuts, Named
@@ -56,9 +54,7 @@ MOST_NUMBERS, MOST_PINNED = 3, 2
 """A size is proven at so many numbers, if at most so many sizes are needed as numbers."""
 MOST_ASSUMED = 8
 """So many assumptions are made of sizes, one on top of the other."""
-TIES_OF_STEPS = (
-    "is something else than on either side where numbers that are compared are equal"
-)
+TIES_OF_STEPS = "is something else than on either side where numbers that are compared are equal"
 COMPARED = "no two numbers that forward compares are equal"
 ONLY_AT_TIES = (
     "the two formulas are equal but where numbers that are compared are equal, and there forward "
@@ -323,13 +319,13 @@ def _arrays(task: Task, run: Run) -> dict[str, SymbolicArray | PlaceArray]:
 
 
 def _forward(
-    task: Task, run: Run, inputs: Mapping[str, Any], at: Mapping[str, Any], cuts: Cuts
+    task: Task, run: Run, inputs: Mapping[str, Any], at: Mapping[str, Any], watch: Watch
 ) -> tuple[SymbolicArray, Any]:
     const = {
         name: _constant(run, name, value, is_known=name in at) for name, value in task.const.items()
     }
     copies = {name: array.copy() for name, array in inputs.items()}
-    with drawing(run, {*task.shapes, *task.const, *task.steps}), cuts.of_forward():
+    with drawing(run, {*task.shapes, *task.const, *task.steps}), watch.of_forward():
         y, cache = followed("forward", run, lambda: task.layer.run_forward({**copies, **const}))
     if isinstance(y, LostArray):
         raise y.reason
@@ -440,9 +436,7 @@ class _Lines:
         direct = chain.rests_on(array.formula)
         self._rests[name] = direct.union(*(self._rests[one] for one in direct))
         known = {i: range(i.size) for i in at.values() if isinstance(i.size, int)}
-        gradient = Gradient(
-            true, output, entry, self.task.upstream, frozenset(self.task.labels)
-        )
+        gradient = Gradient(true, output, entry, self.task.upstream, frozenset(self.task.labels))
         within = replace(gradient, steps=chain.symbols, constant=chain.constant)
         equal, but_for_ties = True, False
         for values in product(*known.values()):
@@ -472,7 +466,9 @@ class _Lines:
         atoms = ((one, atom) for one, formula in formulas for atom in formula.atoms())
         if any(isinstance(atom, Step) and one in atom.u.arrays for one, atom in atoms):
             yield COMPARED
-        looked_up = output.looked_up.union(*(self.chain.steps[one].formula.looked_up for one in later))
+        looked_up = output.looked_up.union(
+            *(self.chain.steps[one].formula.looked_up for one in later)
+        )
         if looked_up - set(self.task.labels):
             affected = {name, *later}
             yield from (how for how, arrays in self.searched.items() if arrays & affected)
@@ -495,8 +491,8 @@ def _misfit(name: str, claim: SymbolicArray, run: Run, axes: Sequence[Axis]) -> 
     if len(claimed) != len(wanted):
         return f"d{name} is {have}, {name} is {want}"
     wrong = [i for i, (a, b) in enumerate(zip(claimed, wanted, strict=True)) if a != b]
-    axes = "; ".join(f"axis {i} is {claim.shape[i]}, not {x.shape[i]}" for i in wrong)
-    return f"d{name} is {have}, {name} is {want}: {axes}"
+    axes_text = "; ".join(f"axis {i} is {claim.shape[i]}, not {x.shape[i]}" for i in wrong)
+    return f"d{name} is {have}, {name} is {want}: {axes_text}"
 
 
 def _letters(axes: Sequence[Axis]) -> list[str]:

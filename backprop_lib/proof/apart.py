@@ -8,6 +8,7 @@ one comparison ties, no other may.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, product
 from typing import Any
 
@@ -40,7 +41,7 @@ def are_apart(
     """
     try:
         whole = [one for u in compared for one in _entries_of(u, at(0, 0.0), sizes)]
-        return all(_are_apart_on(whole, lambda t, n=n: at(n, t)) for n in range(LINES))
+        return all(_are_apart_on(whole, partial(at, n)) for n in range(LINES))
     except (CalculusError, ArithmeticError, KeyError, IndexError, ValueError):
         return False
 
@@ -125,9 +126,7 @@ def _is_alone(
 ) -> bool:
     """Say whether no other comparison ties where one does."""
     arrays = at(_zero(lambda t: one.value(at(t)), low, high))
-    return all(
-        other.made_of == one.made_of or abs(other.value(arrays)) > EQUAL for other in whole
-    )
+    return all(other.made_of == one.made_of or abs(other.value(arrays)) > EQUAL for other in whole)
 
 
 def _zero(value: Callable[[float], float], low: float, high: float) -> float:

@@ -7,15 +7,15 @@ each claim is compared with a short formula of the claims before it; if all of t
 whole is, by induction.
 
 The names are not independent, as the symbols are. An identity of symbols holds for all numbers, so
-nothing is proven too much, with two exceptions that are taken care of. Where numbers are compared,
+nothing is proven too much but for one thing, which is taken care of: where numbers are compared,
 two comparisons may tie together in ways that the symbols do not show (see `backprop_lib.proof.ties`
-and `backprop_lib.proof.apart`). And what is right only because of how a name is computed, as the mean
-of x̂ is 0, needs its formula in the place of its symbol.
+and `backprop_lib.proof.apart`). And what is right only because of how a name is computed, as the
+mean of x̂ is 0, needs its formula in the place of its symbol.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
@@ -24,8 +24,6 @@ import numpy as np
 from backprop_lib.proof import calculus
 from backprop_lib.proof.calculus import (
     ZERO,
-    Atom,
-    CalculusError,
     Entry,
     Formula,
     Index,
@@ -48,7 +46,6 @@ from backprop_lib.proof.symbolic import (
 from backprop_lib.proof.task import Task
 from backprop_lib.proof.ties import generic, is_of_one_entry
 from backprop_lib.steps import Watch
-
 
 MOST_SPELLED_OUT = 8
 """So many steps are put in the place of their symbols; a step should need few others."""
@@ -217,10 +214,9 @@ class Chain:
 
     def _generic(self, formula: Formula, name: str) -> Formula:
         if self.steps:
-            for atom in formula.atoms():
-                is_equation = isinstance(atom, Zero) and name in atom.u.arrays
-                if is_equation and not is_of_one_entry(atom.u, self.constant):
-                    raise NotFollowedError("compares numbers of several steps with ==")
+            equations = [a.u for a in formula.atoms() if isinstance(a, Zero)]
+            if not all(is_of_one_entry(u, self.constant) for u in equations if name in u.arrays):
+                raise NotFollowedError("compares numbers of several steps with ==")
         return generic(formula, name)
 
     def spelled_out(self, formula: Formula, name: str) -> Iterator[Formula]:
@@ -229,13 +225,13 @@ class Chain:
         What is made of a name comes first: if h = tanh(z), then dz is written with h.
         """
         near = [step for step in self.users(name) if step is not self.output]
-        for step in (*reversed(near), *reversed(self.steps.values())):
+        for step in (*reversed(near), *reversed([*self.steps.values()])):
             if step.name in formula.arrays:
                 formula = _replaced(formula, step.name, step.at)
                 yield formula
-        for name, claim in self.claims.items():
+        for one, claim in self.claims.items():
             if claim in formula.arrays:
-                formula = _replaced(formula, claim, lambda at, name=name: self._computed(name, at))
+                formula = _replaced(formula, claim, partial(self._computed, one))
                 yield formula
 
     def is_nothing(self, difference: Formula, name: str) -> bool:
@@ -264,14 +260,7 @@ class _Gradients(dict[str, tuple[list[Index], Formula]]):
         return self[name]
 
 
-def _replaced(formula: Formula, array: str, by: Any) -> Formula:
-    if array not in formula.arrays:
-        return formula
-
-    def of_atom(atom: Atom) -> Formula | None:
-        if isinstance(atom, Entry) and atom.array == array:
-            result: Formula = by(atom.at)
-            return result
-        return None
-
-    return formula.replaced(of_atom)
+def _replaced(formula: Formula, array: str, by: Callable[[tuple[Place, ...]], Formula]) -> Formula:
+    return formula.replaced(
+        lambda atom: by(atom.at) if isinstance(atom, Entry) and atom.array == array else None
+    )

@@ -1,4 +1,4 @@
-"""The steps of a forward as a graph: what is made of what, by which formulas, and with which numbers.
+"""The steps of a forward as a graph: what is made of what, with formulas and numbers.
 
 This is what a figure of the chain rule draws.
 """
@@ -157,7 +157,9 @@ class Steps(Sequence[Step]):
         with watched(*task.functions):
             case = Evaluated(task, exact)
             if dy is None and case.point.shape:
-                raise TypeError(f"dy is missing, expected {format_shape(case.point.shape)}, as y is")
+                raise TypeError(
+                    f"dy is missing, expected {format_shape(case.point.shape)}, as y is"
+                )
             upstream = _fractions(1 if dy is None else dy)
             if upstream.shape != case.point.shape:
                 raise ValueError(
@@ -174,7 +176,7 @@ class Steps(Sequence[Step]):
 
     def _gradient(self, case: Evaluated, name: str, value: np.ndarray) -> np.ndarray | None:
         is_input = name in self._task.shapes
-        if is_input and name not in self._task.differentiable or value.dtype.kind in "biu":
+        if (is_input and name not in self._task.differentiable) or value.dtype.kind in "biu":
             return None
         return _floats(case.gradient(name))
 
@@ -192,9 +194,7 @@ def _slope(step: Named, name: str, chain: Chain, axes: Sequence[Axis]) -> Closed
     )
     return ClosedForm(
         f"∂{above[0]}/∂{below[0]} = {plain(formula, names)}",
-        latex_equation(
-            rf"\frac{{\partial {above[1]}}}{{\partial {below[1]}}}", formula, names
-        ),
+        latex_equation(rf"\frac{{\partial {above[1]}}}{{\partial {below[1]}}}", formula, names),
     )
 
 

@@ -92,8 +92,8 @@ TIED_STEPS = (
     "numbers that are compared in several steps may be equal at once, where forward may be smooth"
 )
 WRITES_INTO_NAMED = (
-    "the code writes into an array after it has named it with step, or into what step has returned, "
-    "so it computes something else if that is a copy; name an array when it is finished"
+    "the code writes into an array after it has named it with step, or into what step has "
+    "returned, so it computes something else if that is a copy; name an array when it is finished"
 )
 OTHER_STATES = (float("nan"), 0.0, -1e9, 1e9)
 """What is put in the place of averages that an object goes on with, to see what depends on them."""
@@ -132,6 +132,7 @@ def prove(
         returns y and its backward. Or a class, or an object, with ``forward`` (or ``__call__``)
         and ``backward``, which keeps on ``self`` what backward needs; every run has a copy of its
         own. Random numbers that forward draws are held fixed, and may be any numbers in a proof.
+        What forward and backward name with `backprop_lib.steps.step` is judged line by line.
     const : dict, optional
         Arguments of forward that have no gradient. A number such as 1e-5 is left open at first, so
         that the proof holds for every value at which the code is defined; and it is the decimal
@@ -176,6 +177,9 @@ def prove(
         - "undecided", with what the other engines say at small sizes;
         - "not answered yet", for a gradient given as ``...``.
 
+        ``report.steps`` has the steps that forward names, and a verdict on each line of backward
+        that claims the gradient of one, computed from the true gradients of the steps before it.
+
     Raises
     ------
     TypeError
@@ -183,8 +187,8 @@ def prove(
     ValueError
         If the shapes or the sizes make no sense.
     RuntimeError
-        If forward or backward changes an argument in place, or forward returns something else
-        each time.
+        If forward or backward changes an argument in place, or what it has named as a step, or
+        forward returns something else each time.
     Exception
         What forward or backward raises when it is run with floats.
     DisagreementError
@@ -1210,26 +1214,36 @@ class _Judge:
                 rests = tuple(one for one in formulas.multiples if self._runs_beside(one))
                 self._note(name, formulas=formulas, rests=rests)
         if by_steps:
-            right = self._names(lambda e: e.formulas.answer is Answer.RIGHT and not e.formulas.sizes)
+            right = self._names(
+                lambda e: e.formulas.answer is Answer.RIGHT and not e.formulas.sizes
+            )
             self.task = replace(self.task, proven=frozenset(right) & {*self.task.lines})
 
     def _are_apart(self, formulas: Formulas) -> bool:
         """Say whether numbers that are compared in several steps are not equal at once."""
         known = formulas.sizes[-1] if formulas.sizes else {}
         sizes = {**self.checked_sizes, **known}
-        rests = {one.rest: sizes[one.size] // self._divisor(one, sizes) for one in formulas.multiples}
+        rests = {
+            one.rest: sizes[one.size] // self._divisor(one, sizes) for one in formulas.multiples
+        }
         rng = np.random.default_rng(5)
         ends = [[self._random_floats(sizes, rng, trial=0) for _ in range(2)] for _ in range(LINES)]
 
         def at(line: int, place: float) -> dict[str, np.ndarray]:
             low, high = ends[line]
             inputs = {
-                name: low[name] if name in self.task.labels else low[name] + place * (high[name] - low[name])
+                name: low[name]
+                if name in self.task.labels
+                else low[name] + place * (high[name] - low[name])
                 for name in low
             }
             trace = self._trace()
             self._forward(inputs, trace=trace)
-            const = {name: np.asarray(value) for name, value in self.task.const.items() if is_number(value)}
+            const = {
+                name: np.asarray(value)
+                for name, value in self.task.const.items()
+                if is_number(value)
+            }
             return {**const, **inputs, **trace.values}
 
         return are_apart(formulas.compared, at, {**sizes, **rests})

@@ -464,7 +464,10 @@ def small_sizes(task: Task, largest: Sizes | None = None) -> Iterator[dict[str, 
         choices = product(*(range(1, limit + 1) for limit in limits.values()))
     else:  # at most two of them are not as small as the others
         choices = {
-            tuple(min(limit, dict(others).get(place, usual)) for place, limit in enumerate(limits.values()))
+            tuple(
+                min(limit, dict(others).get(place, usual))
+                for place, limit in enumerate(limits.values())
+            )
             for usual in (1, 2)
             for others in product(product(range(len(limits)), (1, 2, 3)), repeat=2)
         }

@@ -1,4 +1,4 @@
-"""Steps that are named are judged one by one: each line of backward by itself, and then the whole."""
+"""Steps that are named are judged: each line of backward by itself, and then the whole."""
 
 import numpy as np
 import pytest
