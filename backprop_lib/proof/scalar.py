@@ -14,6 +14,7 @@ import numpy as np
 import sympy as sp
 
 from backprop_lib.proof.constants import Floats, Irrational, Opaque, closed_form
+from backprop_lib.proof.hints import name_of, not_followed
 from backprop_lib.proof.object_arrays import CONTRACTIONS, contracted, filled
 from backprop_lib.proof.python_math import METHODS
 from backprop_lib.proof.refusal import NotFollowedError, Refusals, decimal, fraction, written
@@ -439,7 +440,12 @@ class ExactArray(np.ndarray):
             return self._wrapped(_bincount(self.lift, *args, **kwargs))
         if func in CONTRACTIONS:
             return self._wrapped(contracted(func, [_plain(value) for value in args], kwargs))
-        return self._wrapped(super().__array_function__(func, types, args, kwargs))
+        try:
+            return self._wrapped(super().__array_function__(func, types, args, kwargs))
+        except TypeError:
+            if self.lift is not None and func.__module__ == "numpy.linalg":
+                self.lift(sp.Integer(0)).refuse(not_followed(name_of(func)))
+            raise
 
     def dot(self, b: Any, out: Any = None) -> Any:
         """Do what np.dot does; the method of arrays would not ask this class."""

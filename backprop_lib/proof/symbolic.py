@@ -31,8 +31,15 @@ from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number, Wish
 from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place
 from backprop_lib.proof.constants import Floats
+from backprop_lib.proof.hints import name_of, not_followed
 from backprop_lib.proof.python_math import METHODS as METHODS_OF_MATH
-from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
+from backprop_lib.proof.refusal import (
+    MismatchError,
+    NotFollowedError,
+    Refusals,
+    fraction,
+    line_of_code,
+)
 from backprop_lib.shapes import format_shape
 
 Axis = tuple[Index, ...]
@@ -543,7 +550,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             first, second = (as_array(self.run, value) for value in inputs)
             return ufunc(first[(..., *[None] * second.ndim)], second, **options)
         if method != "__call__":
-            self.run.refuse(f"uses np.{ufunc.__name__}.{method}, which is not followed")
+            self.run.refuse(not_followed(f"{name_of(ufunc)}.{method}"))
         (target,) = options.pop("out", (None,))
         where = options.pop("where", True)
         if not (isinstance(where, bool) and where):
@@ -552,7 +559,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             self.run.refuse(f"calls np.{ufunc.__name__} with {', '.join(options)}")
         function = UFUNCS.get(ufunc)
         if function is None:
-            self.run.refuse(_not_modelled(ufunc.__name__))
+            self.run.refuse(not_followed(name_of(ufunc)))
         result = called(self.run, ufunc.__name__, function, inputs, {})
         if target is None:
             return result
@@ -578,7 +585,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     ) -> Any:
         function = FUNCTIONS.get(func)
         if function is None:
-            self.run.refuse(_not_modelled(func.__name__))
+            self.run.refuse(not_followed(name_of(func)))
         if func is np.eye:  # called with like=self, which is no argument of its model
             args = (self.run, *args)
         return called(self.run, func.__name__, function, args, kwargs)
@@ -588,7 +595,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             raise AttributeError(name)
         function = METHODS.get(name)
         if function is None:
-            self.run.refuse(f"uses .{name} of an array, which is not followed")
+            self.run.refuse(not_followed(f".{name}", " of an array"))
         return lambda *args, **kwargs: called(self.run, f"{name}", function, (self, *args), kwargs)
 
     def of_math(self, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -837,6 +844,7 @@ class LostArray(NDArrayOperatorsMixin):
     def __init__(self, run: Run, reason: MismatchError):
         self.run = run
         self.reason = reason
+        self.reason.line = reason.line or line_of_code()
         run.lost = run.lost or reason
 
     def _self(self, *_: Any, **__: Any) -> "LostArray":
@@ -849,7 +857,7 @@ class LostArray(NDArrayOperatorsMixin):
 
     def __array_function__(self, func: Callable[..., Any], *_: Any) -> "LostArray":
         if func not in FUNCTIONS:
-            self.run.refuse(_not_modelled(func.__name__))
+            self.run.refuse(not_followed(name_of(func)))
         return self if FUNCTIONS[func] not in IN_PLACE else self._raise()
 
     @property
@@ -918,18 +926,6 @@ def parts_of(formula: Formula, known: Sequence[Index]) -> list[tuple[Formula, Fo
         here = calculus.multiplied(map(calculus.delta, known, values))
         parts.append((here, formula.substituted(dict(zip(known, values, strict=True)))))
     return parts
-
-
-def _not_modelled(name: str) -> str:
-    instead = {
-        "nan_to_num": "formulas that are defined everywhere",
-        "concatenate": "np.where with a mask, or separate arrays",
-        "append": "separate arrays",
-        "cumsum": "a matrix product",
-        "amax": "np.max",
-    }
-    hint = f"; use {instead[name]}" if name in instead else ""
-    return f"uses np.{name}, which is not followed{hint}"
 
 
 # Axes.
