@@ -9,7 +9,6 @@ from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.lines import Line
 from backprop_lib.proof.report import ClosedForm, Counterexample, Status, Verdict, listed
 
-
 SAME = "stopped by the same"
 
 
@@ -114,6 +113,11 @@ class Evidence:
         return (self.formulas.misfit or self.numbers.misfit) if self.numbers.misfit else ""
 
     @property
+    def is_doubtful(self) -> bool:
+        """Whether floats agree, and other numbers, which may be treated otherwise, say nothing."""
+        return bool(self.contradiction) and self.numbers.answer is Answer.RIGHT
+
+    @property
     def is_settled(self) -> bool:
         """Whether nothing that an engine may still find would change the verdict."""
         return decide(self).status is not Status.UNDECIDED
@@ -148,8 +152,8 @@ def decide(evidence: Evidence) -> Verdict:
             formula=formulas.true,
         )
     if evidence.contradiction:
-        where = evidence.contradicting
-        return verdict(Status.UNDECIDED, f": {evidence.contradiction}", line=where)
+        why = f": {evidence.contradiction}"
+        return verdict(Status.UNDECIDED, why, line=evidence.contradicting)
     if formulas.answer is Answer.RIGHT:
         if numbers.answer is not Answer.RIGHT:
             why, line = _why_no_number(evidence)
@@ -175,7 +179,7 @@ def decide(evidence: Evidence) -> Verdict:
             counterexample=None if enough else evidence.elsewhere,
             **shown,
         )
-    why, line = _why(evidence)
+    why, place = _why(evidence)
     proven_at_sizes = symbols is not None and symbols.answer is Answer.RIGHT
     if (
         proven_at_sizes
@@ -190,16 +194,16 @@ def decide(evidence: Evidence) -> Verdict:
             is_enough=True,
             notes=()
             if evidence.only_sizes
-            else (f"for all sizes undecided: {_with_place(why, line)}",),
+            else (f"for all sizes undecided: {_with_place(why, place)}",),
             formula=formulas.true,
         )
     where = f" {_at(evidence.sizes)}" if evidence.only_sizes else " for all sizes"
     return verdict(
         Status.UNDECIDED,
         f"{where}: {why}",
-        line=line,
+        line=place,
         formula=formulas.true,
-        notes=tuple(_notes(evidence, why, line)),
+        notes=tuple(_notes(evidence, why, place)),
     )
 
 
@@ -269,9 +273,7 @@ def _notes(evidence: Evidence, told: str, where: Line | None) -> list[str]:
     """Say what the other engines found; what is told already, only that it is the same."""
 
     def stopped(why: str, line: Line | None) -> str:
-        if why == told:
-            return SAME if line == where else _with_place(SAME, line)
-        return why if line == where else _with_place(why, line)
+        return _with_place(SAME if why == told else why, None if line == where else line)
 
     notes = []
     symbols, numbers = evidence.symbols, evidence.numbers

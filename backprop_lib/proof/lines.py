@@ -66,7 +66,9 @@ class Line:
     @property
     def source(self) -> str:
         """What stands there, or "" if that is not known."""
-        text = linecache.getline(self.file, self.number).strip()
+        text = ""
+        with suppress(OSError, ValueError):
+            text = linecache.getline(self.file, self.number).strip()
         return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
     def __str__(self) -> str:

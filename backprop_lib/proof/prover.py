@@ -779,13 +779,14 @@ class _Judge:
                     continue
                 compares = case.met.compares
                 ties, good = ties + case.met.tie, good + (not case.met.tie)
-                for name, entry in answers.items():
-                    if entry is None:
-                        right[name] += 1
-                    elif self.evidence[name].counterexample is None:
-                        self._refuted(name, case, entry)
                 if not case.met.tie and not any(self.evidence[n].contradiction for n in names):
                     self._compare_with_floats(case)
+                for name, entry in answers.items():
+                    evidence = self.evidence[name]
+                    if entry is None:
+                        right[name] += 1
+                    elif evidence.counterexample is None and not evidence.is_doubtful:
+                        self._refuted(name, case, entry)
         except NotFollowedError as error:
             self._stopped(names, str(error), error.line)
         except (MisfitError, EmptyError) as error:
@@ -879,6 +880,8 @@ class _Judge:
     ) -> None:
         """Search a counterexample at small sizes, or make the known one simpler."""
         evidence = self.evidence[name]
+        if evidence.is_doubtful:
+            return
         proven = evidence.symbols is not None and evidence.symbols.answer is Answer.RIGHT
         candidates: Iterator[Mapping[str, int]] = small_sizes(self.task, self.sizes or None)
         if proven:

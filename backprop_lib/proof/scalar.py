@@ -443,7 +443,7 @@ class ExactArray(np.ndarray):
         try:
             return self._wrapped(super().__array_function__(func, types, args, kwargs))
         except TypeError:
-            if self.lift is not None and func.__module__ == "numpy.linalg":
+            if self.lift is not None and func.__module__ in ("numpy.linalg", "numpy.fft"):
                 self.lift(sp.Integer(0)).refuse(not_followed(name_of(func)))
             raise
 

@@ -466,7 +466,8 @@ class HasAxes:
             return size
         return self.run.needs_numbers(
             size.formula,
-            f"needs the length {size} of an array as a number (in len or a loop); use x.shape[0]",
+            f"needs the length {size} of an array as a number (in a loop over it); use operations "
+            "on the whole array",
         )
 
     def __iter__(self) -> Iterator[Any]:
@@ -726,16 +727,22 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         value = None if self.axes else self.formula.as_number()
         if value is None:
-            self._refuse_number()
+            self._needs_number("in if, while or a loop", "use np.where for a choice")
         return bool(value)
 
-    def _refuse_number(self, *_: Any) -> NoReturn:
-        reason = "needs an entry as a number (in if, float or a loop); use np.where for a choice"
+    def _needs_number(self, where: str, instead: str) -> NoReturn:
+        reason = f"needs an entry as a number ({where}); {instead}"
         if self.formula.arrays:
             self.run.refuse(reason)
         self.run.needs_numbers(self.formula, reason)
 
-    __float__ = __int__ = __index__ = __complex__ = __contains__ = _refuse_number
+    def _refuse_number(self, *_: Any) -> NoReturn:
+        self._needs_number("in float, int or an index", "leave that out")
+
+    __float__ = __int__ = __index__ = __complex__ = _refuse_number
+
+    def __contains__(self, _: Any) -> NoReturn:
+        self._needs_number("for in", "use np.where for a choice")
 
     def __hash__(self) -> int:
         if _asked_by_code():
@@ -745,7 +752,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         self.run.refuse(
             "makes a plain array of one whose sizes are open (np.array, np.asarray, or a function "
-            "that is not followed); leave that out"
+            "that is not followed); leave that out, or compute with whole arrays"
         )
 
     def __repr__(self) -> str:

@@ -379,7 +379,7 @@ REFUSED = {
     "flatnonzero": (lambda x: np.flatnonzero(x > 0), "uses np.flatnonzero"),
     "argwhere": (lambda x: np.argwhere(x > 0), "uses np.argwhere"),
     "sort": (lambda x: np.sort(x, axis=1), "uses np.sort, which is not followed; np.max"),
-    "argsort": (lambda x: x.argsort(), "uses np.argsort"),
+    "argsort": (lambda x: x.argsort(), "uses .argsort of an array, which is not followed; np.max"),
     "argsort of all": (lambda x: np.argsort(x), "uses np.argsort"),
     "partition": (lambda x: np.partition(x, 2) + np.argpartition(x, 2), "uses np.partition"),
     "argpartition": (lambda x: np.argpartition(x, 2), "uses np.argpartition"),

@@ -1,33 +1,51 @@
 """What is undecided says what stopped it, in which line, and what to write instead, which helps."""
 
 import functools
-import re
-from typing import Any, NamedTuple
+import linecache
+import math
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from backprop_lib.gradcheck import gradcheck
 from backprop_lib.proof import prove
-from backprop_lib.proof.hints import INSTEAD, MEASURED
+from backprop_lib.proof.evidence import Evidence, Formulas, decide
+from backprop_lib.proof.formulas import output
+from backprop_lib.proof.hints import INSTEAD
+from backprop_lib.proof.lines import Line
+from backprop_lib.proof.refusal import NotFollowedError
+from backprop_lib.proof.symbolic import Run
 
+RNG = np.random.default_rng(0)
 SIZES = {"N": 4, "C": 3, "D": 2, "L": 6, "K": 2}
 
 
-class Pair(NamedTuple):
+@dataclass(frozen=True)
+class Pair:
     """Code that is not followed, the same code as the hint says, and the backward of both."""
 
     refused: Any
     followed: Any
     backward: Any
-    shapes: dict[str, str] = {"x": "N C"}
+    shapes: dict[str, str] = field(default_factory=lambda: {"x": "N C"})
     status: str = "proven"
+    same: bool = True
+    """Whether both compute the same numbers, at inputs of which no two are equal."""
+    given: dict[str, str] | None = None
+    """The shapes of the refused code, if they are others."""
+    is_open: bool = True
+    """Whether the verdict says so; not if floats fail as well, or some sizes are proven."""
 
 
 def entrywise(refused, followed, slope):
     """Return a pair of functions of one number."""
     return Pair(refused, followed, lambda dy, x: dy * slope(x))
+
+
+def sums_by_class(x, t, W):
+    return W + np.stack([x[t == c].sum(axis=0) for c in np.unique(t)])
 
 
 def forward(function):
@@ -164,6 +182,7 @@ def normalized_backward(dy, x):
     return dy / total - (dy * x).sum(axis=1, keepdims=True) / total**2
 
 
+OUT = np.zeros(())
 X_AND_W = {"x": "N C", "w": "const N C"}
 SIGNAL = {"x": "L", "w": "const K"}
 SQUARE = {"x": "N N"}
@@ -175,7 +194,10 @@ FUNCTIONS = {
         lambda x: x[np.nonzero(x > 0.5)].sum(), lambda x: np.where(x > 0.5, x, 0).sum(), under_mask
     ),
     "np.flatnonzero": Pair(
-        lambda x: x[np.flatnonzero(x > 0.5)].sum(), lambda x: x[x > 0.5].sum(), under_mask, {"x": "N"}
+        lambda x: x[np.flatnonzero(x > 0.5)].sum(),
+        lambda x: x[x > 0.5].sum(),
+        under_mask,
+        {"x": "N"},
     ),
     "np.argwhere": Pair(
         lambda x: x[np.argwhere(x > 0.5)].sum(), lambda x: x[x > 0.5].sum(), under_mask, {"x": "N"}
@@ -193,6 +215,14 @@ FUNCTIONS = {
         lambda x: x.compress(x > 0.5).sum(), lambda x: x[x > 0.5].sum(), under_mask, {"x": "N"}
     ),
     "np.sort": Pair(lambda x: np.sort(x, axis=1)[:, -1], lambda x: np.max(x, axis=1), at_largest),
+    "np.unique": Pair(
+        sums_by_class,
+        lambda x, t, W: W + (np.arange(W.shape[0])[:, None] == t) @ x,
+        lambda dy, x, t, W: dy[t],
+        {"x": "N C", "t": "N < K", "W": "const K C"},
+        given={"x": "N C", "t": "const N", "W": "const K C"},
+        is_open=False,
+    ),
     ".sort": Pair(
         lambda x: put(lambda y: y.sort(axis=1))(x)[:, 0], lambda x: np.min(x, axis=1), at_smallest
     ),
@@ -239,7 +269,10 @@ FUNCTIONS = {
         "proven at",
     ),
     "np.cumprod": Pair(
-        lambda x: np.cumprod(x, axis=1), running_product, running_product_backward, status="proven at"
+        lambda x: np.cumprod(x, axis=1),
+        running_product,
+        running_product_backward,
+        status="proven at",
     ),
     ".cumprod": Pair(
         lambda x: x.cumprod(axis=1), running_product, running_product_backward, status="proven at"
@@ -369,9 +402,7 @@ FUNCTIONS = {
         lambda x: x ** (1 / 3),
         lambda x: x ** (-2 / 3) / 3,
     ),
-    "np.float_power": entrywise(
-        lambda x: np.float_power(x, 3), lambda x: x**3, lambda x: 3 * x**2
-    ),
+    "np.float_power": entrywise(lambda x: np.float_power(x, 3), lambda x: x**3, lambda x: 3 * x**2),
     "np.fmax": entrywise(
         lambda x: np.fmax(x, 0.5), lambda x: np.maximum(x, 0.5), lambda x: x > 0.5
     ),
@@ -467,11 +498,15 @@ FUNCTIONS = {
     ),
     ".mT": Pair(lambda x: x.mT, lambda x: np.swapaxes(x, -1, -2), lambda dy, x: dy.T),
     "np.fft.fft": Pair(
-        lambda x, F: np.fft.fft(x, axis=1).real, lambda x, F: x @ F.T, lambda dy, x, F: dy @ F,
+        lambda x, F: np.fft.fft(x, axis=1).real,
+        lambda x, F: x @ F.T,
+        lambda dy, x, F: dy @ F,
         {"x": "N K", "F": "const K K"},
     ),
     "np.fft.rfft": Pair(
-        lambda x, F: np.fft.rfft(x, axis=1).real, lambda x, F: x @ F.T, lambda dy, x, F: dy @ F,
+        lambda x, F: np.fft.rfft(x, axis=1).real,
+        lambda x, F: x @ F.T,
+        lambda dy, x, F: dy @ F,
         {"x": "N K", "F": "const K K"},
     ),
     "np.apply_along_axis": Pair(
@@ -554,7 +589,11 @@ FUNCTIONS = {
         lambda dy, x: dy.reshape(x.shape),
     ),
     ".flat": Pair(lambda x: np.sum(x.flat), lambda x: np.sum(x.reshape(-1)), everywhere),
-    ".item": Pair(lambda x: x * x.sum().item(), lambda x: x * x.sum(), lambda dy, x: dy * x.sum() + (dy * x).sum()),
+    ".item": Pair(
+        lambda x: x * x.sum().item(),
+        lambda x: x * x.sum(),
+        lambda dy, x: dy * x.sum() + (dy * x).sum(),
+    ),
     ".tolist": entrywise(lambda x: 2 * np.array(x.tolist()), lambda x: 2 * x, lambda x: 2),
     "np.tril_indices_from": Pair(
         lambda x: x[np.tril_indices_from(x)].sum(),
@@ -571,6 +610,579 @@ FUNCTIONS = {
 }
 
 
+def in_loop(x):
+    total = 0
+    for n in range(x.shape[0]):
+        total = total + x[n]
+    return total
+
+
+def row_by_row(x):
+    total = 0
+    for row in x:
+        total = total + row
+    return total
+
+
+def one_by_one(x):
+    total = 0
+    for entry in np.nditer(x):
+        total = total + entry
+    return total
+
+
+def halves_of_empty(x):
+    y = np.empty_like(x)
+    y[x > 1] = 1
+    y[np.log(x) <= 0] = 0
+    return x * y
+
+
+def halves_of_zeros(x):
+    y = np.zeros_like(x)
+    y[x > 1] = 1
+    y[np.log(x) <= 0] = 0
+    return x * y
+
+
+def flat_view(x):
+    y = x * 1
+    flat = y.reshape(-1)
+    flat *= 2
+    return y
+
+
+def flat_copy(x):
+    flat = x.reshape(-1).copy()
+    flat *= 2
+    return flat.reshape(x.shape)
+
+
+def broadcast_view(x):
+    y = np.broadcast_to(x.sum(), x.shape)
+    y[0] = 0
+    return y
+
+
+def broadcast_copy(x):
+    y = np.broadcast_to(x.sum(), x.shape).copy()
+    y[0] = 0
+    return y
+
+
+def put_at_largest(dy, x):
+    dx = np.zeros_like(x)
+    dx[np.arange(x.shape[0]), x.argmax(axis=1)] = dy
+    return dx
+
+
+def put_at_labels(x, t, W):
+    y = np.zeros_like(W)
+    y[t] += x
+    return y
+
+
+def added_at_labels(x, t, W):
+    y = np.zeros_like(W)
+    np.add.at(y, t, x)
+    return y
+
+
+def into_flat(x):
+    y = 0 * x
+    y[:] = x[x > -99]
+    return y
+
+
+def padded_backward(dy, x):
+    dx = dy[1:-1].copy()
+    dx[0] += dy[0]
+    dx[-1] += dy[-1]
+    return dx
+
+
+def shifted_backward(dy, x):
+    dx = np.zeros_like(x)
+    dx[1:] = dy
+    return dx
+
+
+def masked(x):
+    return np.where(x > 0.5, x, -np.inf)
+
+
+LABELLED = {"x": "N C", "t": "N < C"}
+CODE = {
+    "a size": (
+        "needs the size N as a number (in range, a loop or an index)",
+        "use sums over an axis, np.broadcast_to",
+        Pair(in_loop, lambda x: x.sum(axis=0), everywhere, is_open=False),
+    ),
+    "a length": (
+        "needs the length N of an array as a number (in a loop over it)",
+        "use operations on the whole array",
+        Pair(row_by_row, lambda x: x.sum(axis=0), everywhere, is_open=False),
+    ),
+    "an array in math": (
+        "calls math.exp with an array",
+        "use NumPy's function",
+        Pair(
+            lambda x: math.exp(x),
+            lambda x: np.exp(x),
+            lambda dy, x: dy * np.exp(x),
+            same=False,
+            is_open=False,
+        ),
+    ),
+    "read-only": (
+        "writes into the result of np.broadcast_to",
+        "copy it first",
+        Pair(
+            broadcast_view,
+            broadcast_copy,
+            lambda dy, x: np.broadcast_to(dy[1:].sum(), x.shape),
+            same=False,
+            is_open=False,
+        ),
+    ),
+    "one axis of several": (
+        "weights several axes by one",
+        "name the axis",
+        Pair(
+            lambda x, w: np.average(x, weights=w),
+            lambda x, w: np.average(x, axis=0, weights=w),
+            lambda dy, x, w: w[:, None] / w.sum() * dy,
+            {"x": "N C", "w": "const N"},
+            same=False,
+            is_open=False,
+        ),
+    ),
+    "np.empty": (
+        "uses entries of np.empty that are not known to be written",
+        "use np.zeros, or write them all at once",
+        Pair(halves_of_empty, halves_of_zeros, lambda dy, x: dy * (x > 1) * (np.log(x) > 0)),
+    ),
+    "np.empty, written at once": (
+        "uses entries of np.empty that are not known to be written",
+        "use np.zeros, or write them all at once",
+        Pair(
+            halves_of_empty,
+            lambda x: x * np.where(np.log(x) <= 0, 0, 1),
+            lambda dy, x: dy * (np.log(x) > 0),
+        ),
+    ),
+    "types": (
+        "calls astype(<class 'numpy.float16'>)",
+        "keep the arrays' own type",
+        Pair(lambda x: (x > 0.5).astype(np.float16) * x, lambda x: (x > 0.5) * x, under_mask),
+    ),
+    "a view": (
+        "writes into an array of which it keeps a view",
+        "copy it first",
+        entrywise(flat_view, flat_copy, lambda x: 2),
+    ),
+    "if": (
+        "needs an entry as a number (in if, while or a loop)",
+        "use np.where for a choice",
+        Pair(
+            lambda x: 3 * x if x.sum() > 1 else x,
+            lambda x: np.where(x.sum() > 1, 3 * x, x),
+            lambda dy, x: np.where(x.sum() > 1, 3 * dy, dy),
+        ),
+    ),
+    "float": (
+        "needs an entry as a number (in float, int or an index)",
+        "leave that out",
+        Pair(
+            lambda x: x * float(x.sum()),
+            lambda x: x * x.sum(),
+            lambda dy, x: dy * x.sum() + (dy * x).sum(),
+        ),
+    ),
+    "float of an exact number": (
+        "converts entries to float, int or bool",
+        "keep the arrays' own type",
+        Pair(
+            lambda x: x * float(x.sum()),
+            lambda x: x * x.sum(),
+            lambda dy, x: dy * x.sum() + (dy * x).sum(),
+        ),
+    ),
+    "plain arrays": (
+        "makes a plain array of one whose sizes are open",
+        "leave that out",
+        entrywise(lambda x: 2 * np.asarray_chkfinite(x), lambda x: 2 * x, lambda x: 2),
+    ),
+    "entry by entry": (
+        "makes a plain array of one whose sizes are open",
+        "or compute with whole arrays",
+        Pair(one_by_one, lambda x: x.sum(), everywhere),
+    ),
+    "labels in an index": (
+        "computes with argmax's result, labels or np.arange as with numbers",
+        "use them as indices",
+        Pair(
+            lambda x, t: x[np.arange(x.shape[0]), t + 0],
+            lambda x, t: x[np.arange(x.shape[0]), t],
+            lambda dy, x, t: np.where(np.arange(x.shape[1]) == t[:, None], dy[:, None], 0),
+            LABELLED,
+        ),
+    ),
+    "labels compared": (
+        "computes with argmax's result, labels or np.arange as with numbers",
+        "or compare them with each other",
+        Pair(
+            lambda x, t: np.where(np.arange(x.shape[1]) - t[:, None] == 0, x, 0),
+            lambda x, t: np.where(np.arange(x.shape[1]) == t[:, None], x, 0),
+            lambda dy, x, t: np.where(np.arange(x.shape[1]) == t[:, None], dy, 0),
+            LABELLED,
+        ),
+    ),
+    "places that repeat": (
+        "writes at places that may repeat, of which the last one counts",
+        "use np.add.at, which adds all",
+        Pair(
+            put_at_labels,
+            added_at_labels,
+            lambda dy, x, t, W: dy[t],
+            {"x": "K C", "t": "K < N", "W": "const N C"},
+            is_open=False,
+        ),
+    ),
+    "a mask beside an index": (
+        "indexes with a mask beside other indices",
+        "use np.where(mask, x, 0)",
+        Pair(
+            lambda x: x[x[:, 0] > 0.5, 0].sum(),
+            lambda x: np.where(x[:, 0] > 0.5, x[:, 0], 0).sum(),
+            lambda dy, x: dy * (x > 0.5) * (np.arange(x.shape[1]) == 0),
+        ),
+    ),
+    "numbers as indices": (
+        "indexes with an array of numbers",
+        "use labels, argmax or np.arange",
+        Pair(
+            lambda x: x[np.arange(x.shape[0]), (x[:, 0] < x[:, 1]).astype(int)],
+            lambda x: x[np.arange(x.shape[0]), np.argmax(x, axis=1)],
+            put_at_largest,
+            {"x": "N 2"},
+        ),
+    ),
+    "an array under a mask": (
+        "writes an array into the masked entries",
+        "use np.where",
+        Pair(
+            put(lambda y: y.__setitem__(y > -99, 2 * y)),
+            lambda x: np.where(x > -99, 2 * x, x),
+            lambda dy, x: np.where(x > -99, 2 * dy, dy),
+            {"x": "N"},
+        ),
+    ),
+    "masked entries elsewhere": (
+        "writes entries under a mask where there is none",
+        "use np.where(mask, x, 0)",
+        Pair(
+            into_flat,
+            lambda x: np.where(x > -99, x, 0),
+            lambda dy, x: np.where(x > -99, dy, 0),
+            {"x": "N"},
+            is_open=False,
+        ),
+    ),
+    "adding at a mask": (
+        "calls np.add.at with a mask",
+        "use a[mask] += b",
+        Pair(
+            put(lambda y: np.add.at(y, y > 0.5, 1)),
+            put(lambda y: y.__setitem__(y > 0.5, y[y > 0.5] + 1)),
+            lambda dy, x: dy,
+        ),
+    ),
+    "two masks": (
+        "combines entries under different masks",
+        "use np.where(mask, x, 0)",
+        Pair(
+            lambda x: (x[x > 1] + x[np.log(x) > 0]).sum(),
+            lambda x: (np.where(x > 1, x, 0) + np.where(np.log(x) > 0, x, 0)).sum(),
+            lambda dy, x: dy * (x > 1) + dy * (np.log(x) > 0),
+        ),
+    ),
+    "entries under a mask": (
+        "computes with the entries under a mask what is not followed",
+        "use np.where(mask, x, 0)",
+        Pair(
+            lambda x: np.dot(x[x > 0.5], x[x > 0.5]),
+            lambda x: (np.where(x > 0.5, x, 0) ** 2).sum(),
+            lambda dy, x: 2 * dy * np.where(x > 0.5, x, 0),
+        ),
+    ),
+    "flat parts": (
+        "joins arrays that it makes flat",
+        "reshape them first",
+        Pair(
+            lambda x: np.concatenate([x, 2 * x], axis=None),
+            lambda x: np.concatenate([x.reshape(-1), 2 * x.reshape(-1)]),
+            lambda dy, x: (dy[: x.size] + 2 * dy[x.size :]).reshape(x.shape),
+        ),
+    ),
+    "a flat roll": (
+        "rolls an array that it makes flat",
+        "name the axis",
+        Pair(
+            lambda x: np.roll(x, 1),
+            lambda x: np.roll(x, 1, axis=1),
+            lambda dy, x: np.roll(dy, -1, axis=1),
+            {"x": "1 N"},
+        ),
+    ),
+    "a flat cumsum": (
+        "calls np.cumsum of an array that it makes flat",
+        "name the axis",
+        Pair(
+            lambda x: np.cumsum(x),
+            lambda x: np.cumsum(x, axis=1)[0],
+            lambda dy, x: np.cumsum(dy[::-1])[::-1][None],
+            {"x": "1 N"},
+        ),
+    ),
+    "padding": (
+        "calls np.pad with the mode 'edge'",
+        "join slices with np.concatenate",
+        Pair(
+            lambda x: np.pad(x, ((1, 1), (0, 0)), mode="edge"),
+            lambda x: np.concatenate([x[:1], x, x[-1:]]),
+            padded_backward,
+        ),
+    ),
+    "powers": (
+        "raises to a power that is no number",
+        "use np.exp(b * np.log(a))",
+        Pair(
+            lambda x, w: x**w,
+            lambda x, w: np.exp(w * np.log(x)),
+            lambda dy, x, w: dy * w * np.exp(w * np.log(x)) / x,
+            X_AND_W,
+        ),
+    ),
+    "whole numbers": (
+        "calls np.reciprocal with whole numbers, which rounds",
+        "divide 1 by them",
+        Pair(
+            lambda x: x * np.reciprocal((x[:, :1] > -99).sum()),
+            lambda x: x * (1 / (x[:, :1] > -99).sum()),
+            lambda dy, x: dy * (1 / (x[:, :1] > -99).sum()),
+            {"x": "1 C"},
+        ),
+    ),
+    "np.dot": (
+        "uses np.dot on more than two axes",
+        "use @",
+        Pair(
+            lambda x, w: np.dot(x, w),
+            lambda x, w: x @ w,
+            lambda dy, x, w: dy @ w.T,
+            {"x": "N C D", "w": "const D L"},
+        ),
+    ),
+    "out": (
+        "writes a result into an array that is not followed",
+        "leave out=... out",
+        Pair(lambda x: np.sum(x, out=OUT), lambda x: np.sum(x), everywhere, is_open=False),
+    ),
+    "a norm along two axes": (
+        "calls np.linalg.norm with two axes",
+        "use np.sqrt((x * x).sum(axis=...))",
+        Pair(
+            lambda x: np.linalg.norm(x, axis=(0, 1)),
+            lambda x: np.sqrt((x * x).sum(axis=(0, 1))),
+            lambda dy, x: dy * x / np.sqrt((x * x).sum()),
+        ),
+    ),
+    "another norm": (
+        "calls np.linalg.norm with ord=4",
+        "use (np.abs(x) ** p).sum(axis=...) ** (1 / p)",
+        Pair(
+            lambda x: np.linalg.norm(x, 4, axis=1),
+            lambda x: (np.abs(x) ** 4).sum(axis=1) ** (1 / 4),
+            lambda dy, x: dy[:, None] * x**3 * ((x**4).sum(axis=1, keepdims=True)) ** (-3 / 4),
+        ),
+    ),
+    "the largest": (
+        "calls np.linalg.norm with ord=inf",
+        "np.max(np.abs(x), axis=...)",
+        Pair(
+            lambda x: np.linalg.norm(x, np.inf, axis=1),
+            lambda x: np.max(np.abs(x), axis=1),
+            lambda dy, x: at_largest(dy, np.abs(x)) * np.where(x > 0, 1, -1),
+        ),
+    ),
+    "squeeze": (
+        "squeezes all axes that happen to be of size 1",
+        "name the axis",
+        Pair(
+            lambda x: np.squeeze(x),
+            lambda x: np.squeeze(x, axis=1),
+            lambda dy, x: dy[:, None],
+            {"x": "N 1"},
+        ),
+    ),
+    "numbers as truth values": (
+        "asks np.where for the entries that are not 0",
+        "compare them first",
+        Pair(
+            lambda x, w: np.where(w, 2 * x, 1),
+            lambda x, w: np.where(w != 0, 2 * x, 1),
+            lambda dy, x, w: np.where(w != 0, 2 * dy, 0),
+            X_AND_W,
+        ),
+    ),
+    "filling": (
+        "fills an array with an array",
+        "use np.broadcast_to",
+        Pair(
+            lambda x, w: x * np.full_like(x, w),
+            lambda x, w: x * np.broadcast_to(w, x.shape),
+            lambda dy, x, w: dy * w,
+            {"x": "N C", "w": "const C"},
+        ),
+    ),
+    "identity": (
+        "asks for an identity of <class 'int'>",
+        "use np.eye(N, dtype=x.dtype, like=x)",
+        Pair(
+            lambda x: x @ np.eye(x.shape[1], dtype=int, like=x),
+            lambda x: x @ np.eye(x.shape[1], dtype=x.dtype, like=x),
+            lambda dy, x: dy,
+        ),
+    ),
+    "masks added": (
+        "computes with truth values alone",
+        "use &, | and ~, or np.where",
+        Pair(
+            lambda x: x * ((x > 0.5) + (x < 0.2)),
+            lambda x: x * ((x > 0.5) | (x < 0.2)),
+            lambda dy, x: dy * ((x > 0.5) | (x < 0.2)),
+        ),
+    ),
+    "logic": (
+        "uses a logical operator on numbers",
+        "compare them with 0 first",
+        Pair(
+            lambda x: x * np.logical_and(x, x > 0.5),
+            lambda x: x * np.logical_and(x != 0, x > 0.5),
+            under_mask,
+        ),
+    ),
+    "a product": (
+        "multiplies along an axis whose size is open",
+        "for positive numbers, use np.exp(np.log(x).sum(axis=...))",
+        Pair(
+            lambda x: np.prod(x, axis=1),
+            lambda x: np.exp(np.log(x).sum(axis=1)),
+            lambda dy, x: dy[:, None] * np.exp(np.log(x).sum(axis=1, keepdims=True)) / x,
+            is_open=False,
+        ),
+    ),
+    "random numbers": (
+        "draws with standard_gamma, which is not followed",
+        "use np.random.rand, or random or normal of a generator",
+        Pair(
+            lambda x: x + np.random.standard_gamma(2.0, x.shape),  # noqa: NPY002
+            lambda x: x + np.random.rand(*x.shape),  # noqa: NPY002
+            lambda dy, x: dy,
+            same=False,
+        ),
+    ),
+    "random numbers of a generator": (
+        "draws with standard_gamma, which is not followed",
+        "use np.random.rand, or random or normal of a generator",
+        Pair(
+            lambda x: x + RNG.standard_gamma(2.0, x.shape),
+            lambda x: x + RNG.random(x.shape) + RNG.normal(size=x.shape),
+            lambda dy, x: dy,
+            same=False,
+        ),
+    ),
+    "a random shape": (
+        "draws random numbers of a shape that is computed",
+        "use x.shape",
+        Pair(
+            lambda x: x + np.random.normal(size=np.array(x.shape)),  # noqa: NPY002
+            lambda x: x + np.random.normal(size=x.shape),  # noqa: NPY002
+            lambda dy, x: dy,
+            same=False,
+        ),
+    ),
+    "np.arange from 1": (
+        "calls np.arange with an open size and more than that",
+        "use np.arange(N)",
+        Pair(
+            lambda x: x[np.arange(1, x.shape[0])],
+            lambda x: x[np.arange(x.shape[0])][1:],
+            shifted_backward,
+            is_open=False,
+        ),
+    ),
+    "np.arange of floats": (
+        "asks np.arange for <class 'float'>",
+        "leave that out",
+        Pair(
+            lambda x, t: np.where(np.arange(x.shape[1], dtype=float) == t[:, None], x, 0),
+            lambda x, t: np.where(np.arange(x.shape[1]) == t[:, None], x, 0),
+            lambda dy, x, t: np.where(np.arange(x.shape[1]) == t[:, None], dy, 0),
+            LABELLED,
+        ),
+    ),
+    "ndmin": (
+        "calls np.array with ndmin",
+        "use np.atleast_2d, or [None]",
+        Pair(
+            lambda x: np.array(x, ndmin=2),
+            lambda x: np.atleast_2d(x),
+            lambda dy, x: dy[0],
+            {"x": "N"},
+        ),
+    ),
+    "ndmin, with None": (
+        "calls np.array with ndmin",
+        "use np.atleast_2d, or [None]",
+        Pair(lambda x: np.array(x, ndmin=2), lambda x: x[None], lambda dy, x: dy[0], {"x": "N"}),
+    ),
+    "infinity": (
+        "computes with -inf",
+        "what is followed is exp of an array in which a mask puts -inf",
+        Pair(
+            lambda x: 1 / (1 + np.exp(masked(x) * (-1))),
+            lambda x: np.exp(masked(x)) / (1 + np.exp(masked(x))),
+            lambda dy, x: dy * np.exp(masked(x)) / (1 + np.exp(masked(x))) ** 2,
+        ),
+    ),
+    "infinity in a function": (
+        "calls np.tanh with -inf",
+        "it is followed in a mask before a softmax only",
+        Pair(
+            lambda x: np.tanh(masked(x) / 2) / 2 + 1 / 2,
+            lambda x: np.exp(masked(x)) / (1 + np.exp(masked(x))),
+            lambda dy, x: dy * np.exp(masked(x)) / (1 + np.exp(masked(x))) ** 2,
+        ),
+    ),
+    "NaN": (
+        "compares what is the same for all numbers",
+        "leave that out",
+        entrywise(lambda x: np.where(x != x, 0, 2 * x), lambda x: 2 * x, lambda x: 2),
+    ),
+    "kinds": (
+        "looks at what kind of array it is given",
+        "isinstance is followed",
+        entrywise(
+            lambda x: 2 * x if type(x) is np.ndarray else x,
+            lambda x: 2 * x if isinstance(x, np.ndarray) else x,
+            lambda x: 2,
+        ),
+    ),
+}
+
+
 def test_every_hint_is_tried():
     assert set(FUNCTIONS) == set(INSTEAD)
 
@@ -580,15 +1192,30 @@ def test_what_stands_in_the_place_of_a_function_is_proven(name):
     is_tried(FUNCTIONS[name], f"uses {name}", INSTEAD[name])
 
 
+@pytest.mark.parametrize("name", CODE)
+def test_what_stands_in_the_place_of_other_code_is_proven(name):
+    *told, pair = CODE[name]
+    is_tried(pair, *told)
+
+
 def is_tried(pair, *told):
     """Check that code is stopped with these words, and not once it is written as they say."""
-    refused = prove(forward(pair.refused), pair.backward, **pair.shapes)["dx"]
-    assert refused.status == "undecided", refused
-    assert all(part in refused.reason for part in told), refused
-    assert refused.line is not None
-    assert refused.line.file == __file__
+    shapes = pair.given or pair.shapes
+    if pair.is_open:
+        refused = prove(forward(pair.refused), pair.backward, **shapes)["dx"]
+        assert refused.status == "undecided", refused
+        reason, line = repr(refused), refused.line
+    else:
+        with pytest.raises(NotFollowedError) as caught:
+            output(forward(pair.refused), **shapes)
+        reason, line = str(caught.value), caught.value.line
+    assert all(part in reason for part in told), reason
+    assert line is not None
+    assert line.file == __file__
     followed = prove(forward(pair.followed), pair.backward, **pair.shapes)["dx"]
     assert followed.status == pair.status, followed
+    if not pair.same:
+        return
     inputs = [drawn(name, axes) for name, axes in pair.shapes.items()]
     np.testing.assert_allclose(pair.refused(*inputs), pair.followed(*inputs), rtol=1e-12)
 
@@ -597,5 +1224,180 @@ def drawn(name, axes):
     """Return numbers between 0 and 1; a spectrum of two numbers is their sum and difference."""
     if name == "F":
         return np.array([[1.0, 1.0], [1.0, -1.0]])
+    if "<" in axes:
+        return np.arange(SIZES[axes[0]]) % 2
     shape = [SIZES.get(axis) or int(axis) for axis in axes.split() if axis != "const"]
     return np.random.default_rng(len(axes)).uniform(0.05, 0.95, shape)
+
+
+# Where it was stopped.
+
+
+def cube_root(x):
+    doubled = 2 * x
+    return np.cbrt(doubled)
+
+
+class Rooted:
+    """It keeps x on itself."""
+
+    def forward(self, x):
+        self.x = x
+        return cube_root(x)
+
+    def backward(self, dy):
+        return dy * self.slope()
+
+    def slope(self):
+        return 2 / 3 / np.cbrt(2 * self.x) ** 2
+
+
+def root_backward(dy, x):
+    return dy * (2 / 3) / np.cbrt(2 * x) ** 2
+
+
+def here(function, number):
+    """Return a line of this file as it is written, counted from where a function begins."""
+    name = function.__qualname__.split(".<locals>.")[-1]
+    return f"test_messages.py:{function.__code__.co_firstlineno + number}, in {name}"
+
+
+def test_the_line_in_a_helper_is_named():
+    report = prove(forward(cube_root), root_backward, x="N C")
+    first, second, *others = repr(report).splitlines()
+    assert first.startswith("dx: undecided for all sizes: forward uses np.cbrt, which is not")
+    assert second.endswith(f"{here(cube_root, 2)}: return np.cbrt(doubled)")
+    assert others == [
+        "  at N = 2, C = 3: stopped by the same",
+        "  at N = 3, C = 2: agrees with measured slopes",
+    ]
+    place = here(cube_root, 2).replace("_", "\\_")
+    assert f"{place}: `return np.cbrt(doubled)`; at" in report._repr_markdown_()
+
+
+def test_the_line_in_a_method_is_named():
+    line = prove(Rooted, x="N C")["dx"].line
+    assert line.place.endswith(here(cube_root, 2))
+
+    class Squared(Rooted):
+        def forward(self, x):
+            self.x = x
+            return x * x
+
+    line = prove(Squared, x="N C")["dx"].line
+    assert (line.number, line.function) == (
+        Rooted.slope.__code__.co_firstlineno + 1,
+        "Rooted.slope",
+    )
+    assert line.source == "return 2 / 3 / np.cbrt(2 * self.x) ** 2"
+
+
+NOTEBOOK = """
+import numpy as np
+
+def forward(x):
+    parts = [np.cbrt(x) for _ in range(2)]
+    return parts[0] + parts[1], x
+
+def backward(dy, x):
+    return 2 * dy / 3 / np.cbrt(x) ** 2
+"""
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_the_line_in_a_notebook_is_named(is_known):
+    name, cell = "cell [7]", {}
+    if is_known:
+        lines = NOTEBOOK.splitlines(keepends=True)
+        linecache.cache[name] = (len(NOTEBOOK), None, lines, name)
+    exec(compile(NOTEBOOK, name, "exec"), cell)
+    report = prove(cell["forward"], cell["backward"], x="N C")
+    source = ": parts = [np.cbrt(x) for _ in range(2)]" if is_known else ""
+    assert repr(report).splitlines()[1] == f"  line 5, in forward{source}"
+    source = ": `parts = [np.cbrt(x) for _ in range(2)]`" if is_known else ""
+    assert f"; line 5, in forward{source}; at N = 2" in report._repr_markdown_()
+    linecache.cache.pop(name, None)
+
+
+def test_the_line_of_a_string_is_named():
+    cell = {}
+    exec(NOTEBOOK, cell)
+    report = prove(cell["forward"], cell["backward"], x="N C")
+    assert repr(report).splitlines()[1] == "  line 5, in forward"
+
+
+def looks_inside(x):
+    version = x.__array_interface__["version"]
+    return 2 * x if version else x
+
+
+def test_the_line_where_the_code_fails_with_symbols_is_named():
+    verdict = prove(forward(looks_inside), lambda dy, x: 2 * dy, x="N C")["dx"]
+    assert verdict.reason.startswith(
+        " for all sizes: with symbols in the place of numbers, the code fails: AttributeError: "
+    )
+    assert verdict.line.place.endswith(here(looks_inside, 1))
+    assert verdict.line.source == 'version = x.__array_interface__["version"]'
+
+
+def test_the_line_where_the_code_catches_an_exception_is_named():
+    def catches(x):
+        try:
+            return 2 * x
+        except ValueError:
+            return x
+
+    verdict = prove(forward(catches), lambda dy, x: 2 * dy, x="N C")["dx"]
+    assert "or catches exceptions" in verdict.reason
+    assert verdict.line.source == "except ValueError:"
+
+
+def test_another_line_is_named_in_a_note():
+    def in_two_lines(x):
+        total = np.sort(x, axis=1).sum()
+        return total + np.cbrt(x)
+
+    verdict = prove(forward(in_two_lines), root_backward, x="N C")["dx"]
+    assert "uses np.sort" in verdict.reason
+    assert verdict.line.source == "total = np.sort(x, axis=1).sum()"
+    (note,) = [note for note in verdict.notes if "uses np.cbrt" in note]
+    assert note.endswith(f"{here(in_two_lines, 2)})")
+
+
+def test_what_is_proven_at_sizes_says_where_it_was_stopped():
+    report = prove(forward(in_sorted_order), lambda dy, x: 0 * x + dy, x="N", sizes={"N": 2})
+    (note,) = report["dx"].notes
+    assert note.startswith("for all sizes undecided: forward uses np.sort, which is not followed; ")
+    assert note.endswith(f"{here(in_sorted_order, 1)})")
+
+
+def in_sorted_order(x):
+    return np.sort(x).sum()
+
+
+def test_what_has_no_line_is_told_without():
+    evidence = Evidence("dx", formulas=Formulas(why="the formulas grow too large"))
+    assert repr(decide(evidence)) == "dx: undecided for all sizes: the formulas grow too large"
+    run = Run()
+    with pytest.raises(NotFollowedError, match="which is not followed") as caught:
+        np.cbrt(run.array("x", ["N"]))
+    assert caught.value.line is None
+    assert run.line is None
+
+
+def test_the_line_that_calls_the_prover_is_not_blamed():
+    run = Run()
+    run.note("something of our own")
+    assert run.line is None
+
+
+def test_a_line_reads_well():
+    assert str(Line("mine.py", 3, "forward")) == "line 3, in forward"
+    assert str(Line("<string>", 3)) == "line 3"
+    assert str(Line("\0", 3)) == "line 3"
+    long = Line(__file__, LONG.__code__.co_firstlineno)
+    assert long.source.endswith(" …")
+    assert len(long.source) == 72
+
+
+LONG = lambda: None  # noqa: E731  this comment is much longer than what is told of it, which ends
