@@ -29,6 +29,7 @@ from backprop_lib.proof.refusal import (
     MismatchError,
     NotFollowedError,
     decimal,
+    errors_of_the_code,
     followed,
 )
 from backprop_lib.proof.report import ClosedForm, listed
@@ -257,7 +258,8 @@ def computed(task: Task) -> SymbolicArray:
     """Return y as forward computes it, for all sizes."""
     run = Run()
     whole = {name: value for name, value in task.const.items() if not isinstance(value, float)}
-    with unchecked(), watched(*task.functions), making(SymbolicCreator(run)):
+    code = watched(*task.functions)
+    with errors_of_the_code(), unchecked(), code, making(SymbolicCreator(run)):
         return _forward(task, run, _arrays(task, run), whole)[0]
 
 

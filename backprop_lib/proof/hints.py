@@ -5,6 +5,7 @@ from typing import Any
 
 MEASURED = "gradcheck measures it"
 """What is said where there is nothing to write in its place."""
+LEAVE = "leave that out"
 ORDERED = "np.max, np.min and np.argmax are followed"
 WHERE_IT_IS = "how many entries there are is not known; use np.where(mask, x, 0) or x[mask]"
 ONE_BY_ONE = "use a loop over the axis, which is proven at some of its sizes"
@@ -92,6 +93,9 @@ INSTEAD = {
     ".tolist": "leave it out: arrays are added and multiplied as they are",
     **dict.fromkeys(("np.tril_indices_from", "np.triu_indices_from"), TRIANGLE),
 }
+
+PARTLY = {"np.where": WHERE_IT_IS}
+"""The same for functions of which some calls are followed."""
 
 
 def not_followed(name: str, of: str = "") -> str:

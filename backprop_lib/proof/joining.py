@@ -45,7 +45,7 @@ MOST_PARTS = 64
 
 def _arrays(run: Run, arrays: Any) -> list[SymbolicArray]:
     if not isinstance(arrays, tuple | list) or not arrays:
-        run.refuse("joins what is no list of arrays")
+        run.refuse("joins what is no list of arrays; use reshape")
     if len(arrays) > MOST_PARTS:
         run.refuse(f"joins more than {MOST_PARTS} arrays")
     return [as_array(run, array) for array in arrays]
@@ -279,7 +279,9 @@ def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
     number = whole(shift)
     value = None if number is None else number.as_number()
     if value is None:
-        return run.refuse("rolls by what is no known number, or along several axes")
+        return run.refuse(
+            "rolls by what is no known number, or along several axes; roll along one at a time"
+        )
     at = 0 if axis is None else _one(run, a, axis)
     own = a.axes[at]
     if len(own) > 1:

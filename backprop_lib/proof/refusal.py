@@ -154,8 +154,15 @@ def _told(
 
 @contextmanager
 def errors_of_the_code() -> Iterator[None]:
-    """Raise an error of the code that is judged as if nothing had been in between."""
+    """Raise an error of the code that is judged as if nothing had been in between.
+
+    Beside what is not followed stands where that is.
+    """
     try:
         yield
     except CodeError as wrapped:
         raise wrapped.error from None
+    except NotFollowedError as error:
+        if error.line is not None:
+            error.add_note(f"  {error.line}")
+        raise

@@ -31,7 +31,7 @@ from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number, Wish
 from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place
 from backprop_lib.proof.constants import Floats
-from backprop_lib.proof.hints import name_of, not_followed
+from backprop_lib.proof.hints import LEAVE, MEASURED, PARTLY, name_of, not_followed
 from backprop_lib.proof.python_math import METHODS as METHODS_OF_MATH
 from backprop_lib.proof.refusal import (
     MismatchError,
@@ -74,6 +74,7 @@ REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
 """Which function a ufunc's method `reduce` is."""
 MOST_ENTRIES = 64
 """Of a known array with more entries, all must be the same number."""
+SPELLED_OUT = f"spells an array or a number out, as str, repr and f-strings do; {LEAVE}"
 KINDS = ("bool", "int", "float")
 """What an array holds, from the narrowest; a wider kind is not written into a narrower one."""
 
@@ -380,7 +381,7 @@ class Size:
     def _spelled_out(self, *, by_code: bool) -> str:
         text = "·".join(map(str, self.parts)) or "1"
         if by_code:
-            self.run.note(f"spells the size {text} out, as str, repr and f-strings do")
+            self.run.note(f"spells the size {text} out, as str, repr and f-strings do; {LEAVE}")
         return text
 
 
@@ -557,7 +558,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         if not (isinstance(where, bool) and where):
             return self._written_where(ufunc, where, target, inputs, options)
         if options:
-            self.run.refuse(f"calls np.{ufunc.__name__} with {', '.join(options)}")
+            self.run.refuse(f"calls np.{ufunc.__name__} with {', '.join(options)}; leave that out")
         function = UFUNCS.get(ufunc)
         if function is None:
             self.run.refuse(not_followed(name_of(ufunc)))
@@ -565,7 +566,9 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
         if target is None:
             return result
         if not isinstance(target, SymbolicArray):
-            self.run.refuse(f"writes the result of np.{ufunc.__name__} into another array")
+            self.run.refuse(
+                f"writes the result of np.{ufunc.__name__} into another array; leave out=... out"
+            )
         target[...] = result
         return target
 
@@ -574,7 +577,10 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     ) -> Any:
         """Do what `out=` and `where=` ask for: nothing is computed where the mask is not true."""
         if not isinstance(target, SymbolicArray):
-            self.run.refuse(f"calls np.{ufunc.__name__} with where=... and without out=...")
+            self.run.refuse(
+                f"calls np.{ufunc.__name__} with where=... and without out=...; pass "
+                "out=np.zeros_like(x)"
+            )
         choose = FUNCTIONS[np.where]
         safe = [called(self.run, "where", choose, (where, value, 1), {}) for value in inputs]
         result = ufunc(*safe, **options)
@@ -625,7 +631,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """Return the same entries under another shape."""
         if order != "C":
-            self.run.refuse(f"reshapes in the order {order!r}")
+            self.run.refuse(f"reshapes in the order {order!r}; use x.T.reshape(...)")
         return called(self.run, "reshape", FUNCTIONS[np.reshape], (self, _one_tuple(shape)), {})
 
     def transpose(self, *axes: Any) -> Any:
@@ -757,17 +763,17 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
 
     def __repr__(self) -> str:
         if _asked_by_code():
-            self.run.note("spells an array or a number out, as str, repr and f-strings do")
+            self.run.note(SPELLED_OUT)
         return f"{shape_text(self)}: {self.formula!r}"
 
     def __str__(self) -> str:
         if _asked_by_code():
-            self.run.note("spells an array or a number out, as str, repr and f-strings do")
+            self.run.note(SPELLED_OUT)
         return repr(self)
 
     def __format__(self, how: str) -> str:
         if _asked_by_code():
-            self.run.note("spells an array or a number out, as str, repr and f-strings do")
+            self.run.note(SPELLED_OUT)
         return repr(self)
 
 
@@ -900,7 +906,8 @@ def called(
         bound = inspect.signature(function).bind(*args, **kwargs)
     except TypeError:
         given = ", ".join(["array"] * len(args) + [f"{key}=..." for key in kwargs])
-        run.refuse(f"calls np.{name}({given}), which is not followed")
+        instead = PARTLY.get(f"np.{name}", MEASURED)
+        run.refuse(f"calls np.{name}({given}), which is not followed; {instead}")
     try:
         result = function(*bound.args, **bound.kwargs)
         if isinstance(result, SymbolicArray) and not result.axes and len(result._memory) == 1:
@@ -1006,7 +1013,7 @@ def _known(run: Run, array: np.ndarray) -> SymbolicArray:
     if len(formulas) > MOST_ENTRIES:
         run.refuse(
             f"uses an array of the known shape {format_shape(array.shape)} beside open sizes, with "
-            f"more than {MOST_ENTRIES} entries"
+            f'more than {MOST_ENTRIES} entries; pass it as an argument, with its axes: w="const K"'
         )
     indices = [index for axis in axes for index in axis]
     places = parts_of(ONE, indices)

@@ -1,19 +1,23 @@
 """What is undecided says what stopped it, in which line, and what to write instead, which helps."""
 
+import ast
 import functools
 import linecache
 import math
 from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from backprop_lib.proof import prove
+from backprop_lib.gradcheck import gradcheck
+from backprop_lib.proof import hints, prove, prove_at, slopes
 from backprop_lib.proof.evidence import Evidence, Formulas, decide
 from backprop_lib.proof.formulas import output
-from backprop_lib.proof.hints import INSTEAD
+from backprop_lib.proof.hints import INSTEAD, MEASURED
 from backprop_lib.proof.lines import Line
 from backprop_lib.proof.refusal import NotFollowedError
 from backprop_lib.proof.symbolic import Run
@@ -110,7 +114,7 @@ def halves(dy, x):
     return dx
 
 
-def slopes(dy, x):
+def central_slopes(dy, x):
     dx = np.zeros_like(x)
     dx[2:] += dy / 2
     dx[:-2] -= dy / 2
@@ -299,7 +303,7 @@ FUNCTIONS = {
         halves,
     ),
     "np.gradient": Pair(
-        lambda x: np.gradient(x, axis=0)[1:-1], lambda x: (x[2:] - x[:-2]) / 2, slopes
+        lambda x: np.gradient(x, axis=0)[1:-1], lambda x: (x[2:] - x[:-2]) / 2, central_slopes
     ),
     "np.polyval": entrywise(
         lambda x: np.polyval([2, 3, 4], x), lambda x: (2 * x + 3) * x + 4, lambda x: 4 * x + 3
@@ -809,18 +813,18 @@ CODE = {
         ),
     ),
     "plain arrays": (
-        "makes a plain array of one whose sizes are open",
-        "leave that out",
+        "(np.array, np.asarray, or a function that is not followed)",
+        "leave that out, or compute with whole arrays",
         entrywise(lambda x: 2 * np.asarray_chkfinite(x), lambda x: 2 * x, lambda x: 2),
     ),
     "entry by entry": (
-        "makes a plain array of one whose sizes are open",
-        "or compute with whole arrays",
+        "(np.array, np.asarray, or a function that is not followed)",
+        "leave that out, or compute with whole arrays",
         Pair(one_by_one, lambda x: x.sum(), everywhere),
     ),
     "labels in an index": (
         "computes with argmax's result, labels or np.arange as with numbers",
-        "use them as indices",
+        "use them as indices, or compare them with each other",
         Pair(
             lambda x, t: x[np.arange(x.shape[0]), t + 0],
             lambda x, t: x[np.arange(x.shape[0]), t],
@@ -830,7 +834,7 @@ CODE = {
     ),
     "labels compared": (
         "computes with argmax's result, labels or np.arange as with numbers",
-        "or compare them with each other",
+        "use them as indices, or compare them with each other",
         Pair(
             lambda x, t: np.where(np.arange(x.shape[1]) - t[:, None] == 0, x, 0),
             lambda x, t: np.where(np.arange(x.shape[1]) == t[:, None], x, 0),
@@ -999,8 +1003,8 @@ CODE = {
         ),
     ),
     "another norm": (
-        "calls np.linalg.norm with ord=4",
-        "use (np.abs(x) ** p).sum(axis=...) ** (1 / p)",
+        "calls np.linalg.norm with ord=4, which is not followed",
+        "of vectors, use (np.abs(x) ** p).sum(axis=...) ** (1 / p) or np.max(np.abs(x), axis=...)",
         Pair(
             lambda x: np.linalg.norm(x, 4, axis=1),
             lambda x: (np.abs(x) ** 4).sum(axis=1) ** (1 / 4),
@@ -1009,7 +1013,7 @@ CODE = {
     ),
     "the largest": (
         "calls np.linalg.norm with ord=inf",
-        "np.max(np.abs(x), axis=...)",
+        "of vectors, use (np.abs(x) ** p).sum(axis=...) ** (1 / p) or np.max(np.abs(x), axis=...)",
         Pair(
             lambda x: np.linalg.norm(x, np.inf, axis=1),
             lambda x: np.max(np.abs(x), axis=1),
@@ -1150,7 +1154,8 @@ CODE = {
     ),
     "infinity": (
         "computes with -inf",
-        "what is followed is exp of an array in which a mask puts -inf",
+        "what is followed is exp of an array in which a mask puts -inf, after its largest entry is "
+        "subtracted",
         Pair(
             lambda x: 1 / (1 + np.exp(masked(x) * (-1))),
             lambda x: np.exp(masked(x)) / (1 + np.exp(masked(x))),
@@ -1167,12 +1172,12 @@ CODE = {
         ),
     ),
     "NaN": (
-        "compares what is the same for all numbers",
+        "so that NaN or infinity may be told from them",
         "leave that out",
         entrywise(lambda x: np.where(x != x, 0, 2 * x), lambda x: 2 * x, lambda x: 2),
     ),
     "kinds": (
-        "looks at what kind of array it is given",
+        "so it may do something else with others",
         "isinstance is followed",
         entrywise(
             lambda x: 2 * x if type(x) is np.ndarray else x,
@@ -1180,11 +1185,209 @@ CODE = {
             lambda x: 2,
         ),
     ),
+    "the entries of a mask": (
+        "calls np.where(array), which is not followed",
+        "use np.where(mask, x, 0) or x[mask]",
+        Pair(
+            lambda x: x[np.where(x > 0.5)].sum(),
+            lambda x: np.where(x > 0.5, x, 0).sum() / 2 + x[x > 0.5].sum() / 2,
+            under_mask,
+        ),
+    ),
+    "an option": (
+        "calls np.add with dtype",
+        "leave that out",
+        entrywise(lambda x: np.add(x, x, dtype=float), lambda x: np.add(x, x), lambda x: 2),
+    ),
+    "out of a ufunc": (
+        "writes the result of np.add into another array",
+        "leave out=... out",
+        Pair(
+            lambda x: np.add(x.sum(), 1, out=OUT),
+            lambda x: np.add(x.sum(), 1),
+            everywhere,
+            is_open=False,
+        ),
+    ),
+    "where of a ufunc": (
+        "calls np.sqrt with where=... and without out=...",
+        "pass out=np.zeros_like(x)",
+        Pair(
+            lambda x: np.where(x > 0.5, np.sqrt(x, where=x > 0.5), 0),
+            lambda x: np.sqrt(x, out=np.zeros_like(x), where=x > 0.5),
+            lambda dy, x: np.where(x > 0.5, dy / 2 / np.sqrt(np.where(x > 0.5, x, 1)), 0),
+            is_open=False,
+        ),
+    ),
+    "the order of columns": (
+        "reshapes in the order 'F'",
+        "use x.T.reshape(...)",
+        Pair(
+            lambda x: x.reshape(-1, order="F"),
+            lambda x: x.T.reshape(-1),
+            lambda dy, x: dy.reshape(x.T.shape).T,
+        ),
+    ),
+    "many numbers": (
+        "with more than 64 entries",
+        'pass it as an argument, with its axes: w="const K"',
+        Pair(
+            lambda x, w: x * np.arange(99.0),
+            lambda x, w: x * w,
+            lambda dy, x, w: dy * w,
+            {"x": "N 99", "w": "const 99"},
+            same=False,
+            is_open=False,
+        ),
+    ),
+    "a size in a text": (
+        "spells the size N out, as str, repr and f-strings do",
+        "leave that out",
+        Pair(
+            lambda x: (f"{x.shape[0]}", 2 * x)[1],
+            lambda x: 2 * x,
+            lambda dy, x: 2 * dy,
+            is_open=False,
+        ),
+    ),
+    "an array in a text": (
+        "spells an array or a number out, as str, repr and f-strings do",
+        "leave that out",
+        entrywise(lambda x: (str(x), 2 * x)[1], lambda x: 2 * x, lambda x: 2),
+    ),
+    "parts that are none": (
+        "joins what is no list of arrays",
+        "use reshape",
+        Pair(
+            lambda x: np.concatenate(x),
+            lambda x: x.reshape(-1),
+            lambda dy, x: dy.reshape(x.shape),
+        ),
+    ),
+    "two rolls": (
+        "rolls by what is no known number, or along several axes",
+        "roll along one at a time",
+        Pair(
+            lambda x: np.roll(x, (1, 1), axis=(0, 1)),
+            lambda x: np.roll(np.roll(x, 1, axis=0), 1, axis=1),
+            lambda dy, x: np.roll(np.roll(dy, -1, axis=1), -1, axis=0),
+        ),
+    ),
+    "a distribution": (
+        "draws with normal from a distribution that an array chooses",
+        "draw from one without, then shift and scale",
+        Pair(
+            lambda x: RNG.normal(x, 2.0),
+            lambda x: x + 2.0 * RNG.normal(0.0, 1.0, x.shape),
+            lambda dy, x: dy,
+            same=False,
+        ),
+    ),
 }
 
 
 def test_every_hint_is_tried():
     assert set(FUNCTIONS) == set(INSTEAD)
+    tried = ["; ".join(told) for *told, _ in CODE.values()]
+    for text in texts():
+        before, _, hint = text.rpartition("; ")
+        assert any(before[-9:] in told and hint in told for told in tried), text
+
+
+def texts():
+    """Yield the texts of the engines in which something stands after a semicolon."""
+    folder = Path(hints.__file__).parent
+    for path in sorted(folder.glob("*.py")):
+        if path.stem in ("__main__", "hints", "report", "task"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+            text = node.value if isinstance(node, ast.Constant) else None
+            is_one_line = isinstance(text, str) and "; " in text and "\n" not in text
+            if is_one_line and not text.endswith(".") and not text.startswith(NO_HINTS):
+                yield text
+
+
+NO_HINTS = (
+    "a formula is neither true nor false",
+    "forward computes something else each time it is run",
+    "looks at the dtype of an array",
+    " as a size; expected a whole number",
+    *("there are too many ways to label so much", "the formulas grow too large"),
+    *(" outcomes of its comparisons", ", which is rounded; "),
+)
+"""Those of errors, and those of what is tried further below."""
+
+
+def relu(x):
+    return np.maximum(x, 0), x
+
+
+def standardized(x):
+    centred = x - x.mean()
+    return centred / np.sqrt((centred * centred).mean() + 1), x
+
+
+def standardized_backward(dy, x):
+    y, _ = standardized(x)
+    return (dy - dy.mean() - y * (dy * y).mean()) / np.sqrt(((x - x.mean()) ** 2).mean() + 1)
+
+
+def chosen(x, t):
+    return x[np.arange(x.shape[0]), t], (x, t)
+
+
+def chosen_backward(dy, x, t):
+    dx = np.zeros_like(x)
+    dx[np.arange(x.shape[0]), t] = dy
+    return dx
+
+
+@pytest.mark.parametrize(
+    ("told", "pair", "large", "small", "shapes"),
+    [
+        (
+            "outcomes of its comparisons at these sizes; choose smaller ones",
+            (relu, lambda dy, x: dy * (x > 0)),
+            *({"N": 12}, {"N": 3}, {"x": "N"}),
+        ),
+        (
+            "the formulas grow too large at these sizes; choose smaller ones",
+            (standardized, standardized_backward),
+            *({"N": 8}, {"N": 3}, {"x": "N"}),
+        ),
+        (
+            "there are too many ways to label so much; choose smaller sizes",
+            (chosen, chosen_backward),
+            *({"N": 5, "C": 4}, {"N": 3, "C": 2}, {"x": "N C", "t": "N < C"}),
+        ),
+    ],
+)
+def test_smaller_sizes_are_proven(told, pair, large, small, shapes):
+    assert told in prove_at(*pair, sizes=large, **shapes)["dx"].reason
+    assert prove_at(*pair, sizes=small, **shapes)
+
+
+def test_a_rounded_float_is_written_as_integers_or_passed_in():
+    at = {"x": np.ones(2), "along": {"x": np.ones(2)}}
+
+    def rounded(x):
+        return x * 0.12345678901, ()
+
+    with pytest.raises(NotFollowedError, match="divide integers instead, or pass it in") as caught:
+        slopes(rounded, **at)
+    (note,) = caught.value.__notes__
+    assert note.endswith(f"{here(rounded, 1)}: return x * 0.12345678901, ()")
+    exact = Fraction(12345678901, 10**11) * 2
+    assert slopes(lambda x: (x * 12345678901 / 10**11, ()), **at) == (exact, exact)
+    passed_in = slopes(lambda x, c: (x * c, ()), const={"c": 0.12345678901}, **at)
+    assert passed_in == (exact, exact)
+
+
+def test_what_is_not_followed_can_be_measured():
+    pair = lambda x: (np.floor(x) * x, x), lambda dy, x: dy * np.floor(x)
+    verdict = prove(*pair, x="N C")["dx"]
+    assert verdict.reason.endswith(f"forward uses np.floor, which is not followed; {MEASURED}")
+    assert gradcheck(*pair, x=np.random.default_rng(0).normal(size=(3, 4)))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
