@@ -113,11 +113,6 @@ class Evidence:
         return (self.formulas.misfit or self.numbers.misfit) if self.numbers.misfit else ""
 
     @property
-    def is_doubtful(self) -> bool:
-        """Whether floats agree, and other numbers, which may be treated otherwise, say nothing."""
-        return bool(self.contradiction) and self.numbers.answer is Answer.RIGHT
-
-    @property
     def is_settled(self) -> bool:
         """Whether nothing that an engine may still find would change the verdict."""
         return decide(self).status is not Status.UNDECIDED

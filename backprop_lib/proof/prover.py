@@ -10,6 +10,7 @@ a gradient and the claim is another number refutes.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import partial
 from itertools import chain, islice, permutations, zip_longest
 from typing import Any
@@ -35,7 +36,7 @@ from backprop_lib.proof.refusal import (
     NotFollowedError,
     errors_of_the_code,
 )
-from backprop_lib.proof.report import Report, Status, Verdict, listed
+from backprop_lib.proof.report import Counterexample, Report, Status, Verdict, listed
 from backprop_lib.proof.task import Task
 from backprop_lib.proof.witness import (
     FAILURES,
@@ -782,10 +783,9 @@ class _Judge:
                 if not case.met.tie and not any(self.evidence[n].contradiction for n in names):
                     self._compare_with_floats(case)
                 for name, entry in answers.items():
-                    evidence = self.evidence[name]
                     if entry is None:
                         right[name] += 1
-                    elif evidence.counterexample is None and not evidence.is_doubtful:
+                    elif self.evidence[name].counterexample is None:
                         self._refuted(name, case, entry)
         except NotFollowedError as error:
             self._stopped(names, str(error), error.line)
@@ -831,7 +831,7 @@ class _Judge:
     def _refuted(self, name: str, case: Evaluated, entry: tuple[int, ...]) -> None:
         """Note that exact numbers refute, with a smaller counterexample if there is one."""
         found = case.counterexample(self.checked_sizes, name, entry)
-        if found is not None:
+        if found is not None and self._is_one_of_floats(name, found):
             numbers = Numbers(Answer.WRONG, self.checked_sizes)
             self._note(name, numbers=numbers, counterexample=found)
             self._search(name, case, entry)
@@ -880,8 +880,6 @@ class _Judge:
     ) -> None:
         """Search a counterexample at small sizes, or make the known one simpler."""
         evidence = self.evidence[name]
-        if evidence.is_doubtful:
-            return
         proven = evidence.symbols is not None and evidence.symbols.answer is Answer.RIGHT
         candidates: Iterator[Mapping[str, int]] = small_sizes(self.task, self.sizes or None)
         if proven:
@@ -896,9 +894,28 @@ class _Judge:
         found = smallest_counterexample(self.task, name, ordered, _rng())
         if found is None and case is not None:
             found = simplest(self.task, self.checked_sizes, case, name, entry)
-        if found is not None:
+        if found is not None and self._is_one_of_floats(name, found):
             numbers = Numbers(Answer.WRONG, self.checked_sizes, misfit=evidence.numbers.misfit)
             self._note(name, numbers=numbers, counterexample=found)
+
+    def _is_one_of_floats(self, name: str, found: Counterexample) -> bool:
+        """Say whether floats show it as well, if the code may treat exact numbers otherwise."""
+        if not self.evidence[name].contradiction:
+            return True
+        task = self.task
+        arrays = {
+            n: found.inputs[n].astype(int if n in task.labels else float) for n in task.shapes
+        }
+        dy = found.inputs[task.upstream].astype(float)
+        const = {n: float(v) if isinstance(v, Fraction) else v for n, v in found.const.items()}
+        try:
+            y, cache = self._forward(arrays, const=const)
+            claimed = np.asarray(self._claims(arrays, dy, cache)[name])
+            if claimed.shape != arrays[name].shape:
+                return False
+            return self._measured_along(name, arrays, y, dy, claimed, _rng()) is Answer.WRONG
+        except NOT_THERE:
+            return False
 
     def _ordered(
         self, name: str, sizes: Iterable[Mapping[str, int]]

@@ -45,7 +45,7 @@ class Pair:
 
 def entrywise(refused, followed, slope):
     """Return a pair of functions of one number."""
-    return Pair(refused, followed, lambda dy, x: dy * slope(x))
+    return Pair(refused, followed, lambda dy, x: dy * slope(x), {"x": "N"})
 
 
 def sums_by_class(x, t, W):
