@@ -179,10 +179,10 @@ def where_it_looks(functions: list[types.FunctionType]) -> Line | None:
     return None
 
 
-def _number(instructions: list[dis.Instruction]) -> int:
+def _number(instructions: list[dis.Instruction]) -> int | None:
     """Return the number of the line of the first of some instructions that has one."""
     lines = (one.positions.lineno for one in instructions if one.positions)
-    return next((number for number in lines if number), 0)
+    return next(filter(None, lines), None)
 
 
 def _catches(instructions: list[dis.Instruction]) -> Iterator[dis.Instruction]:

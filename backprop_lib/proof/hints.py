@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 MEASURED = "gradcheck measures it"
 """What is said where there is nothing to write in its place."""
 LEAVE = "leave that out"
@@ -104,7 +106,9 @@ def not_followed(name: str, of: str = "") -> str:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Return a function's name as code has it: np.linalg.inv."""
-    parts = (getattr(function, "__module__", None) or "numpy").split(".")
-    inner = [part for part in parts[1:] if part in ("linalg", "fft")]
-    return ".".join(["np", *inner, function.__name__])
+    """Return a function's name as code has it: np.linalg.inv, or expit, which is not NumPy's."""
+    name, module = function.__name__, getattr(function, "__module__", None)
+    for prefix, place in (("np.linalg", np.linalg), ("np.fft", np.fft), ("np", np)):
+        if getattr(place, name, None) is function and (place is np or module == place.__name__):
+            return f"{prefix}.{name}"
+    return name

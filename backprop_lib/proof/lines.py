@@ -2,6 +2,7 @@
 
 import functools
 import linecache
+import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,16 +15,14 @@ import jaxtyping
 import numpy as np
 
 HERE = Path(__file__).parent.parent
-OTHERS = tuple(
-    str(place)
-    for place in (
-        *(HERE / name for name in ("proof", "fast", "arguments.py", "shapes.py", "layer.py")),
-        *(HERE / name for name in ("models.py", "conventions.py", "draws.py")),
-        *(Path(str(module.__file__)).parent for module in (np, jaxtyping, beartype)),
-    )
+OTHERS = (
+    *(str(HERE / f"{name}.py") for name in ("arguments", "shapes", "layer", "models")),
+    *(str(HERE / f"{name}.py") for name in ("conventions", "draws")),
+    *(f"{HERE / name}{os.sep}" for name in ("proof", "fast")),
+    *(f"{Path(str(module.__file__)).parent}{os.sep}" for module in (np, jaxtyping, beartype)),
 )
 """Where code stands that is not judged."""
-STANDARD = str(Path(functools.__file__).parent)
+STANDARD = f"{Path(functools.__file__).parent}{os.sep}"
 MADE = ("<@beartype", "<frozen ")
 """How files are called that are none, and hold no code of the user's."""
 LONGEST = 72
@@ -46,11 +45,12 @@ class Line:
     """The function in which it stands, as far as that has a name."""
 
     @classmethod
-    def of(cls, code: CodeType, number: int) -> "Line":
-        """Return a line of a function."""
+    def of(cls, code: CodeType, number: int | None) -> "Line":
+        """Return a line of a function; the first one if it is not known which."""
         parts = code.co_qualname.split(".<locals>.")
         named = [part for part in parts if not part.startswith("<")]
-        return cls(code.co_filename, number, named[-1] if named else "")
+        name = named[-1] if named else ""
+        return cls(code.co_filename, number or code.co_firstlineno, name)
 
     @property
     def place(self) -> str:

@@ -156,7 +156,8 @@ def prove(
         - "refuted", with the smallest counterexample that was found;
         - "shape error", with the axes that do not fit, and with a counterexample at sizes at
           which they happen to fit, if the claim is wrong there too;
-        - "undecided", with what the other engines say at small sizes;
+        - "undecided", with what stopped it, in which line, and what the other engines say at small
+          sizes;
         - "not answered yet", for a gradient given as ``...``.
 
     Raises

@@ -128,7 +128,8 @@ def followed(who: str, state: Refusals, call: Callable[[], Result]) -> Result:
             raise _told(who, state) from None
         missing = NO_METHOD.search(str(error))
         if isinstance(error, TypeError) and missing:
-            reason = not_followed(f"np.{missing[1] or missing[2]}")
+            name = missing[1] or missing[2]
+            reason = not_followed(f"np.{name}" if hasattr(np, name) else name)
             raise _told(who, state, reason, line_raised(error)) from None
         if isinstance(error, ArithmeticError | ValueError):
             raise

@@ -511,7 +511,8 @@ def _bincount(
     lift: Callable[[Any], Exact], x: Any, /, weights: Any = None, minlength: int = 0
 ) -> np.ndarray:
     """Return what np.bincount does, which has no place for exact weights."""
-    result = np.full(len(np.bincount(x, minlength=minlength)), lift(exact(0)), dtype=object)
+    length = len(np.bincount(_plain(x), minlength=minlength))
+    result = np.full(length, lift(exact(0)), dtype=object)
     np.add.at(result, np.asarray(x), _plain(weights))
     return result
 

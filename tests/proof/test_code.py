@@ -144,6 +144,11 @@ def test_code_that_looks_at_what_an_array_is_is_noticed(function):
     assert where_it_looks(functions_of(function)) is not None
 
 
+def quietly(x):
+    with np.errstate(all="ignore"):
+        return np.sqrt(x)
+
+
 @pytest.mark.parametrize(
     "function",
     [
@@ -152,6 +157,7 @@ def test_code_that_looks_at_what_an_array_is_is_noticed(function):
         lambda x: np.zeros(x.shape, x.dtype) + (x > 0),
         lambda x: np.eye(x.shape[0], dtype=x.dtype, like=x) * (x == 0),
         lambda x: x.astype(x.dtype),
+        quietly,
         linear.forward,
         batchnorm1d_relu.forward,
         batchnorm1d_relu.backward,

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import inspect
 import linecache
 import math
 from dataclasses import dataclass, field
@@ -17,8 +18,8 @@ from backprop_lib.gradcheck import gradcheck
 from backprop_lib.proof import hints, prove, prove_at, slopes
 from backprop_lib.proof.evidence import Evidence, Formulas, decide
 from backprop_lib.proof.formulas import output
-from backprop_lib.proof.hints import INSTEAD, MEASURED
-from backprop_lib.proof.lines import Line
+from backprop_lib.proof.hints import INSTEAD, MEASURED, name_of
+from backprop_lib.proof.lines import Line, is_of_others
 from backprop_lib.proof.refusal import NotFollowedError
 from backprop_lib.proof.symbolic import Run
 
@@ -54,10 +55,11 @@ def sums_by_class(x, t, W):
 
 def forward(function):
     """Return a forward that keeps its arguments."""
+    names = [*inspect.signature(function).parameters]
 
     @functools.wraps(function)
     def run(**given):
-        return function(**given), tuple(given.values())
+        return function(**given), tuple(given[name] for name in names)
 
     return run
 
@@ -1194,6 +1196,16 @@ CODE = {
             under_mask,
         ),
     ),
+    "counting": (
+        "calls np.bincount of no labels, or without minlength=",
+        "pass how many there are",
+        Pair(
+            lambda x, t, W: (np.bincount(t, weights=x) ** 2).sum() + W.sum(),
+            lambda x, t, W: (np.bincount(t, weights=x, minlength=W.size) ** 2).sum() + W.sum(),
+            lambda dy, x, t, W: 2 * dy * np.bincount(t, weights=x, minlength=W.size)[t],
+            {"x": "N", "t": "N < C", "W": "const C"},
+        ),
+    ),
     "an option": (
         "calls np.add with dtype",
         "leave that out",
@@ -1381,6 +1393,18 @@ def test_a_rounded_float_is_written_as_integers_or_passed_in():
     assert slopes(lambda x: (x * 12345678901 / 10**11, ()), **at) == (exact, exact)
     passed_in = slopes(lambda x, c: (x * c, ()), const={"c": 0.12345678901}, **at)
     assert passed_in == (exact, exact)
+
+
+def test_a_function_of_others_is_not_said_to_be_of_numpy():
+    def expit(x):
+        return np.exp(x)
+
+    assert name_of(expit) == "expit"
+    assert name_of(np.add) == "np.add"
+    assert name_of(np.linalg.inv) == "np.linalg.inv"
+    assert name_of(np.fft.fft) == "np.fft.fft"
+    assert name_of(np.linalg.trace) == "np.linalg.trace"
+    assert name_of(np.trace) == "np.trace"
 
 
 def test_what_is_not_followed_can_be_measured():
@@ -1592,6 +1616,16 @@ def test_the_line_that_calls_the_prover_is_not_blamed():
     run = Run()
     run.note("something of our own")
     assert run.line is None
+
+
+def test_code_beside_that_of_others_is_judged():
+    numpy = np.__path__[0]
+    assert is_of_others(f"{numpy}/x.py")
+    assert not is_of_others(f"{numpy}_ml/x.py")
+    assert is_of_others(functools.__file__)
+    assert is_of_others(hints.__file__)
+    assert not is_of_others(hints.__file__.replace("proof", "layers"))
+    assert not is_of_others(__file__)
 
 
 def test_a_line_reads_well():
