@@ -325,6 +325,7 @@ FUNCTIONS = {
         lambda x: np.cov(x, rowvar=False),
         lambda x: centred(x).T @ centred(x) / (x.shape[0] - 1),
         lambda dy, x: centred(x) @ (dy + dy.T) / (x.shape[0] - 1),
+        is_open=False,
     ),
     "np.nan_to_num": entrywise(
         lambda x: np.nan_to_num(x / np.abs(x)), lambda x: np.sign(x), lambda x: 0 * x
@@ -1228,6 +1229,7 @@ CODE = {
             lambda x: np.where(x > 0.5, np.sqrt(x, where=x > 0.5), 0),
             lambda x: np.sqrt(x, out=np.zeros_like(x), where=x > 0.5),
             lambda dy, x: np.where(x > 0.5, dy / 2 / np.sqrt(np.where(x > 0.5, x, 1)), 0),
+            same=False,
             is_open=False,
         ),
     ),
