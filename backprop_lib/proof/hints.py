@@ -15,7 +15,7 @@ WINDOWS = "use sliding_window_view(x, w.size) @ w"
 WHOLE = "call the function for the whole array, with axis="
 BROADCAST = "use x[:, None] and x[None], which broadcast"
 NUMBERS = "leave it out: a proof is about real numbers"
-TRIANGLE = "use np.tril, np.triu or np.arange(N)[:, None] >= np.arange(N)"
+TRIANGLE = "use np.tril or np.triu"
 SPECTRUM = 'use a product with its matrix of cosines and sines, passed in as F="const K N"'
 TWO_BY_TWO = "of 2 by 2, write it out: a * d - b * c"
 RESHAPED = "use reshape"

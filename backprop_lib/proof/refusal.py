@@ -32,6 +32,7 @@ class MismatchError(ValueError):
     """Two axes that do not fit together for all sizes."""
 
     line: Line | None = None
+    """Where they meet."""
 
 
 class CodeError(Exception):

@@ -733,7 +733,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         value = None if self.axes else self.formula.as_number()
         if value is None:
-            self._needs_number("in if, while or a loop", "use np.where for a choice")
+            self._refuse_choice()
         return bool(value)
 
     def _needs_number(self, where: str, instead: str) -> NoReturn:
@@ -742,13 +742,14 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             self.run.refuse(reason)
         self.run.needs_numbers(self.formula, reason)
 
+    def _refuse_choice(self, *_: Any) -> NoReturn:
+        self._needs_number("in if, while or a loop", "use np.where for a choice")
+
     def _refuse_number(self, *_: Any) -> NoReturn:
         self._needs_number("in float, int or an index", "leave that out")
 
+    __contains__ = _refuse_choice
     __float__ = __int__ = __index__ = __complex__ = _refuse_number
-
-    def __contains__(self, _: Any) -> NoReturn:
-        self._needs_number("for in", "use np.where for a choice")
 
     def __hash__(self) -> int:
         if _asked_by_code():

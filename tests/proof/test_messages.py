@@ -624,6 +624,13 @@ def in_loop(x):
     return total
 
 
+def filled_in_loop(x):
+    y = np.zeros_like(x)
+    for n in range(x.shape[0]):
+        y[n] = x.sum(axis=0)
+    return y
+
+
 def row_by_row(x):
     total = 0
     for row in x:
@@ -724,6 +731,16 @@ CODE = {
         "needs the size N as a number (in range, a loop or an index)",
         "use sums over an axis, np.broadcast_to",
         Pair(in_loop, lambda x: x.sum(axis=0), everywhere, is_open=False),
+    ),
+    "a size, to fill an array": (
+        "needs the size N as a number (in range, a loop or an index)",
+        "use sums over an axis, np.broadcast_to",
+        Pair(
+            filled_in_loop,
+            lambda x: np.broadcast_to(x.sum(axis=0), x.shape),
+            lambda dy, x: np.broadcast_to(dy.sum(axis=0), x.shape),
+            is_open=False,
+        ),
     ),
     "a length": (
         "needs the length N of an array as a number (in a loop over it)",
