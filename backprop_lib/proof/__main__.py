@@ -14,6 +14,7 @@ from typing import Any
 from backprop_lib.layer import layer_in
 from backprop_lib.proof import prove
 from backprop_lib.proof.budget import SECONDS as SECONDS_ALLOWED
+from backprop_lib.proof.lines import line_raised
 
 INTERRUPTED = 130
 SECONDS = 1.0
@@ -129,6 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             announced.done()
     except Exception as error:
         print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        if (line := line_raised(error)) is not None:
+            print(f"  {line}", file=sys.stderr)
         return 2
     print(report)
     if report.interrupted:

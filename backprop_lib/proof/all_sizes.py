@@ -22,12 +22,14 @@ from backprop_lib.proof.calculus import (
 from backprop_lib.proof.chain import Chain, Cuts, Named
 from backprop_lib.proof.creators import making, watched
 from backprop_lib.proof.evidence import Answer, Formulas
+from backprop_lib.proof.lines import line_raised
 from backprop_lib.proof.random_arrays import drawing
 from backprop_lib.proof.refusal import (
     CodeError,
     MismatchError,
     NotFollowedError,
     decimal,
+    errors_of_the_code,
     followed,
 )
 from backprop_lib.proof.report import ClosedForm, listed
@@ -198,20 +200,21 @@ class _Comparison:
             with unchecked(), making(SymbolicCreator(run)):
                 return _findings(self.task, run, at, self.wrong)
         except MismatchError as error:
-            found = Formulas(misfit=str(error))
+            found = Formulas(misfit=str(error), line=error.line or line_raised(error))
         except RecursionError:
             found = Formulas(why="the formulas grow too large")
         except NotFollowedError as error:
-            found = Formulas(why=str(error), at=at)
+            found = Formulas(why=str(error), line=error.line, at=at)
         except CalculusError as error:
             found = Formulas(why=str(error))
         except (ArithmeticError, ValueError) as error:  # numbers of which the code makes no sense
             why = f"with sizes and constants left open, the code fails: {error}"
-            found = Formulas(why=why, at=at)
+            found = Formulas(why=why, line=line_raised(error), at=at)
         except CodeError as error:
             found = Formulas(
                 why=f"with symbols in the place of numbers, the code fails: "
                 f"{type(error.error).__name__}: {error}",
+                line=error.line,
                 at=at,
             )
         return dict.fromkeys(self.task.judged, found)
@@ -267,7 +270,8 @@ def computed(task: Task) -> SymbolicArray:
     """Return y as forward computes it, for all sizes."""
     run = Run()
     whole = {name: value for name, value in task.const.items() if not isinstance(value, float)}
-    with unchecked(), watched(*task.functions), making(SymbolicCreator(run)):
+    code = watched(*task.functions)
+    with errors_of_the_code(), unchecked(), code, making(SymbolicCreator(run)):
         return _forward(task, run, _arrays(task, run), whole, Watch(task.shapes))[0]
 
 
@@ -423,7 +427,7 @@ class _Lines:
         named = {at[index]: letter for index, letter in names.items()}
         closed = closed_form(f"d{name}", true, named)
         if isinstance(claim, LostArray):
-            return Formulas(misfit=str(claim.reason), true=closed)
+            return Formulas(misfit=str(claim.reason), line=claim.reason.line, true=closed)
         array = _claimed(run, claim)
         run.check_finite(array.formula, "returns a gradient with")
         followed(self.task.claimant, run, lambda: run.check_written(array.formula))

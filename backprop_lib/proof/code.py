@@ -10,14 +10,13 @@ import types
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
+from itertools import chain
 from typing import Any
 
-import beartype
-import jaxtyping
 import numpy as np
 
 from backprop_lib.models import Place, leaves
+from backprop_lib.proof.lines import STANDARD, Line, is_of_others
 
 LARGEST = 10**6
 DEPTH = 4
@@ -36,24 +35,6 @@ LOOKING_MODULES = ("inspect", "traceback", "gc")
 COMPARING = ("COMPARE_OP", "IS_OP", "CONTAINS_OP")
 NEAR = 4
 """A dtype that is compared is loaded so many instructions before, at most."""
-HERE = Path(__file__).parent.parent
-OTHERS = tuple(
-    str(place)
-    for place in (
-        *(HERE / name for name in ("proof", "fast", "arguments.py", "shapes.py", "layer.py")),
-        *(HERE / name for name in ("models.py", "conventions.py", "draws.py")),
-        *(Path(str(module.__file__)).parent for module in (np, jaxtyping, beartype)),
-    )
-)
-"""Where code stands that is not judged."""
-
-
-STANDARD = str(Path(functools.__file__).parent)
-
-
-def _is_of_others(filename: str) -> bool:
-    standard = filename.startswith(STANDARD) and "site-packages" not in filename
-    return standard or filename.startswith((*OTHERS, "<@beartype"))
 
 
 def functions_of(*given: Any) -> list[types.FunctionType]:
@@ -71,7 +52,7 @@ def functions_of(*given: Any) -> list[types.FunctionType]:
         seen.add(_key(value))
         if isinstance(value, types.FunctionType):
             left.append(getattr(value, "__wrapped__", None))
-            if not _is_of_others(value.__code__.co_filename):
+            if not is_of_others(value.__code__.co_filename):
                 found[id(value)] = value
                 left += _used(value)
         elif isinstance(value, functools.partial):
@@ -92,7 +73,7 @@ def modules_of(functions: list[types.FunctionType]) -> list[types.ModuleType]:
         for value in _used(function)
         if isinstance(value, types.ModuleType)
         and not value.__name__.startswith(LIBRARY)
-        and not _is_of_others(getattr(value, "__file__", None) or STANDARD)
+        and not is_of_others(getattr(value, "__file__", None) or STANDARD)
     ]
 
 
@@ -183,46 +164,57 @@ def numbers_in(functions: list[types.FunctionType]) -> list[Fraction]:
     return list(found)
 
 
-def looks_at_kinds(functions: list[types.FunctionType]) -> bool:
-    """Say whether the code asks what kind of array or number it is given, and may act on it.
+def where_it_looks(functions: list[types.FunctionType]) -> Line | None:
+    """Return where the code asks what kind of array or number it is given, and may act on it.
 
     That is a call of type, hasattr and the like, a look into a dtype (to pass one on is not), or
     an exception that is caught: what fails for symbols need not fail for floats.
     """
-    return any(
-        _looks(code, function) or _catches(code)
-        for function in functions
-        for code in _codes(function.__code__)
-    )
+    for function in functions:
+        for code in _codes(function.__code__):
+            instructions = list(dis.get_instructions(code))
+            where = next(chain(_looks(instructions, function), _catches(instructions)), None)
+            if where is not None:
+                return Line.of(code, _number(instructions[instructions.index(where) :]))
+    return None
 
 
-def _catches(code: types.CodeType) -> bool:
-    names = [instruction.opname for instruction in dis.get_instructions(code)]
-    return names.count("PUSH_EXC_INFO") > names.count("WITH_EXCEPT_START")
+def _number(instructions: list[dis.Instruction]) -> int | None:
+    """Return the number of the line of the first of some instructions that has one."""
+    lines = (one.positions.lineno for one in instructions if one.positions)
+    return next(filter(None, lines), None)
 
 
-def _looks(code: types.CodeType, function: types.FunctionType) -> bool:
-    instructions = list(dis.get_instructions(code))
+def _catches(instructions: list[dis.Instruction]) -> Iterator[dis.Instruction]:
+    """Yield what catches an exception, and does not leave a `with`."""
+    for instruction, after in itertools.pairwise(instructions):
+        if instruction.opname == "PUSH_EXC_INFO" and after.opname != "WITH_EXCEPT_START":
+            yield instruction
+
+
+def _looks(
+    instructions: list[dis.Instruction], function: types.FunctionType
+) -> Iterator[dis.Instruction]:
+    """Yield what looks at the kind of an array."""
     for place, instruction in enumerate(instructions):
         name, is_attribute = instruction.argval, "ATTR" in instruction.opname
         if name in LOOKING and (is_attribute or "GLOBAL" in instruction.opname):
             own = function.__globals__.get(name, vars(builtins).get(name))
             if is_attribute or own is vars(builtins).get(name):
-                return True
+                yield instruction
         if "GLOBAL" in instruction.opname:
             own = function.__globals__.get(name)
             if isinstance(own, types.ModuleType) and own.__name__ in LOOKING_MODULES:
-                return True
+                yield instruction
         if name == "dtype" and is_attribute:
             before = [i.argval for i in instructions[max(0, place - NEAR) : place]]
             if "str" in before or "format" in before:
-                return True
+                yield instruction
             for after in instructions[place + 1 : place + 1 + NEAR]:
                 if after.opname in COMPARING or "ATTR" in after.opname or "METHOD" in after.opname:
-                    return True
+                    yield instruction
                 if "CALL" in after.opname or "STORE" in after.opname or "KW" in after.opname:
                     break
-    return False
 
 
 def kept(functions: list[types.FunctionType], *given: Any) -> Any:

@@ -7,7 +7,10 @@ from typing import Any
 
 from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.calculus import Formula
+from backprop_lib.proof.lines import Line
 from backprop_lib.proof.report import ClosedForm, Counterexample, Status, Verdict, listed
+
+SAME = "stopped by the same"
 
 
 class Answer(Enum):
@@ -29,6 +32,8 @@ class Formulas:
     """Which axes do not fit, if the claim has not the shape of the input."""
     why: str = ""
     """What stopped it."""
+    line: Line | None = None
+    """Where it was stopped, or where the axes were that do not fit."""
     true: ClosedForm | None = None
     where: tuple[str, ...] = ()
     """Where forward may have no gradient, so that nothing is said."""
@@ -63,6 +68,7 @@ class Numbers:
     misfit: str = ""
     why: str = ""
     """What stopped them."""
+    line: Line | None = None
     points: int = 0
 
 
@@ -75,6 +81,7 @@ class Symbols:
     branches: int = 1
     why: str = ""
     """What stopped them."""
+    line: Line | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,8 @@ class Evidence:
     """A step whose gradient is refuted, and of which this one is computed."""
     contradiction: str = ""
     """What the code computes with floats, and not with exact numbers."""
+    contradicting: Line | None = None
+    """Where it does, as far as that is known."""
     counterexample: Counterexample | None = None
     elsewhere: Counterexample | None = None
     """One at other values of the constants than those that the caller, or forward, has given."""
@@ -160,13 +169,13 @@ def decide(evidence: Evidence) -> Verdict:
             formula=formulas.true,
         )
     if evidence.contradiction:
-        return verdict(Status.UNDECIDED, f": {evidence.contradiction}")
+        why = f": {evidence.contradiction}"
+        return verdict(Status.UNDECIDED, why, line=evidence.contradicting)
     if formulas.answer is Answer.RIGHT:
         if numbers.answer is not Answer.RIGHT:
-            return verdict(
-                Status.UNDECIDED,
-                f": the formulas are equal, but no number confirms it: {_why_no_number(evidence)}",
-            )
+            why, line = _why_no_number(evidence)
+            reason = f": the formulas are equal, but no number confirms it: {why}"
+            return verdict(Status.UNDECIDED, reason, line=line)
         multiples = [one for one in formulas.multiples if one not in evidence.rests]
         conditions = (*dict.fromkeys(map(_multiple, multiples)), *formulas.conditions)
         shown = {
@@ -187,6 +196,7 @@ def decide(evidence: Evidence) -> Verdict:
             counterexample=None if enough else evidence.elsewhere,
             **shown,
         )
+    why, place = _why(evidence)
     proven_at_sizes = symbols is not None and symbols.answer is Answer.RIGHT
     if (
         proven_at_sizes
@@ -199,15 +209,18 @@ def decide(evidence: Evidence) -> Verdict:
             Status.PROVEN_AT,
             f" {listed(symbols.sizes) or 'the sizes that there are'}{_each_branch(symbols)}",
             is_enough=True,
-            notes=() if evidence.only_sizes else (f"for all sizes undecided: {_why(evidence)}",),
+            notes=()
+            if evidence.only_sizes
+            else (f"for all sizes undecided: {_with_place(why, place)}",),
             formula=formulas.true,
         )
     where = f" {_at(evidence.sizes)}" if evidence.only_sizes else " for all sizes"
     return verdict(
         Status.UNDECIDED,
-        f"{where}: {_why(evidence)}",
+        f"{where}: {why}",
+        line=place,
         formula=formulas.true,
-        notes=tuple(_notes(evidence)),
+        notes=tuple(_notes(evidence, why, place)),
     )
 
 
@@ -242,30 +255,45 @@ def _at(sizes: Mapping[str, int]) -> str:
     return f"at {listed(sizes)}" if sizes else "here"
 
 
-def _why(evidence: Evidence) -> str:
+def _why(evidence: Evidence) -> tuple[str, Line | None]:
+    """Say what stopped what was asked for, and where."""
     if evidence.rests_on_wrong:
-        return f"it rests on d{evidence.rests_on_wrong}, which is refuted"
+        return f"it rests on d{evidence.rests_on_wrong}, which is refuted", None
     if evidence.stopped:
-        return evidence.stopped
+        return evidence.stopped, None
     if evidence.only_sizes:
         symbols = evidence.symbols
-        return symbols.why if symbols and symbols.why else "no proof, and no counterexample"
+        if symbols and symbols.why:
+            return symbols.why, symbols.line
+        return "no proof, and no counterexample", None
     formulas = evidence.formulas
-    return formulas.why or formulas.misfit or "the two formulas were not found to be equal"
+    why = formulas.why or formulas.misfit or "the two formulas were not found to be equal"
+    return why, formulas.line
 
 
-def _why_no_number(evidence: Evidence) -> str:
-    if evidence.numbers.answer is Answer.WRONG:
-        return f"at {listed(evidence.numbers.sizes)}, slopes measured with floats differ from it"
-    return evidence.stopped or evidence.numbers.why or "at no point that was tried it is defined"
+def _why_no_number(evidence: Evidence) -> tuple[str, Line | None]:
+    numbers = evidence.numbers
+    if numbers.answer is Answer.WRONG:
+        return f"at {listed(numbers.sizes)}, slopes measured with floats differ from it", None
+    if evidence.stopped:
+        return evidence.stopped, None
+    return numbers.why or "at no point that was tried it is defined", numbers.line
+
+
+def _with_place(why: str, line: Line | None) -> str:
+    return f"{why} ({line.place})" if line else why
 
 
 def _each_branch(symbols: Symbols) -> str:
     return f" on each of {symbols.branches} branches" if symbols.branches > 1 else ""
 
 
-def _notes(evidence: Evidence) -> list[str]:
-    """Say what the other engines found."""
+def _notes(evidence: Evidence, told: str, where: Line | None) -> list[str]:
+    """Say what the other engines found; what is told already, only that it is the same."""
+
+    def stopped(why: str, line: Line | None) -> str:
+        return _with_place(SAME if why == told else why, None if line == where else line)
+
     notes = []
     symbols, numbers = evidence.symbols, evidence.numbers
     if symbols is not None and not evidence.only_sizes:
@@ -273,7 +301,7 @@ def _notes(evidence: Evidence) -> list[str]:
         if symbols.answer is Answer.RIGHT:
             notes.append(f"{at}: proven{_each_branch(symbols)}")
         else:
-            notes.append(f"{at}: {symbols.why or 'no proof'}")
+            notes.append(f"{at}: {stopped(symbols.why or 'no proof', symbols.line)}")
     at = _at(numbers.sizes)
     if numbers.answer is Answer.RIGHT and numbers.exact:
         notes.append(f"{at}: exact at {numbers.points} random points")
@@ -283,5 +311,5 @@ def _notes(evidence: Evidence) -> list[str]:
         how = "exact numbers" if numbers.exact else "slopes measured with floats"
         notes.append(f"{at}: WRONG by {how}")
     elif numbers.why:
-        notes.append(f"at random points: {numbers.why}")
+        notes.append(f"at random points: {stopped(numbers.why, numbers.line)}")
     return notes

@@ -735,7 +735,7 @@ def _bincount(x: Any, weights: Any = None, minlength: Any = None) -> SymbolicArr
     run = run_of_all(x, weights, minlength)
     length = None if minlength is None else whole(minlength)
     if not isinstance(x, PlaceArray) or isinstance(x.place, int) or x.ndim != 1 or length is None:
-        run.refuse("calls np.bincount without labels, or without minlength=, the number of labels")
+        run.refuse("calls np.bincount of no labels, or without minlength=; pass how many there are")
     if length != calculus.size(x.place.size):
         run.refuse(f"calls np.bincount of {x.place.size} labels with another minlength")
     axes = [one_axis(length)]

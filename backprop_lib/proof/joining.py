@@ -45,7 +45,7 @@ MOST_PARTS = 64
 
 def _arrays(run: Run, arrays: Any) -> list[SymbolicArray]:
     if not isinstance(arrays, tuple | list) or not arrays:
-        run.refuse("joins what is no list of arrays")
+        run.refuse("joins what is no list of arrays; use reshape")
     if len(arrays) > MOST_PARTS:
         run.refuse(f"joins more than {MOST_PARTS} arrays")
     return [as_array(run, array) for array in arrays]
@@ -105,11 +105,13 @@ def concatenated(run: Run, arrays: Any, axis: Any = 0) -> SymbolicArray:
         run.refuse("joins arrays along an axis that was merged from several")
     else:
         joined = one_axis(calculus.added(map(length_of, along)))
+        here, size = (joined[0], joined[0].size) if joined else (0, 1)
         formula, start = ZERO, ZERO
         for part, own in zip(formulas, along, strict=True):
-            place = calculus.affine(own[0] if own else 0, start, 1, joined[0].size)
-            formula += calculus.total(calculus.delta(joined[0], place) * part, own)
-            start += length_of(own)
+            if length_of(own) != ZERO:
+                place = calculus.affine(own[0] if own else 0, start, 1, size)
+                formula += calculus.total(calculus.delta(here, place) * part, own)
+                start += length_of(own)
     axes = list(common)
     axes.insert(at, joined)
     return SymbolicArray(run, axes, formula, kind=_wider(parts))
@@ -277,7 +279,9 @@ def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
     number = whole(shift)
     value = None if number is None else number.as_number()
     if value is None:
-        return run.refuse("rolls by what is no known number, or along several axes")
+        return run.refuse(
+            "rolls by what is no known number, or along several axes; roll along one at a time"
+        )
     at = 0 if axis is None else _one(run, a, axis)
     own = a.axes[at]
     if len(own) > 1:
@@ -406,17 +410,6 @@ def _windows(x: Any, window_shape: Any, axis: Any = None) -> Any:
     return SymbolicArray(run, result, formula, kind=x.kind, writeable=False)
 
 
-def _refused(name: str, instead: str) -> Callable[..., Any]:
-    def model(*args: Any, **options: Any) -> Any:
-        run = run_of_all(*args, *options.values())
-        run.refuse(f"uses {name}, which is not followed; {instead}")
-
-    return model
-
-
-ORDERED = "np.max, np.min and np.argmax are followed"
-WHERE_IT_IS = "how many entries there are is not known; use np.where(mask, x, 0) or x[mask]"
-
 FUNCTIONS |= {
     np.concatenate: _concatenate,
     np.stack: _stack,
@@ -441,14 +434,6 @@ FUNCTIONS |= {
     np.take: _take,
     np.broadcast_arrays: _broadcast_arrays,
     sliding_window_view: _windows,
-    np.nonzero: _refused("np.nonzero", WHERE_IT_IS),
-    np.flatnonzero: _refused("np.flatnonzero", WHERE_IT_IS),
-    np.argwhere: _refused("np.argwhere", WHERE_IT_IS),
-    np.sort: _refused("np.sort", ORDERED),
-    np.argsort: _refused("np.argsort", ORDERED),
-    np.partition: _refused("np.partition", ORDERED),
-    np.argpartition: _refused("np.argpartition", ORDERED),
-    np.unique: _refused("np.unique", 'labels are given by their shape, as in t="N < C"'),
 }
-for _name in ("cumsum", "repeat", "take", "nonzero", "sort", "argsort"):
+for _name in ("cumsum", "repeat", "take"):
     METHODS[_name] = FUNCTIONS[getattr(np, _name)]

@@ -114,8 +114,8 @@ def _comparison(function: Callable[[Formula], Formula]) -> Callable[..., Any]:
             )
         ):
             run.refuse(
-                "compares what is the same for all numbers; so NaN or infinity may be told from "
-                "numbers, which is not followed"
+                "compares what is the same for all numbers, so that NaN or infinity may be told "
+                "from them; leave that out"
             )
         return SymbolicArray(run, axes, outcome, kind="bool")
 
@@ -646,8 +646,8 @@ def _norm(
         return SymbolicArray(x.run, squares.axes, _root(squares.formula))
     if ord != 1 or not is_vector:
         x.run.refuse(
-            f"calls np.linalg.norm with ord={ord!r}, which is not followed; "
-            "the norms of vectors with ord=1 or 2 are"
+            f"calls np.linalg.norm with ord={ord!r}, which is not followed; of vectors, use "
+            "(np.abs(x) ** p).sum(axis=...) ** (1 / p) or np.max(np.abs(x), axis=...)"
         )
     return _sum(UFUNCS[np.absolute](x), axis, keepdims=keepdims)
 

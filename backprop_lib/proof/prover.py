@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import partial
 from itertools import chain, islice, permutations, zip_longest
 from typing import Any
@@ -27,11 +28,12 @@ from backprop_lib.proof.apart import LINES, are_apart
 from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.budget import SECONDS, Budget, tick
 from backprop_lib.proof.calculus import Formula
-from backprop_lib.proof.code import functions_of, kept, looks_at_kinds, numbers_in, state_of
+from backprop_lib.proof.code import functions_of, kept, numbers_in, state_of, where_it_looks
 from backprop_lib.proof.creators import watched
 from backprop_lib.proof.dual import UndefinedError
 from backprop_lib.proof.evidence import Answer, Evidence, Formulas, Numbers, Symbols, decide
 from backprop_lib.proof.graph import Steps
+from backprop_lib.proof.lines import Line, line_raised
 from backprop_lib.proof.object_arrays import filled
 from backprop_lib.proof.refusal import (
     CodeError,
@@ -39,7 +41,7 @@ from backprop_lib.proof.refusal import (
     NotFollowedError,
     errors_of_the_code,
 )
-from backprop_lib.proof.report import Report, Status, Verdict, listed
+from backprop_lib.proof.report import Counterexample, Report, Status, Verdict, listed
 from backprop_lib.proof.task import Task, is_number
 from backprop_lib.proof.witness import (
     FAILURES,
@@ -174,7 +176,8 @@ def prove(
         - "refuted", with the smallest counterexample that was found;
         - "shape error", with the axes that do not fit, and with a counterexample at sizes at
           which they happen to fit, if the claim is wrong there too;
-        - "undecided", with what the other engines say at small sizes;
+        - "undecided", with what stopped it, in which line, and what the other engines say at small
+          sizes;
         - "not answered yet", for a gradient given as ``...``.
 
         ``report.steps`` has the steps that forward names, and a verdict on each line of backward
@@ -345,8 +348,9 @@ def _report(
             if isinstance(error, AttributeError) and task.layer.model is not None:
                 skipped[_differing(one, choice)] = error  # of this choice, forward kept nothing
                 continue
-            why = f": {type(error).__name__}: {error}"
-            report = Report(tuple(Verdict(f"d{n}", Status.UNDECIDED, why) for n in task.judged))
+            why, line = f": {type(error).__name__}: {error}", line_raised(error)
+            verdict = Verdict("", Status.UNDECIDED, why, line=line)
+            report = Report(tuple(replace(verdict, gradient=f"d{name}") for name in task.judged))
         reports.append((one, choice, report))
     verdicts = tuple(_merged(f"d{name}", reports) for name in task.judged)
     notes = [f"with {there}, backward fails: {error}" for there, error in skipped.items()]
@@ -409,13 +413,14 @@ def _merged(gradient: str, reports: list[tuple[Task, Task, Report]]) -> Verdict:
         if verdict.status in (Status.REFUTED, Status.SHAPE_ERROR):
             return verdict
         differing = [n for n in choice.chosen if one.const[n] != choice.const[n]]
+        told = verdict.reason + (f" ({verdict.line.place})" if verdict.line else "")
         here, there = ({n: task.const[n] for n in differing} for task in (one, choice))
         return replace(
             best,
             status=Status.PROVEN_AT,
             reason=f" {listed(here)},{best.reason}",
             is_enough=False,
-            notes=(*best.notes, f"with {listed(there)}: {verdict.status}{verdict.reason}"),
+            notes=(*best.notes, f"with {listed(there)}: {verdict.status}{told}"),
         )
     tried = {n: {choice.const[n] for _, choice, _ in reports} for n in sorted(first.chosen)}
     every = "".join(f" and every {name}" for name, values in tried.items() if len(values) > 1)
@@ -754,7 +759,9 @@ class _Judge:
         """Compare the claims with slopes measured with floats, as a first look."""
         rng = _rng()
         seen: dict[str, set[Answer]] = {name: set() for name in self.evidence}
-        keeps = self._keeps_something() or self._looks_at_kinds()
+        keeps, line = self._keeps_something(), None
+        if not keeps:
+            keeps, line = self._looks_at_kinds()
         for trial in range(MEASURED if len(self.evidence) <= MANY else FEW):
             inputs = self._random_floats(self.checked_sizes, rng, trial)
             for name, answer in self._measured(inputs, rng).items():
@@ -769,17 +776,24 @@ class _Judge:
             )
             misfit = self.evidence[name].numbers.misfit
             found = Numbers(answer, self.checked_sizes, exact=False, misfit=misfit, why=why)
-            self._note(name, numbers=found, contradiction=keeps, is_doubted=len(answers) > 1)
+            self._note(
+                name,
+                numbers=found,
+                contradiction=keeps,
+                contradicting=line,
+                is_doubted=len(answers) > 1,
+            )
 
-    def _looks_at_kinds(self) -> str:
-        """Say if the code may act on what kind of array it is given."""
-        if not looks_at_kinds(functions_of(*self.task.functions)):
-            return ""
+    def _looks_at_kinds(self) -> tuple[str, Line | None]:
+        """Say if the code may act on what kind of array it is given, and where."""
+        line = where_it_looks(functions_of(*self.task.functions))
+        if line is None:
+            return "", None
         return (
             "the code looks at what kind of array it is given (with type, hasattr, a dtype and the "
             "like), or catches exceptions, so it may do something else with others; isinstance is "
             "followed"
-        )
+        ), line
 
     def _keeps_something(self) -> str:
         """Say if the code changes what it keeps each time it is called, with the same numbers."""
@@ -992,31 +1006,31 @@ class _Judge:
                     continue
                 compares = case.met.compares
                 ties, good = ties + case.met.tie, good + (not case.met.tie)
+                if not case.met.tie and not any(self.evidence[n].contradiction for n in names):
+                    self._compare_with_floats(case)
                 for name, entry in answers.items():
                     if entry is None:
                         right[name] += 1
                     elif self.evidence[name].counterexample is None:
                         self._refuted(name, case, entry)
-                if not case.met.tie and not any(self.evidence[n].contradiction for n in names):
-                    self._compare_with_floats(case)
         except NotFollowedError as error:
-            self._stopped(names, str(error))
+            self._stopped(names, str(error), error.line)
         except (MisfitError, EmptyError) as error:
             self._stopped(names, str(error))
         except (CodeError, ValueError, ArithmeticError, IndexError) as error:
             own = error.error if isinstance(error, CodeError) else error
             why = f"with exact numbers in the place of floats, it fails: {type(own).__name__}"
-            self._stopped(names, f"{why}: {error}")
+            self._stopped(names, f"{why}: {error}", line_raised(own))
         for name in names:
             if right[name] and self.evidence[name].counterexample is None:
                 found = Numbers(Answer.RIGHT, sizes, points=right[name])
                 misfit = self.evidence[name].numbers.misfit
                 self._note(name, numbers=replace(found, misfit=misfit))
 
-    def _stopped(self, names: Iterable[str], why: str) -> None:
+    def _stopped(self, names: Iterable[str], why: str, line: Line | None = None) -> None:
         for name in names:
             numbers = self.evidence[name].numbers
-            self._note(name, numbers=replace(numbers, why=why))
+            self._note(name, numbers=replace(numbers, why=why, line=line))
 
     def _answers(
         self, case: Evaluated, names: list[str], rng: np.random.Generator, *, only_ties: bool
@@ -1043,7 +1057,7 @@ class _Judge:
     def _refuted(self, name: str, case: Evaluated, entry: tuple[int, ...]) -> None:
         """Note that exact numbers refute, with a smaller counterexample if there is one."""
         found = case.counterexample(self.checked_sizes, name, entry)
-        if found is not None:
+        if found is not None and self._is_one_of_floats(name, found):
             numbers = Numbers(Answer.WRONG, self.checked_sizes)
             self._note(name, numbers=numbers, counterexample=found)
             self._search(name, case, entry)
@@ -1065,7 +1079,7 @@ class _Judge:
             except ShapeError as error:
                 why = f"called with floats, it raises {type(error).__name__}: {error}"
                 for name in task.judged:
-                    self._note(name, contradiction=why)
+                    self._note(name, contradiction=why, contradicting=line_raised(error))
                 return
             except TypeError:
                 pass  # a constant of another type than the signature's
@@ -1108,9 +1122,44 @@ class _Judge:
         found = smallest_counterexample(self.task, name, ordered, _rng())
         if found is None and case is not None:
             found = simplest(self.task, self.checked_sizes, case, name, entry)
-        if found is not None:
+        if found is not None and self._is_one_of_floats(name, found):
             numbers = Numbers(Answer.WRONG, self.checked_sizes, misfit=evidence.numbers.misfit)
             self._note(name, numbers=numbers, counterexample=found)
+
+    def _is_one_of_floats(self, name: str, found: Counterexample) -> bool:
+        """Say whether floats show it as well, if the code may treat exact numbers otherwise."""
+        if not self.evidence[name].contradiction:
+            return True
+        task = self.task
+        arrays = {
+            n: found.inputs[n].astype(int if n in task.labels else float) for n in task.shapes
+        }
+        dy = found.inputs[task.upstream].astype(float)
+        const = {n: float(v) if isinstance(v, Fraction) else v for n, v in found.const.items()}
+        try:
+            trace = self._trace()
+            y, cache = self._forward(arrays, const=const, trace=trace)
+            return self._measured_here(name, arrays, y, dy, cache, trace, _rng()) is Answer.WRONG
+        except NOT_THERE:
+            return False
+
+    def _measured_here(
+        self,
+        name: str,
+        inputs: Mapping[str, np.ndarray],
+        y: np.ndarray,
+        dy: np.ndarray,
+        cache: Any,
+        trace: Trace,
+        rng: np.random.Generator,
+    ) -> Answer:
+        """Compare one claim, as it comes, with a slope."""
+        claims = {**self._claims(inputs, dy, cache, trace), **trace.claims}
+        claimed = np.asarray(claims[name])
+        x = inputs[name] if name in inputs else np.zeros(trace.values[name].shape)
+        if claimed.shape != x.shape or not np.isfinite(y.astype(float)).all():
+            return Answer.NOTHING
+        return self._measured_along(name, x, inputs, y, dy, claimed, rng)
 
     def _ordered(
         self, name: str, sizes: Iterable[Mapping[str, int]]
@@ -1134,14 +1183,8 @@ class _Judge:
                 trace = self._trace()
                 y, cache = self._forward(inputs, trace=trace)
                 dy = rng.normal(size=y.shape)
-                claims = {**self._claims(inputs, dy, cache, trace), **trace.claims}
-                claimed = np.asarray(claims[name])
-                x = inputs[name] if name in inputs else np.zeros(trace.values[name].shape)
-                if claimed.shape != x.shape:
-                    return False
-                if not np.isfinite(y.astype(float)).all():
-                    continue
-                if self._measured_along(name, x, inputs, y, dy, claimed, rng) is Answer.WRONG:
+                found = self._measured_here(name, inputs, y, dy, cache, trace, rng)
+                if found is Answer.WRONG:
                     return True
             except NOT_THERE:
                 return False
@@ -1292,18 +1335,10 @@ class _Judge:
             self._note(name, symbols=Symbols(sizes, why="not finished"))
         try:
             left, number = exact.unproven(self.task, sizes)
-        except NotFollowedError as error:
+        except (*FAILURES, IndexError, RecursionError) as error:
+            why, line = _what_stopped(error)
             for name in self.task.judged:
-                self._note(name, symbols=Symbols(sizes, why=str(error)))
-            return
-        except CodeError as error:
-            why = f"with symbols, the code fails: {type(error.error).__name__}: {error}"
-            for name in self.task.judged:
-                self._note(name, symbols=Symbols(sizes, why=why))
-            return
-        except (ValueError, ArithmeticError, IndexError, RecursionError) as error:
-            for name in self.task.judged:
-                self._note(name, symbols=Symbols(sizes, why=f"the code fails there: {error}"))
+                self._note(name, symbols=Symbols(sizes, why=why, line=line))
             return
         for name in self.task.judged:
             answer = Answer.NOTHING if left.get(name) else Answer.RIGHT
@@ -1322,6 +1357,16 @@ def _where_smooth(
     if not all(comparison.agrees for comparison in smooth):
         return Answer.WRONG
     return Answer.RIGHT if smooth else Answer.NOTHING
+
+
+def _what_stopped(error: Exception) -> tuple[str, Line | None]:
+    """Say what stopped symbols, and where."""
+    if isinstance(error, NotFollowedError):
+        return str(error), error.line
+    if isinstance(error, CodeError):
+        kind = type(error.error).__name__
+        return f"with symbols, the code fails: {kind}: {error}", error.line
+    return f"the code fails there: {error}", line_raised(error)
 
 
 def _are_equal(one: Any, other: Any) -> bool:

@@ -44,7 +44,10 @@ def drawing(run: Run, names: Set[str]) -> Iterator[None]:
             )
         for value in (*args, *left.values()):
             if isinstance(value, SymbolicArray) and value is not shape and value.axes:
-                run.refuse(f"draws with {function} from a distribution that an array chooses")
+                run.refuse(
+                    f"draws with {function} from a distribution that an array chooses; draw from "
+                    "one without, then shift and scale"
+                )
         name = next(letters)
         run.taken.add(name)
         return _drawn(run, name, () if shape is None else shape)

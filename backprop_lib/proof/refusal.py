@@ -9,6 +9,8 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
+from backprop_lib.proof.hints import not_followed
+from backprop_lib.proof.lines import Line, line_raised, line_within
 from backprop_lib.proof.python_math import followed_functions
 
 Result = TypeVar("Result")
@@ -21,9 +23,16 @@ SHORT = 6
 class NotFollowedError(TypeError):
     """The code does something that an engine has no exact meaning for."""
 
+    def __init__(self, reason: str, line: Line | None = None):
+        super().__init__(reason)
+        self.line = line
+
 
 class MismatchError(ValueError):
     """Two axes that do not fit together for all sizes."""
+
+    line: Line | None = None
+    """Where they meet."""
 
 
 class CodeError(Exception):
@@ -32,6 +41,7 @@ class CodeError(Exception):
     def __init__(self, error: Exception):
         super().__init__(str(error))
         self.error = error
+        self.line = line_raised(error)
 
 
 class DisagreementError(AssertionError):
@@ -79,10 +89,13 @@ class Refusals:
 
     def __init__(self) -> None:
         self.refused: str | None = None
+        self.line: Line | None = None
+        """Where that stands."""
 
     def note(self, reason: str) -> None:
         """Note what is not followed, where an exception would be swallowed."""
-        self.refused = self.refused or reason
+        if self.refused is None:
+            self.refused, self.line = reason, line_of_code()
 
     def refuse(self, reason: str) -> NoReturn:
         """Say that the code does something that is not followed.
@@ -108,30 +121,50 @@ def followed(who: str, state: Refusals, call: Callable[[], Result]) -> Result:
         with followed_functions():
             result = call()
     except NotFollowedError as error:
-        raise NotFollowedError(f"{who} {state.refused or error}") from None
+        raise _told(who, state, str(error), error.line or line_raised(error)) from None
     except (MismatchError, RecursionError):
         raise
     except Exception as error:
         if state.refused:  # NumPy has turned our exception into one of its own
-            raise NotFollowedError(f"{who} {state.refused}") from None
+            raise _told(who, state) from None
         missing = NO_METHOD.search(str(error))
         if isinstance(error, TypeError) and missing:
-            raise NotFollowedError(
-                f"{who} uses np.{missing[1] or missing[2]}, which is not followed; "
-                "gradcheck measures it"
-            ) from None
+            name = missing[1] or missing[2]
+            reason = not_followed(f"np.{name}" if hasattr(np, name) else name)
+            raise _told(who, state, reason, line_raised(error)) from None
         if isinstance(error, ArithmeticError | ValueError):
             raise
         raise CodeError(error) from error
     if state.refused:
-        raise NotFollowedError(f"{who} {state.refused}")
+        raise _told(who, state)
     return result
+
+
+def line_of_code() -> Line | None:
+    """Return the line of the user's code that runs now, if `followed` runs it."""
+    return line_within(followed.__code__)
+
+
+def _told(
+    who: str, state: Refusals, reason: str = "", line: Line | None = None
+) -> NotFollowedError:
+    """Return what is told of a refusal: what was noted first, or else the reason."""
+    if state.refused:
+        reason, line = state.refused, state.line
+    return NotFollowedError(f"{who} {reason}", line)
 
 
 @contextmanager
 def errors_of_the_code() -> Iterator[None]:
-    """Raise an error of the code that is judged as if nothing had been in between."""
+    """Raise an error of the code that is judged as if nothing had been in between.
+
+    Beside what is not followed stands where that is.
+    """
     try:
         yield
     except CodeError as wrapped:
         raise wrapped.error from None
+    except NotFollowedError as error:
+        if error.line is not None:
+            error.add_note(f"  {error.line}")
+        raise

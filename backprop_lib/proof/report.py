@@ -1,5 +1,6 @@
 """What a proof answers: one verdict for each gradient, a counterexample where it is wrong."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from backprop_lib.proof.lines import Line
 from backprop_lib.proof.writing import gradient_name, latex_name
 
 LONGEST_FORMULA = 90
@@ -87,6 +89,8 @@ class Verdict:
     status: Status
     reason: str
     """What was shown, or what went wrong; it continues the line after the status."""
+    line: Line | None = None
+    """The line of the code that stopped it, if it is undecided."""
     is_enough: bool = False
     """Whether all is proven that was asked for."""
     counterexample: Counterexample | None = None
@@ -115,6 +119,7 @@ class Verdict:
         lines = [f"{self.gradient}: {self.status}{self.reason}"]
         if is_short:
             return lines[0]
+        lines += [f"  {self.line}"] if self.line else []
         lines += [f"  where {condition}" for condition in self.where]
         if (
             self.formula
@@ -141,6 +146,7 @@ class Verdict:
         parts = [f"{mark} {what}${symbol}$: **{self.status}**{_escaped(self.reason)}"]
         if is_short:
             return parts[0]
+        parts += [_line_as_markdown(self.line)] if self.line else []
         parts += [f"where {_escaped(condition)}" for condition in self.where]
         parts += [_escaped(note) for note in self.notes]
         text = "; ".join(parts)
@@ -262,6 +268,15 @@ def _escaped(text: str) -> str:
     for sign in "\\_*$":
         text = text.replace(sign, "\\" + sign)
     return text
+
+
+def _line_as_markdown(line: Line) -> str:
+    place = _escaped(line.place)
+    if not line.source:
+        return place
+    ticks = "`" * (1 + max(map(len, re.findall("`+", line.source)), default=0))
+    space = " " if "`" in line.source else ""
+    return f"{place}: {ticks}{space}{line.source}{space}{ticks}"
 
 
 def _plain(array: np.ndarray) -> str:

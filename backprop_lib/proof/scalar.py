@@ -14,6 +14,7 @@ import numpy as np
 import sympy as sp
 
 from backprop_lib.proof.constants import Floats, Irrational, Opaque, closed_form
+from backprop_lib.proof.hints import name_of, not_followed
 from backprop_lib.proof.object_arrays import CONTRACTIONS, contracted, filled
 from backprop_lib.proof.python_math import METHODS
 from backprop_lib.proof.refusal import NotFollowedError, Refusals, decimal, fraction, written
@@ -439,7 +440,12 @@ class ExactArray(np.ndarray):
             return self._wrapped(_bincount(self.lift, *args, **kwargs))
         if func in CONTRACTIONS:
             return self._wrapped(contracted(func, [_plain(value) for value in args], kwargs))
-        return self._wrapped(super().__array_function__(func, types, args, kwargs))
+        try:
+            return self._wrapped(super().__array_function__(func, types, args, kwargs))
+        except TypeError:
+            if self.lift is not None and func.__module__ in ("numpy.linalg", "numpy.fft"):
+                self.lift(sp.Integer(0)).refuse(not_followed(name_of(func)))
+            raise
 
     def dot(self, b: Any, out: Any = None) -> Any:
         """Do what np.dot does; the method of arrays would not ask this class."""
@@ -505,7 +511,8 @@ def _bincount(
     lift: Callable[[Any], Exact], x: Any, /, weights: Any = None, minlength: int = 0
 ) -> np.ndarray:
     """Return what np.bincount does, which has no place for exact weights."""
-    result = np.full(len(np.bincount(x, minlength=minlength)), lift(exact(0)), dtype=object)
+    length = len(np.bincount(_plain(x), minlength=minlength))
+    result = np.full(length, lift(exact(0)), dtype=object)
     np.add.at(result, np.asarray(x), _plain(weights))
     return result
 

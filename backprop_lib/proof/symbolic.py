@@ -31,8 +31,15 @@ from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number, Wish
 from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place
 from backprop_lib.proof.constants import Floats
+from backprop_lib.proof.hints import LEAVE, MEASURED, PARTLY, name_of, not_followed
 from backprop_lib.proof.python_math import METHODS as METHODS_OF_MATH
-from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
+from backprop_lib.proof.refusal import (
+    MismatchError,
+    NotFollowedError,
+    Refusals,
+    fraction,
+    line_of_code,
+)
 from backprop_lib.shapes import format_shape
 
 Axis = tuple[Index, ...]
@@ -67,6 +74,7 @@ REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
 """Which function a ufunc's method `reduce` is."""
 MOST_ENTRIES = 64
 """Of a known array with more entries, all must be the same number."""
+SPELLED_OUT = f"spells an array or a number out, as str, repr and f-strings do; {LEAVE}"
 KINDS = ("bool", "int", "float")
 """What an array holds, from the narrowest; a wider kind is not written into a narrower one."""
 
@@ -373,7 +381,7 @@ class Size:
     def _spelled_out(self, *, by_code: bool) -> str:
         text = "·".join(map(str, self.parts)) or "1"
         if by_code:
-            self.run.note(f"spells the size {text} out, as str, repr and f-strings do")
+            self.run.note(f"spells the size {text} out, as str, repr and f-strings do; {LEAVE}")
         return text
 
 
@@ -459,7 +467,8 @@ class HasAxes:
             return size
         return self.run.needs_numbers(
             size.formula,
-            f"needs the length {size} of an array as a number (in len or a loop); use x.shape[0]",
+            f"needs the length {size} of an array as a number (in a loop over it); use operations "
+            "on the whole array",
         )
 
     def __iter__(self) -> Iterator[Any]:
@@ -543,21 +552,23 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             first, second = (as_array(self.run, value) for value in inputs)
             return ufunc(first[(..., *[None] * second.ndim)], second, **options)
         if method != "__call__":
-            self.run.refuse(f"uses np.{ufunc.__name__}.{method}, which is not followed")
+            self.run.refuse(not_followed(f"{name_of(ufunc)}.{method}"))
         (target,) = options.pop("out", (None,))
         where = options.pop("where", True)
         if not (isinstance(where, bool) and where):
             return self._written_where(ufunc, where, target, inputs, options)
         if options:
-            self.run.refuse(f"calls np.{ufunc.__name__} with {', '.join(options)}")
+            self.run.refuse(f"calls np.{ufunc.__name__} with {', '.join(options)}; leave that out")
         function = UFUNCS.get(ufunc)
         if function is None:
-            self.run.refuse(_not_modelled(ufunc.__name__))
+            self.run.refuse(not_followed(name_of(ufunc)))
         result = called(self.run, ufunc.__name__, function, inputs, {})
         if target is None:
             return result
         if not isinstance(target, SymbolicArray):
-            self.run.refuse(f"writes the result of np.{ufunc.__name__} into another array")
+            self.run.refuse(
+                f"writes the result of np.{ufunc.__name__} into another array; leave out=... out"
+            )
         target[...] = result
         return target
 
@@ -566,7 +577,10 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     ) -> Any:
         """Do what `out=` and `where=` ask for: nothing is computed where the mask is not true."""
         if not isinstance(target, SymbolicArray):
-            self.run.refuse(f"calls np.{ufunc.__name__} with where=... and without out=...")
+            self.run.refuse(
+                f"calls np.{ufunc.__name__} with where=... and without out=...; pass "
+                "out=np.zeros_like(x)"
+            )
         choose = FUNCTIONS[np.where]
         safe = [called(self.run, "where", choose, (where, value, 1), {}) for value in inputs]
         result = ufunc(*safe, **options)
@@ -578,7 +592,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     ) -> Any:
         function = FUNCTIONS.get(func)
         if function is None:
-            self.run.refuse(_not_modelled(func.__name__))
+            self.run.refuse(not_followed(name_of(func)))
         if func is np.eye:  # called with like=self, which is no argument of its model
             args = (self.run, *args)
         return called(self.run, func.__name__, function, args, kwargs)
@@ -588,7 +602,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
             raise AttributeError(name)
         function = METHODS.get(name)
         if function is None:
-            self.run.refuse(f"uses .{name} of an array, which is not followed")
+            self.run.refuse(not_followed(f".{name}", " of an array"))
         return lambda *args, **kwargs: called(self.run, f"{name}", function, (self, *args), kwargs)
 
     def of_math(self, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -617,7 +631,7 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """Return the same entries under another shape."""
         if order != "C":
-            self.run.refuse(f"reshapes in the order {order!r}")
+            self.run.refuse(f"reshapes in the order {order!r}; use x.T.reshape(...)")
         return called(self.run, "reshape", FUNCTIONS[np.reshape], (self, _one_tuple(shape)), {})
 
     def transpose(self, *axes: Any) -> Any:
@@ -719,16 +733,23 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         value = None if self.axes else self.formula.as_number()
         if value is None:
-            self._refuse_number()
+            self._refuse_choice()
         return bool(value)
 
-    def _refuse_number(self, *_: Any) -> NoReturn:
-        reason = "needs an entry as a number (in if, float or a loop); use np.where for a choice"
+    def _needs_number(self, where: str, instead: str) -> NoReturn:
+        reason = f"needs an entry as a number ({where}); {instead}"
         if self.formula.arrays:
             self.run.refuse(reason)
         self.run.needs_numbers(self.formula, reason)
 
-    __float__ = __int__ = __index__ = __complex__ = __contains__ = _refuse_number
+    def _refuse_choice(self, *_: Any) -> NoReturn:
+        self._needs_number("in if, while or a loop", "use np.where for a choice")
+
+    def _refuse_number(self, *_: Any) -> NoReturn:
+        self._needs_number("in float, int or an index", "leave that out")
+
+    __contains__ = _refuse_choice
+    __float__ = __int__ = __index__ = __complex__ = _refuse_number
 
     def __hash__(self) -> int:
         if _asked_by_code():
@@ -738,22 +759,22 @@ class SymbolicArray(HasAxes, NDArrayOperatorsMixin):
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         self.run.refuse(
             "makes a plain array of one whose sizes are open (np.array, np.asarray, or a function "
-            "that is not followed); leave that out"
+            "that is not followed); leave that out, or compute with whole arrays"
         )
 
     def __repr__(self) -> str:
         if _asked_by_code():
-            self.run.note("spells an array or a number out, as str, repr and f-strings do")
+            self.run.note(SPELLED_OUT)
         return f"{shape_text(self)}: {self.formula!r}"
 
     def __str__(self) -> str:
         if _asked_by_code():
-            self.run.note("spells an array or a number out, as str, repr and f-strings do")
+            self.run.note(SPELLED_OUT)
         return repr(self)
 
     def __format__(self, how: str) -> str:
         if _asked_by_code():
-            self.run.note("spells an array or a number out, as str, repr and f-strings do")
+            self.run.note(SPELLED_OUT)
         return repr(self)
 
 
@@ -837,6 +858,7 @@ class LostArray(NDArrayOperatorsMixin):
     def __init__(self, run: Run, reason: MismatchError):
         self.run = run
         self.reason = reason
+        self.reason.line = reason.line or line_of_code()
         run.lost = run.lost or reason
 
     def _self(self, *_: Any, **__: Any) -> "LostArray":
@@ -849,7 +871,7 @@ class LostArray(NDArrayOperatorsMixin):
 
     def __array_function__(self, func: Callable[..., Any], *_: Any) -> "LostArray":
         if func not in FUNCTIONS:
-            self.run.refuse(_not_modelled(func.__name__))
+            self.run.refuse(not_followed(name_of(func)))
         return self if FUNCTIONS[func] not in IN_PLACE else self._raise()
 
     @property
@@ -885,7 +907,8 @@ def called(
         bound = inspect.signature(function).bind(*args, **kwargs)
     except TypeError:
         given = ", ".join(["array"] * len(args) + [f"{key}=..." for key in kwargs])
-        run.refuse(f"calls np.{name}({given}), which is not followed")
+        instead = PARTLY.get(f"np.{name}", MEASURED)
+        run.refuse(f"calls np.{name}({given}), which is not followed; {instead}")
     try:
         result = function(*bound.args, **bound.kwargs)
         if isinstance(result, SymbolicArray) and not result.axes and len(result._memory) == 1:
@@ -918,18 +941,6 @@ def parts_of(formula: Formula, known: Sequence[Index]) -> list[tuple[Formula, Fo
         here = calculus.multiplied(map(calculus.delta, known, values))
         parts.append((here, formula.substituted(dict(zip(known, values, strict=True)))))
     return parts
-
-
-def _not_modelled(name: str) -> str:
-    instead = {
-        "nan_to_num": "formulas that are defined everywhere",
-        "concatenate": "np.where with a mask, or separate arrays",
-        "append": "separate arrays",
-        "cumsum": "a matrix product",
-        "amax": "np.max",
-    }
-    hint = f"; use {instead[name]}" if name in instead else ""
-    return f"uses np.{name}, which is not followed{hint}"
 
 
 # Axes.
@@ -1003,7 +1014,7 @@ def _known(run: Run, array: np.ndarray) -> SymbolicArray:
     if len(formulas) > MOST_ENTRIES:
         run.refuse(
             f"uses an array of the known shape {format_shape(array.shape)} beside open sizes, with "
-            f"more than {MOST_ENTRIES} entries"
+            f'more than {MOST_ENTRIES} entries; pass it as an argument, with its axes: w="const K"'
         )
     indices = [index for axis in axes for index in axis]
     places = parts_of(ONE, indices)

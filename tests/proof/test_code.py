@@ -12,7 +12,7 @@ import pytest
 from backprop_lib.layers import batchnorm1d_relu, conv1d, linear
 from backprop_lib.ops import log_softmax_nll
 from backprop_lib.proof import prove
-from backprop_lib.proof.code import functions_of, kept, looks_at_kinds, numbers_in
+from backprop_lib.proof.code import functions_of, kept, numbers_in, where_it_looks
 
 LIMIT = 0.125
 COUNTED = [0]
@@ -141,7 +141,12 @@ def test_the_code_of_libraries_is_not_the_code_that_is_judged():
     ],
 )
 def test_code_that_looks_at_what_an_array_is_is_noticed(function):
-    assert looks_at_kinds(functions_of(function))
+    assert where_it_looks(functions_of(function)) is not None
+
+
+def quietly(x):
+    with np.errstate(all="ignore"):
+        return np.sqrt(x)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +157,7 @@ def test_code_that_looks_at_what_an_array_is_is_noticed(function):
         lambda x: np.zeros(x.shape, x.dtype) + (x > 0),
         lambda x: np.eye(x.shape[0], dtype=x.dtype, like=x) * (x == 0),
         lambda x: x.astype(x.dtype),
+        quietly,
         linear.forward,
         batchnorm1d_relu.forward,
         batchnorm1d_relu.backward,
@@ -160,7 +166,7 @@ def test_code_that_looks_at_what_an_array_is_is_noticed(function):
     ],
 )
 def test_a_dtype_may_be_passed_on(function):
-    assert not looks_at_kinds(functions_of(function))
+    assert where_it_looks(functions_of(function)) is None
 
 
 @pytest.mark.parametrize(

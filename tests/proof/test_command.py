@@ -131,3 +131,38 @@ def test_what_takes_long_is_announced(monkeypatch, capsys):
     announced.done()
     time.sleep(0.1)
     assert capsys.readouterr().err == "... formulas for all sizes\n"
+
+
+STOPPED = """
+import numpy as np
+
+def root(x):
+    return np.cbrt(x)
+
+def forward(x):
+    y = root(x)
+    return y, y
+
+def backward(dy, y):
+    return dy / (3 * y * y)
+
+def fails(x):
+    raise ValueError("never")
+"""
+
+
+def test_a_line_that_is_not_followed_is_named_with_its_file(mine, capsys):
+    (mine / "below").mkdir()
+    (mine / "below" / "stopped.py").write_text(STOPPED, encoding="utf8")
+    assert command.main(["below/stopped.py", *SHAPE]) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("dx: undecided for all sizes: forward uses np.cbrt, which is not ")
+    assert out[1] == "  below/stopped.py:5, in root: return np.cbrt(x)"
+
+
+def test_a_line_that_fails_is_named_with_its_file(mine, capsys):
+    (mine / "stopped.py").write_text(STOPPED, encoding="utf8")
+    assert command.main(["stopped.py:fails,backward", *SHAPE]) == 2
+    assert capsys.readouterr().err == (
+        'error: ValueError: never\n  stopped.py:15, in fails: raise ValueError("never")\n'
+    )

@@ -379,7 +379,7 @@ REFUSED = {
     "flatnonzero": (lambda x: np.flatnonzero(x > 0), "uses np.flatnonzero"),
     "argwhere": (lambda x: np.argwhere(x > 0), "uses np.argwhere"),
     "sort": (lambda x: np.sort(x, axis=1), "uses np.sort, which is not followed; np.max"),
-    "argsort": (lambda x: x.argsort(), "uses np.argsort"),
+    "argsort": (lambda x: x.argsort(), "uses .argsort of an array, which is not followed; np.max"),
     "argsort of all": (lambda x: np.argsort(x), "uses np.argsort"),
     "partition": (lambda x: np.partition(x, 2) + np.argpartition(x, 2), "uses np.partition"),
     "argpartition": (lambda x: np.argpartition(x, 2), "uses np.argpartition"),
@@ -396,7 +396,7 @@ REFUSED = {
     "repeated differently": (lambda x: np.repeat(x, [1, 2], axis=1), "a number of times that is not known"),
     "window of a size": (lambda x: sliding_window_view(x, x.shape[0], axis=1), "a window of which the size"),
     "windows written": (lambda x: sliding_window_view(x * 1, 3, axis=1).__setitem__(..., 0), "writes into"),
-    "counted without an end": (lambda ids: np.bincount(ids), "without minlength="),
+    "counted without an end": (lambda ids: np.bincount(ids), "or without minlength="),
     "an order of masks": (lambda x: np.multiply.at(x * 1, 0, 2), "uses np.multiply.at"),
 }  # fmt: skip
 

@@ -305,7 +305,9 @@ def test_what_is_undecided_for_all_sizes_is_proven_at_small_ones():
     report = prove(square, with_a_running_product, x="N C")
     assert not report
     assert repr(report) == (
-        "dx: undecided for all sizes: backward uses np.cumprod, which is not followed\n"
+        "dx: undecided for all sizes: backward uses np.cumprod, which is not followed; use a loop "
+        "over the axis, which is proven at some of its sizes\n"
+        f"  {report['dx'].line}\n"
         "  at N = 2, C = 3: proven\n"
         "  at N = 3, C = 2: exact at 2 random points"
     )
@@ -615,6 +617,15 @@ ATTACKS = {
     "floats where numbers are undefined": (log, of_type(2), {}, "undecided"),
     "right where numbers are undefined": (log, lambda dy, x: dy / x, {}, "proven"),
     "constant compared": (constant_compared, lambda dy: 2 * dy, {"p": 0.5}, "refuted"),
+    "right for floats": (
+        lambda x: (2 * x if type(x) is np.ndarray else x, ()), lambda dy: 2 * dy, {}, "undecided",
+    ),
+    "wrong for floats": (
+        lambda x: (2 * x if type(x) is np.ndarray else x, ()), lambda dy: 3 * dy, {}, "refuted",
+    ),
+    "a claim that is right for floats": (
+        lambda x: (2 * x, ()), lambda dy: dy if hasattr(dy, "lift") else 2 * dy, {}, "undecided",
+    ),
     "right constant compared": (constant_compared, lambda dy: dy, {"p": 0.5}, "proven at"),
     "square of a sum below": (
         lambda x: (1 / x.sum(axis=1) ** 2, (x,)),
