@@ -18,6 +18,7 @@ from backprop_lib.proof.calculus import (
     Index,
     Pick,
     Step,
+    vanishes,
 )
 from backprop_lib.proof.chain import Chain, Cuts, Named
 from backprop_lib.proof.creators import making, watched
@@ -365,7 +366,11 @@ def _findings(
     for name in task.judged:
         judge.line(name, as_array(run, inputs[name]).axes)
     wanted = {*task.lines, *task.judged}
-    return {name: replace(one, at=at) for name, one in judge.found.items() if name in wanted}
+    return {
+        name: replace(one, at=at, is_excused=judge.is_excused)
+        for name, one in judge.found.items()
+        if name in wanted
+    }
 
 
 def _constant(run: Run, name: str, value: Any, *, is_known: bool) -> Any:
@@ -397,6 +402,8 @@ class _Lines:
     searched: Mapping[str, frozenset[str]]
     wrong: Collection[str]
     found: dict[str, Formulas] = field(default_factory=dict)
+    is_excused: bool = False
+    """Whether a claim is something of its own where numbers are equal."""
     _rests: dict[str, set[str]] = field(default_factory=dict)
     """On which claims of steps each gradient rests, directly or not."""
     _alone: set[str] = field(default_factory=set)
@@ -446,7 +453,10 @@ class _Lines:
         for values in product(*known.values()):
             here = difference.substituted(dict(zip(known, values, strict=True)))
             is_hopeless = name in self.wrong
-            if within.is_all_of(here) or (not is_hopeless and chain.is_nothing(here, name)):
+            if within.is_all_of(here):
+                self.is_excused = self.is_excused or bool(here.terms and not vanishes(here))
+                continue
+            if not is_hopeless and chain.is_nothing(here, name):
                 continue
             self._alone.add(name)
             if name in self.task.judged or not gradient.is_all_of(here):

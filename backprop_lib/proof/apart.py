@@ -29,19 +29,26 @@ MOST = 8
 """So many ties are looked at on each line."""
 TIE, EQUAL = 1e-12, 1e-7
 """What is as good as 0, and what is too near to it."""
+BESIDE = 1e-5
+"""So far beside a tie it is seen to which side a comparison changes."""
 
 
 def are_apart(
-    compared: Sequence[Formula], at: Callable[[int, float], Arrays], sizes: Mapping[str, int]
+    compared: Sequence[Formula],
+    at: Callable[[int, float], Arrays],
+    sizes: Mapping[str, int],
+    *,
+    alike: bool,
 ) -> bool:
     """Say whether no two of the comparisons tie together, as far as numbers tell.
 
     ``at(n, t)`` are the values of all arrays at a place of the n-th line, t between 0 and 1. What
-    has no value counts as not apart.
+    has no value counts as not apart. With ``alike``, the same line of code may tie at several
+    indices, if they change their signs alike: it takes the same side for all of them.
     """
     try:
         whole = [one for u in compared for one in _entries_of(u, at(0, 0.0), sizes)]
-        return all(_are_apart_on(whole, partial(at, n)) for n in range(LINES))
+        return all(_are_apart_on(whole, partial(at, n), alike) for n in range(LINES))
     except (CalculusError, ArithmeticError, KeyError, IndexError, ValueError):
         return False
 
@@ -104,7 +111,7 @@ def _entries_of(u: Formula, arrays: Arrays, sizes: Mapping[str, int]) -> Iterato
         yield _Compared(u, indices, sizes, made_of)
 
 
-def _are_apart_on(whole: Sequence[_Compared], at: Callable[[float], Arrays]) -> bool:
+def _are_apart_on(whole: Sequence[_Compared], at: Callable[[float], Arrays], alike: bool) -> bool:
     """Say whether no two comparisons tie together on a line."""
     places = np.linspace(0, 1, PLACES)
     values = [[one.value(arrays) for one in whole] for arrays in map(at, places)]
@@ -114,7 +121,7 @@ def _are_apart_on(whole: Sequence[_Compared], at: Callable[[float], Arrays]) -> 
         for n, one in enumerate(whole)
         if values[i][n] * values[i + 1][n] < 0
     )
-    return all(_is_alone(*change, whole, at) for change in islice(changes, MOST))
+    return all(_is_alone(*change, whole, at, alike) for change in islice(changes, MOST))
 
 
 def _is_alone(
@@ -123,10 +130,23 @@ def _is_alone(
     high: float,
     whole: Sequence[_Compared],
     at: Callable[[float], Arrays],
+    alike: bool,
 ) -> bool:
-    """Say whether no other comparison ties where one does."""
-    arrays = at(_zero(lambda t: one.value(at(t)), low, high))
-    return all(other.made_of == one.made_of or abs(other.value(arrays)) > EQUAL for other in whole)
+    """Say whether no other comparison ties where one does, or, with `alike`, only its like."""
+    here = _zero(lambda t: one.value(at(t)), low, high)
+    arrays = at(here)
+    tied = [
+        other
+        for other in whole
+        if other.made_of != one.made_of and abs(other.value(arrays)) <= EQUAL
+    ]
+    if not tied:
+        return True
+    beside = [at(here - BESIDE), at(here + BESIDE)]
+    return alike and all(
+        other.u is one.u and all(other.value(a) * one.value(a) > 0 for a in beside)
+        for other in tied
+    )
 
 
 def _zero(value: Callable[[float], float], low: float, high: float) -> float:

@@ -47,6 +47,8 @@ class Formulas:
     """The steps on whose claimed gradients this one rests."""
     compared: tuple[Formula, ...] = ()
     """What forward compares with 0 in any of its steps, if the proof is one step by step."""
+    is_excused: bool = False
+    """Whether a claim is something of its own where numbers are equal, in such a proof."""
     multiples: tuple[Multiple, ...] = ()
     """Which sizes are divided, so that only multiples are looked at."""
 

@@ -402,7 +402,20 @@ def cut_at_zero(dy, x, w, h):
     return dh * w, dh * x
 
 
+def twice_the_same(x):
+    h = step("h", np.stack([x, x]))
+    a = step("a", np.maximum(h, 0))
+    return a[0] - a[1], (h,)
+
+
+def another_at_zero(dy, h):
+    da = step("da", np.stack([dy, -dy]))
+    dh = step("dh", np.where(h == 0, np.arange(2)[:, None, None] * 5, da * (h > 0)))
+    return dh[0] + dh[1]
+
+
 SMOOTH = {
+    "twice the same": (twice_the_same, another_at_zero, {"x": "N D"}),
     "both signs": (both_signs, both_signs_backward, {"x": "N D"}),
     "negated": (negated, negated_backward, {"x": "N D"}),
     "larger": (larger, neither_of_both, {"x": "N D", "w": "N D"}),
@@ -434,6 +447,15 @@ def test_kinks_that_are_apart_are_proven():
     report = prove(forward, backward, x="N D", w="N D")
     assert report
     assert report["dx"].where == ("no two numbers that forward compares are equal",)
+
+
+def test_kinks_that_are_the_same_are_proven():
+    def backward(dy, h):
+        da = step("da", np.stack([dy, -dy]))
+        dh = step("dh", da * (h > 0))
+        return dh[0] + dh[1]
+
+    assert prove(twice_the_same, backward, x="N D")
 
 
 PLACES = {
