@@ -8,7 +8,8 @@ into that of the part's input and notes the gradients of the part's own paramete
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from inspect import Parameter, Signature
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
@@ -447,9 +448,10 @@ class PointNet:
             self.buffers,
             keeps_statistics=points.dtype != object,
         )
-        return self._through(run, points, rng if training else None)
+        return self.joined(run, points, rng if training else None)
 
-    def _through(self, run: _Pass, points: np.ndarray, rng: np.random.Generator | None) -> Output:
+    def joined(self, run: _Pass, points: np.ndarray, rng: np.random.Generator | None) -> Output:
+        """Join the parts, forwards and backwards; without rng nothing is dropped."""
         t_in, pull_t_in = self._transform(run, "input_transform", points)
         turned, pull_turned = run.transformed("turned", points, t_in)
         h, pull_h = _chained(turned, self._convolutions(run, "local"))
@@ -638,6 +640,57 @@ def loss_and_gradients_of(
     dscores = log_softmax_nll.backward(np.asarray(dtype(1)), *cache)
     dt = orthogonality.backward(np.full_like(penalties, weight), *penalty_cache)
     return float(loss + weight * penalties.sum()), out.pull(dscores, dt)
+
+
+def as_functions(
+    settings: Settings,
+) -> tuple[Callable[..., Any], Callable[..., Any], dict[str, str]]:
+    """Return the network in training as a forward, a backward, and the axes of their arrays.
+
+    That is what a proof takes: how many layers there are is known, and no size. The steps of both
+    functions are named, two for each block.
+
+    Parameters
+    ----------
+    settings : Settings
+        How many layers there are. Of their sizes nothing is used, and nothing is dropped.
+
+    Returns
+    -------
+    forward, backward : functions
+        Forward takes the points and all parameters by their names, with ``_`` for dots, and returns
+        the scores and, beside them, the penalties of the feature transform: (N, classes + 1).
+    shapes : dict
+        The axes of the arrays that it takes.
+    """
+    number = count(100)  # no two sizes are equal, so that they tell the axes apart
+    parts = ("local", "features", "head", "transform", "transform_head")
+    sizes = {part: tuple(next(number) for _ in getattr(settings, part)) for part in parts}
+    channels, classes = next(number), next(number)
+    network = PointNet(Settings(channels, classes, dropout=0, **sizes))
+    axes = {channels: "C", classes: "K"}
+    axes |= {size: f"{part[0].upper()}_{size}" for part in parts for size in sizes[part]}
+    axes |= {size**2: f"{name}*{name}" for size, name in [*axes.items()]}
+    names = {name.replace(".", "_"): name for name in network.parameters}
+    shapes = {"points": "N C L"} | {
+        name: " ".join(axes[size] for size in network.parameters[own].shape)
+        for name, own in names.items()
+    }
+
+    def forward(points: Any, **parameters: Any) -> tuple[Any, Any]:
+        own = {names[name]: value for name, value in parameters.items()}
+        run = _Pass(own, {}, training=True, derived=False, eps=EPS, keeps_statistics=False)
+        out = network.joined(run, points, None)
+        penalties, cache = orthogonality.forward(out.transform)
+        return np.concatenate([out.scores, penalties[:, None]], axis=1), (out.pull, cache)
+
+    def backward(dy: Any, pull: Any, cache: Any) -> list[Any]:
+        gradients = pull(dy[:, :-1], orthogonality.backward(dy[:, -1], *cache))
+        return [gradients["points"], *(gradients[own] for own in names.values())]
+
+    of_forward = [Parameter(name, Parameter.KEYWORD_ONLY) for name in shapes]
+    forward.__signature__ = Signature(of_forward)  # type: ignore[attr-defined]
+    return forward, backward, shapes
 
 
 def _bound(method: Callable[[str, Any], Any], name: str) -> Callable[[Any], Any]:

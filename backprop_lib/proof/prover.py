@@ -520,7 +520,7 @@ class _Judge:
         if self._wrong_lines:  # what is not proven by now rests on them
             left = [name for name in left if self.evidence[name].formulas.answer is Answer.RIGHT]
         if left and not self.failed:
-            share = 0.3 if any(not self.evidence[name].is_settled for name in left) else 0.1
+            share = 0.3 if any(not self.evidence[name].is_settled for name in left) else 0.05
             self._run("exact numbers at random points", lambda: self._check(left), share)
         judged = {name: self.evidence[name].formulas.answer for name in self.task.judged}
         left = [name for name, answer in judged.items() if answer is not Answer.RIGHT]
