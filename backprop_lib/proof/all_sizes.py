@@ -99,7 +99,7 @@ def findings(
         improve(comparison.under(Assumed()))
         if not is_left():
             return found
-    if all(formulas.why and not formulas.sizes for formulas in found.values()):
+    if not wrong and all(one.why and not one.sizes for one in found.values()):
         for axis, comparison in product(task.axes, comparisons):  # what is refused if it is open?
             improve(comparison.at_numbers(Assumed(), axis, {}))
             if not is_left():
