@@ -22,7 +22,7 @@ from backprop_lib.proof.calculus import (
 from backprop_lib.proof.chain import Chain, Cuts, Named
 from backprop_lib.proof.creators import making, watched
 from backprop_lib.proof.evidence import Answer, Formulas
-from backprop_lib.proof.random_arrays import drawing
+from backprop_lib.proof.random_arrays import drawing, redrawing
 from backprop_lib.proof.refusal import (
     CodeError,
     MismatchError,
@@ -347,7 +347,7 @@ def _findings(
     dy = SymbolicArray(run, y.axes, calculus.entry(task.upstream, *output.indices))
     upstream = dy.formula
     given = {name: array.copy() for name, array in inputs.items()}
-    with cuts.of_backward() if task.steps else nullcontext():
+    with cuts.of_backward() if task.steps else nullcontext(), redrawing(run):
         claims = followed(task.claimant, run, lambda: task.claims(dy, given, cache))
     claims = {**cuts.claims, **claims}
     if run.lost and not any(isinstance(claim, LostArray) for claim in claims.values()):

@@ -86,6 +86,8 @@ class Run(Refusals):
         """The constants that are given as numbers."""
         self.searched: dict[str, frozenset[str]] = {}
         """Where a largest or smallest entry was sought, and of which arrays it is made."""
+        self.drawn: dict[Any, SymbolicArray] = {}
+        """What forward has drawn from sources with a seed, by all that was drawn from them."""
         self.taken: set[str] = set()
         self.unwritten: set[str] = set()
         """The names of arrays that np.empty made."""
