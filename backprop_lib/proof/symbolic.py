@@ -91,7 +91,8 @@ class Run(Refusals):
         self.taken: set[str] = set()
         self.unwritten: set[str] = set()
         """The names of arrays that np.empty made."""
-        self._picks: dict[calculus.Key, str] = {}
+        self.picks: dict[calculus.Key, str] = {}
+        """The names of places of largest entries, by what tells them from others."""
         self._floats = Floats()
 
     def mismatch(self, error: MismatchError) -> NoReturn:
@@ -118,11 +119,11 @@ class Run(Refusals):
 
     def pick_name(self, key: calculus.Key, letter: str) -> str:
         """Name the result of an argmax; the same array and axis have the same name."""
-        if key not in self._picks:
+        if key not in self.picks:
             names = (letter + "'" * i for i in itertools.count())
-            self._picks[key] = next(name for name in names if name not in self.taken)
-            self.taken.add(self._picks[key])
-        return self._picks[key]
+            self.picks[key] = next(name for name in names if name not in self.taken)
+            self.taken.add(self.picks[key])
+        return self.picks[key]
 
     def empty(self, axes: Sequence[Axis], kind: str) -> "SymbolicArray":
         """Return an array of entries of which nothing is known, not even that they are numbers."""
