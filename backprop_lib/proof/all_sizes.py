@@ -436,7 +436,14 @@ class _Lines:
         direct = chain.rests_on(array.formula)
         self._rests[name] = direct.union(*(self._rests[one] for one in direct))
         known = {i: range(i.size) for i in at.values() if isinstance(i.size, int)}
-        gradient = Gradient(true, output, entry, self.task.upstream, frozenset(self.task.labels))
+        gradient = Gradient(
+            true,
+            output,
+            entry,
+            self.task.upstream,
+            frozenset(self.task.labels),
+            searches=run.searches_of,
+        )
         within = replace(gradient, steps=chain.symbols, constant=chain.constant)
         equal, but_for_ties = True, False
         for values in product(*known.values()):

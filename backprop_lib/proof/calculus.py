@@ -112,6 +112,19 @@ class Affine:
     size: str | int
 
 
+@dataclass(frozen=True)
+class Search:
+    """What the largest entry was sought of, and what its places are called.
+
+    For other indices `rest` these are the places `Pick(name, size, rest)`, one for each index.
+    """
+
+    formula: "Formula"
+    indices: tuple[Index, ...]
+    rest: tuple[Index, ...]
+    names: tuple[str, ...]
+
+
 Place = Index | Pick | Affine | int
 """Where an entry stands along one axis."""
 

@@ -17,7 +17,16 @@ import numpy as np
 
 from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Multiple
-from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Pick, Place
+from backprop_lib.proof.calculus import (
+    ONE,
+    ZERO,
+    CalculusError,
+    Formula,
+    Index,
+    Pick,
+    Place,
+    Search,
+)
 from backprop_lib.proof.indexing import fitted, rearranged
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError
 from backprop_lib.proof.symbolic import (
@@ -606,10 +615,15 @@ def extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) ->
         raise ValueError("zero-size array to reduction operation which has no identity")
     extreme = "largest" if sign > 0 else "smallest"
     array.run.searches(indices, extreme, array.formula.arrays)
-    return {
+    picks = {
         index: Pick(array.run.pick_name(key, letter), index.size, rest)
         for index, key, letter, rest in _extreme_keys(array.formula, indices, sign)
     }
+    names = tuple(pick.name for pick in picks.values())
+    rest: Any = picks[indices[0]].at
+    search = Search(array.formula, tuple(indices), rest, names)
+    array.run.searches_of.update(dict.fromkeys(names, search))
+    return picks
 
 
 def _extreme_keys(

@@ -29,7 +29,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from backprop_lib import arguments, conventions, draws, layer, models, shapes
 from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number, Wish
-from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place
+from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place, Search
 from backprop_lib.proof.constants import Floats
 from backprop_lib.proof.python_math import METHODS as METHODS_OF_MATH
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError, Refusals, fraction
@@ -91,6 +91,8 @@ class Run(Refusals):
         self.taken: set[str] = set()
         self.unwritten: set[str] = set()
         """The names of arrays that np.empty made."""
+        self.searches_of: dict[str, Search] = {}
+        """From the name of a place to the search that finds it."""
         self.picks: dict[calculus.Key, str] = {}
         """The names of places of largest entries, by what tells them from others."""
         self._floats = Floats()
