@@ -447,12 +447,15 @@ class _Lines:
         within = replace(gradient, steps=chain.symbols, constant=chain.constant)
         equal, but_for_ties = True, False
         for values in product(*known.values()):
-            here = difference.substituted(dict(zip(known, values, strict=True)))
+            places = dict(zip(known, values, strict=True))
+            here = difference.substituted(places)
             is_hopeless = name in self.wrong
-            if within.is_all_of(here) or (not is_hopeless and chain.is_nothing(here, name)):
+            if within.at(places).is_all_of(here) or (
+                not is_hopeless and chain.is_nothing(here, name)
+            ):
                 continue
             self._alone.add(name)
-            if name in self.task.judged or not gradient.is_all_of(here):
+            if name in self.task.judged or not gradient.at(places).is_all_of(here):
                 equal = False
                 with suppress(CalculusError):
                     but_for_ties = but_for_ties or not generic(here, name).terms

@@ -12,7 +12,7 @@ gradient of either side.
 import math
 import random
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import permutations, product
 
@@ -133,6 +133,10 @@ class Gradient:
     """The arrays and numbers that have no gradient."""
     searches: Mapping[str, Search] = field(default_factory=dict)
     """From the name of a place that is looked up to the search that finds it."""
+
+    def at(self, places: Mapping[Index, Place]) -> "Gradient":
+        """Return the gradient at some places of the entry."""
+        return replace(self, formula=self.formula.substituted(places), by=self.by.renamed(places))
 
     def is_all_of(self, difference: Formula) -> bool:
         """Say whether a claim is right wherever there is a gradient, though it differs from it.
