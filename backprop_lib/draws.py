@@ -4,6 +4,9 @@ They come from ``np.random`` and ``random``, or from generators that the code fi
 in an enclosing function, in an object, or among its arguments. Each run starts from the same state
 of all of them, and afterwards they are what they were. The numbers of continuous distributions are
 rounded to short fractions, so that exact numbers can be computed from them.
+
+A backward may draw once more what forward has drawn, if it gives a source the same seed. What it
+draws from such a source is held in the same way. All else that it draws is none of forward's.
 """
 
 import copy
@@ -15,6 +18,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,42 +37,111 @@ OF_PYTHON = (
 SOURCES = (np.random.Generator, np.random.RandomState, random.Random)
 FINENESS = 2.0**10
 DEPTH = 3
+OWN = ("origin", "draws", "history")
 NOT_ENTERED = ("numpy", "scipy", "sympy", "jaxtyping", "beartype", "backprop_lib")
 
 STANDARD = sys.stdlib_module_names
 Function = types.FunctionType
-Instead = Callable[[str, tuple[Any, ...], Mapping[str, Any]], Any]
+SEEDING = ("seed", "set_state", "setstate")
+READING = ("get_state", "getstate")
+MAKING = ("default_rng", "RandomState")
+UNSEEDED, UNSEEDED_AGAIN = 0, 2**31 - 1
+"""Seeds in the place of none, in forward and in backward."""
+
+
+@dataclass
+class History:
+    """What a source has drawn since the code has given it a seed."""
+
+    events: tuple[Any, ...] | None = None
+    """The seed and then each draw; None if that is not known."""
+    is_open: bool = False
+    """Whether the seed may be any number, so that nothing is drawn at all."""
+
+    @classmethod
+    def of_seed(cls, kind: str, seed: Any = None) -> "History":
+        """Begin a source of some kind with a seed, known if it is whole numbers or a symbol."""
+        is_open = _is_open(seed)
+        key = seed.formula if is_open else _whole(seed)
+        return cls() if key is None else cls(((kind, key),), is_open)
+
+    def then(self, event: Any) -> tuple[Any, ...] | None:
+        """Add one draw, None if it cannot be told from others, and return all so far."""
+        known = self.events is not None and event is not None
+        self.events = (*(self.events or ()), event) if known else None
+        return self.events
+
+    def lose(self) -> None:
+        """Let the source do what is not followed."""
+        if self.is_open:
+            raise TypeError("a source whose seed is left open does nothing but draw")
+        self.events = None
+
+
+def _is_open(seed: Any) -> bool:
+    return getattr(seed, "formula", None) is not None and not getattr(seed, "axes", True)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        parts = tuple(map(_whole, value))
+        return None if None in parts else parts
+    is_whole = isinstance(value, int | np.integer) and not hasattr(value, "is_exact")
+    return int(value) if is_whole else None
+
+
+Instead = Callable[[str, tuple[Any, ...], Mapping[str, Any], History], Any]
 INSTEAD: ContextVar[Instead | None] = ContextVar("INSTEAD", default=None)
-"""What is done in the place of drawing, from the name of the function and its arguments."""
+"""What is done in the place of drawing: from the function's name, its arguments, and the history
+of its source."""
 
 
 class Draws:
     """The sources of random numbers of one forward, and whether it has drawn from them."""
 
-    def __init__(self, *given: Any) -> None:
+    def __init__(self, *given: Any, backward: Any = None) -> None:
         self.happened = False
+        self._is_backward = False
         self._numpy = np.random.get_state(legacy=False)  # noqa: NPY002
         self._python = random.getstate()
         self._places = list(_places(given))
+        self._places_of_backward = [*self._places, *_places([backward])]
         self._restore: list[Callable[[], None]] = []
         """What is to be done when a run ends."""
         self._copies: dict[int, tuple[Any, Any]] = {}
         """Sources, each with a copy of it as it was when it was first seen."""
-        self._seeded: set[str] = set()
-        """Which global sources have begun again in this run."""
+        self._begun: dict[str, History] = {}
+        """Which global sources have begun again in this run, and what they have drawn since."""
 
     @contextmanager
     def repeated(self) -> Iterator[None]:
         """Let the code draw what it drew in every other run, and leave its sources as they were."""
+        with self._held(self._places, lambda v: isinstance(v, SOURCES) or _is_drawing(v)):
+            yield
+
+    @contextmanager
+    def redrawn(self) -> Iterator[None]:
+        """Let backward draw what forward drew wherever it gives a source a seed."""
+        self._is_backward = True
+        try:
+            with self._held(self._places_of_backward, lambda value: id(value) in _NAMES):
+                yield
+        finally:
+            self._is_backward = False
+
+    @contextmanager
+    def _held(
+        self, places: Iterable[tuple[Any, Any]], is_held: Callable[[Any], bool]
+    ) -> Iterator[None]:
         self._restore.clear()
-        self._seeded.clear()
+        self._begun.clear()
         before = _ACTIVE.get()
         try:
             _ACTIVE.set(self)
             _swap(1)
-            for holder, key in self._places:
+            for holder, key in places:
                 value = _get(holder, key)
-                if isinstance(value, SOURCES) or _is_method_of_a_source(value):
+                if is_held(value):
                     _put(holder, key, self.held(value))
                     self._restore.append(functools.partial(_put, holder, key, value))
             yield
@@ -80,27 +153,36 @@ class Draws:
 
     def _begin_again(self, source: str) -> None:
         """Let a global source begin where it was when this was made, if it has not yet."""
-        if source in self._seeded:
+        if source in self._begun:
             return
-        self._seeded.add(source)
+        self._will_be_restored(source)
         if source == "random":
-            self._restore.append(functools.partial(random.setstate, random.getstate()))
-            random.setstate(self._python)
+            _original(random, "setstate")(self._python)
         else:
-            before = np.random.get_state(legacy=False)  # noqa: NPY002
-            self._restore.append(functools.partial(np.random.set_state, before))
-            np.random.set_state(self._numpy)  # noqa: NPY002
+            _original(np.random, "set_state")(self._numpy)
+
+    def _will_be_restored(self, source: str) -> None:
+        """Note in which state a global source is to be left, before the code changes it."""
+        if source not in self._begun:
+            if source == "random":
+                before: Any = _original(random, "getstate")()
+                restore = functools.partial(_original(random, "setstate"), before)
+            else:
+                before = _original(np.random, "get_state")(legacy=False)
+                restore = functools.partial(_original(np.random, "set_state"), before)
+            self._restore.append(restore)
+        self._begun[source] = History()
 
     def held(self, value: Any) -> Any:
         """Return a source that draws what this one would draw, or a method of one."""
+        if id(value) in _NAMES:
+            return self._of_module(*_NAMES[id(value)])
         if isinstance(value, np.random.Generator):
             return _Generator(self._as_it_was(value), self)
         if isinstance(value, np.random.RandomState):
             return _RandomState(self._as_it_was(value), self)
         if isinstance(value, random.Random):
             return _Random(self._as_it_was(value), self)
-        if value.__self__ is _GLOBAL:
-            return self._of_module(np.random, value.__name__)
         return getattr(self.held(value.__self__), value.__name__)
 
     def _as_it_was(self, value: Any) -> Any:
@@ -134,12 +216,14 @@ class Draws:
                 value[key] = new
         return value
 
-    def drawn(self, name: str, draw: Callable[..., Any], args: Any, options: Any) -> Any:
+    def drawn(
+        self, name: str, draw: Callable[..., Any], args: Any, options: Any, history: History
+    ) -> Any:
         """Draw, and round what has many digits."""
-        self.happened = True
+        self._note()
         instead = INSTEAD.get()
         if instead is not None:
-            return instead(name, args, options)
+            return instead(name, args, options, history)
         args = [_plain(value) for value in args]
         options = {key: _plain(value) for key, value in options.items()}
         result = draw(*args, **options)
@@ -147,47 +231,132 @@ class Draws:
 
     def drawn_plainly(self) -> None:
         """Note that numbers were drawn that are just these numbers, in every engine."""
-        self.happened = True
+        self._note()
         instead = INSTEAD.get()
         if instead is not None:
-            instead("Python's random", (), {})
+            instead("Python's random", (), {}, History())
+
+    def _note(self) -> None:
+        self.happened = self.happened or not self._is_backward
 
     def _of_module(self, module: types.ModuleType, name: str) -> Callable[..., Any]:
         """Return what stands for a function of np.random or random."""
-        function = _FUNCTIONS[module, name]
-        if name == "default_rng":
-            return lambda seed=None: _Generator(function(0 if seed is None else seed), self)
+        function, source = _original(module, name), module.__name__
+        if name in MAKING:
+            return lambda seed=None: self._made(function, seed)
+
+        def seeded(*args: Any, **options: Any) -> Any:
+            self._will_be_restored(source)
+            given = (*args, *options.values())
+            if name != "seed" or len(given) > 1:
+                return function(*args, **options)
+            self._begun[source] = History.of_seed("RandomState", *given)
+            return function(self._seed(*given))
+
+        def read(*args: Any, **options: Any) -> Any:
+            if not self._is_backward:
+                self._begin_again(source)
+            return function(*args, **options)
 
         def of_numpy(*args: Any, **options: Any) -> Any:
-            self._begin_again(module.__name__)
-            return self.drawn(name, function, args, options)
+            if self._is_backward and source not in self._begun:
+                return self._drawn_otherwise(name, function, args, options)
+            self._begin_again(source)
+            return self.drawn(name, function, args, options, self._begun[source])
 
         def of_python(*args: Any, **options: Any) -> Any:
-            self._begin_again(module.__name__)
+            if not self._is_backward:
+                self._begin_again(source)
             self.drawn_plainly()
             return function(*args, **options)
 
-        return of_python if module is random else of_numpy
+        def another(*args: Any, **options: Any) -> Any:
+            self._begun.get(source, History()).lose()
+            return function(*args, **options)
+
+        if name in SEEDING:
+            return seeded
+        if name in READING:
+            return read
+        if module is random:
+            return of_python
+        return of_numpy if name in DRAWING else another
+
+    def _seed(self, seed: Any = None) -> Any:
+        """Return a seed, one of ours in the place of none."""
+        if _is_open(seed):
+            return UNSEEDED
+        if seed is not None:
+            return seed
+        return UNSEEDED_AGAIN if self._is_backward else UNSEEDED
+
+    def _made(self, function: Callable[..., Any], seed: Any) -> Any:
+        """Make a source that is held, from a seed or from another source."""
+        if isinstance(seed, np.random.Generator):
+            return seed if hasattr(seed, "origin") or self._is_backward else self.held(seed)
+        source = function(self._seed(seed))
+        history = History.of_seed(function.__name__, seed)
+        kind = _Generator if isinstance(source, np.random.Generator) else _RandomState
+        return kind(source, self, history)
+
+    def _drawn_otherwise(self, name: str, draw: Callable[..., Any], args: Any, options: Any) -> Any:
+        """Let backward draw what forward has not."""
+        instead = INSTEAD.get()
+        return (
+            draw(*args, **options) if instead is None else instead(name, args, options, History())
+        )
 
 
 _GLOBAL = getattr(np.random.rand, "__self__", None)
+_OF_GLOBAL = [
+    name for name, value in vars(np.random).items() if getattr(value, "__self__", 0) is _GLOBAL
+]
 _FUNCTIONS = {
     (module, name): getattr(module, name)
-    for module, names in ((np.random, (*DRAWING, "default_rng")), (random, OF_PYTHON))
+    for module, names in (
+        (np.random, dict.fromkeys((*DRAWING, *_OF_GLOBAL, "seed", *MAKING))),
+        (random, (*OF_PYTHON, "seed", "setstate", "getstate")),
+    )
     for name in names
     if hasattr(module, name)
 }
-"""The functions that draw from global sources, as they are outside of any run."""
+"""The functions that draw from global sources, or make sources, as they are outside of any run."""
+_NAMES = {id(function): key for key, function in _FUNCTIONS.items()}
 _ACTIVE: ContextVar[Draws | None] = ContextVar("ACTIVE", default=None)
 _lock = threading.RLock()
 _running = 0
 
 
-def _stand_in(module: types.ModuleType, name: str) -> Callable[..., Any]:
+def _original(module: types.ModuleType, name: str) -> Any:
+    return _FUNCTIONS[module, name]
+
+
+class _AskingClass(type):
+    """The class of a stand-in for a class: what is of that class is of the stand-in."""
+
+    original: Any
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, cls.original)
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        return issubclass(other, cls.original)
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        return _asking(np.random, cls.original.__name__)(*args, **options)
+
+
+def _stand_in(module: types.ModuleType, name: str) -> Any:
     """Return a function that is held in a run, and in any other thread what it was."""
     function = _FUNCTIONS[module, name]
+    if isinstance(function, type):
+        return _AskingClass(name, (function,), {"original": function})
+    return functools.wraps(function)(_asking(module, name))
 
-    @functools.wraps(function)
+
+def _asking(module: types.ModuleType, name: str) -> Callable[..., Any]:
+    function = _FUNCTIONS[module, name]
+
     def stand_in(*args: Any, **options: Any) -> Any:
         draws = _ACTIVE.get()
         return (function if draws is None else draws._of_module(module, name))(*args, **options)
@@ -226,28 +395,40 @@ class _Random(random.Random):
 class _Held:
     """What draws through our hands, whatever it draws."""
 
+    draws: Draws
+    history: History
+
     def __getattribute__(self, name: str) -> Any:
         value = super().__getattribute__(name)
-        if name not in DRAWING:
-            return value
-        draws = super().__getattribute__("draws")
-        return lambda *args, **options: draws.drawn(name, value, args, options)
+        if name in DRAWING:
+            return lambda *args, **options: self.draws.drawn(
+                name, value, args, options, self.history
+            )
+        if name not in OWN and not name.startswith("__"):
+            self.history.lose()
+        return value
 
 
 class _Generator(_Held, np.random.Generator):
-    def __init__(self, given: np.random.Generator, draws: Draws):
+    def __init__(
+        self, given: np.random.Generator, draws: Draws, history: History | None = None
+    ) -> None:
         origin = getattr(given, "origin", None) or given.bit_generator
         super().__init__(copy.deepcopy(origin))
         self.origin = copy.deepcopy(origin)
         self.draws = draws
+        self.history = history or History()
 
 
 class _RandomState(_Held, np.random.RandomState):
-    def __init__(self, given: np.random.RandomState, draws: Draws):
+    def __init__(
+        self, given: np.random.RandomState, draws: Draws, history: History | None = None
+    ) -> None:
         super().__init__()
         self.origin = getattr(given, "origin", None) or given.get_state(legacy=False)
-        self.set_state(self.origin)
+        np.random.RandomState.set_state(self, self.origin)
         self.draws = draws
+        self.history = history or History()
 
 
 def _short(drawn: Any) -> Any:
@@ -266,8 +447,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _is_method_of_a_source(value: Any) -> bool:
-    return (
+def _is_drawing(value: Any) -> bool:
+    return id(value) in _NAMES or (
         isinstance(value, types.BuiltinFunctionType | types.MethodType)
         and isinstance(value.__self__, SOURCES)
         and value.__name__ in DRAWING

@@ -191,7 +191,8 @@ class Layer:
     @cached_property
     def draws(self) -> Draws:
         """The random numbers that forward draws."""
-        return Draws(*([self.forward] if self.model is None else self.model.functions()))
+        given = [self.forward] if self.model is None else self.model.functions()
+        return Draws(*given, backward=self.backward)
 
     def inputs(self, given: Mapping[str, Any], const: Mapping[str, Any]) -> list[str]:
         """Put the names of the given inputs into forward's order.
@@ -315,7 +316,7 @@ class Layer:
         watched = {} if self.may_change_dy else {"dy": dy}
         watched |= {f"cache[{i}]": value for i, value in enumerate(parts)}
         watched |= {f"cache[{key!r}]": value for key, value in named.items()}
-        with unchanged("backward", watched):
+        with unchanged("backward", watched), self.draws.redrawn():
             result = backward(dy, *parts, **named)
         if kept is not None and self.model is not None:
             result = self.model.gradients(result, kept, inputs)

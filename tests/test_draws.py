@@ -6,9 +6,10 @@ from random import random as drawn_by_python
 
 import numpy as np
 import pytest
+from numpy.random import default_rng
 from numpy.random import rand as drawn_by_numpy
 
-from backprop_lib.draws import INSTEAD, Draws
+from backprop_lib.draws import INSTEAD, Draws, History
 
 RNG = np.random.default_rng(7)
 OLD = np.random.RandomState(7)
@@ -168,7 +169,7 @@ def test_what_an_object_and_its_parts_hold_is_held():
 def test_what_is_drawn_can_be_something_else():
     asked = []
 
-    def instead(name, args, options):
+    def instead(name, args, options, history):
         asked.append((name, args, dict(options)))
         return "something else"
 
@@ -197,6 +198,75 @@ def test_what_backward_draws_does_not_change_what_forward_draws():
     backward()
     with draws.repeated():
         assert np.array_equal(forward(), first)
+
+
+REDRAWN = {
+    "np.random.default_rng": lambda: np.random.default_rng(5).random(9),
+    "np.random.RandomState": lambda: np.random.RandomState(5).normal(size=9),
+    "np.random.seed": lambda: (np.random.seed(5), np.random.rand(9))[1],  # noqa: NPY002
+    "random.seed": lambda: (random.seed(5), random.random())[1],
+    "by name": lambda: default_rng(5).random(9),
+}
+
+
+@pytest.mark.parametrize("name", REDRAWN)
+def test_what_is_drawn_again_from_a_seed_is_the_same(name):
+    drawn, draws, before = REDRAWN[name], Draws(REDRAWN[name]), states()
+    with draws.repeated():
+        first = drawn()
+    assert draws.happened
+    with draws.redrawn():
+        assert np.array_equal(drawn(), first)
+    assert states() == before
+
+
+def test_what_backward_draws_without_a_seed_is_something_else():
+    def unseeded():
+        return np.random.default_rng().random(9)
+
+    def seeded_with_nothing():
+        np.random.seed()  # noqa: NPY002
+        return np.random.rand(9)  # noqa: NPY002
+
+    for drawn in (unseeded, seeded_with_nothing):
+        draws = Draws(drawn)
+        with draws.repeated():
+            first = drawn()
+        with draws.redrawn():
+            second = drawn()
+        assert not np.array_equal(first, second)
+
+
+def test_drawing_in_backward_alone_is_no_drawing_of_forward():
+    draws = Draws(lambda: None)
+    with draws.redrawn():
+        np.random.default_rng(1).random(3)
+    assert not draws.happened
+
+
+def test_a_generator_that_is_made_of_a_generator_is_the_same_one():
+    with Draws(lambda: None).repeated():
+        rng = np.random.default_rng(1)
+        assert np.random.default_rng(rng) is rng
+
+
+def test_kinds_of_sources_are_what_they_were_in_a_run():
+    with Draws(lambda: None).repeated():
+        assert isinstance(OLD, np.random.RandomState)
+        assert isinstance(np.random.RandomState(1), np.random.RandomState)
+        assert not isinstance(RNG, np.random.RandomState)
+        assert issubclass(type(OLD), np.random.RandomState)
+
+
+def test_a_history_is_known_as_long_as_all_draws_are():
+    known = History.of_seed("default_rng", [np.int64(1), 2])
+    assert known.then("a") == (("default_rng", (1, 2)), "a")
+    assert known.then("b") == (("default_rng", (1, 2)), "a", "b")
+    assert known.then(None) is None
+    assert known.then("c") is None
+    assert History.of_seed("default_rng", 0).then("a") is not None
+    for seed in (None, 0.5, "0", np.random.SeedSequence(0), [None]):
+        assert History.of_seed("default_rng", seed).then("a") is None
 
 
 def test_runs_that_overlap_leave_the_functions_as_they_were():

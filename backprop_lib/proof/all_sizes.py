@@ -24,7 +24,7 @@ from backprop_lib.proof.chain import Chain, Cuts, Named
 from backprop_lib.proof.creators import making, watched
 from backprop_lib.proof.evidence import Answer, Formulas
 from backprop_lib.proof.lines import line_raised
-from backprop_lib.proof.random_arrays import drawing
+from backprop_lib.proof.random_arrays import drawing, redrawing
 from backprop_lib.proof.refusal import (
     CodeError,
     MismatchError,
@@ -352,7 +352,7 @@ def _findings(
     dy = SymbolicArray(run, y.axes, calculus.entry(task.upstream, *output.indices))
     upstream = dy.formula
     given = {name: array.copy() for name, array in inputs.items()}
-    with cuts.of_backward() if task.steps else nullcontext():
+    with cuts.of_backward() if task.steps else nullcontext(), redrawing(run):
         claims = followed(task.claimant, run, lambda: task.claims(dy, given, cache))
     claims = {**cuts.claims, **claims}
     if run.lost and not any(isinstance(claim, LostArray) for claim in claims.values()):
@@ -447,19 +447,27 @@ class _Lines:
         direct = chain.rests_on(array.formula)
         self._rests[name] = direct.union(*(self._rests[one] for one in direct))
         known = {i: range(i.size) for i in at.values() if isinstance(i.size, int)}
-        gradient = Gradient(true, output, entry, self.task.upstream, frozenset(self.task.labels))
+        gradient = Gradient(
+            true,
+            output,
+            entry,
+            self.task.upstream,
+            frozenset(self.task.labels),
+            searches=run.searches_of,
+        )
         within = replace(gradient, steps=chain.symbols, constant=chain.constant)
         equal, but_for_ties = True, False
         for values in product(*known.values()):
-            here = difference.substituted(dict(zip(known, values, strict=True)))
+            places = dict(zip(known, values, strict=True))
+            here = difference.substituted(places)
             is_hopeless = name in self.wrong
-            if within.is_all_of(here):
+            if within.at(places).is_all_of(here):
                 self.is_excused = self.is_excused or bool(here.terms and not vanishes(here))
                 continue
             if not is_hopeless and chain.is_nothing(here, name):
                 continue
             self._alone.add(name)
-            if name in self.task.judged or not gradient.is_all_of(here):
+            if name in self.task.judged or not gradient.at(places).is_all_of(here):
                 equal = False
                 with suppress(CalculusError):
                     but_for_ties = but_for_ties or not generic(here, name).terms

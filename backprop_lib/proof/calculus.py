@@ -112,6 +112,19 @@ class Affine:
     size: str | int
 
 
+@dataclass(frozen=True)
+class Search:
+    """What the largest entry was sought of, and what its places are called.
+
+    For other indices `rest` these are the places `Pick(name, size, rest)`, one for each index.
+    """
+
+    formula: "Formula"
+    indices: tuple[Index, ...]
+    rest: tuple[Index, ...]
+    names: tuple[str, ...]
+
+
 Place = Index | Pick | Affine | int
 """Where an entry stands along one axis."""
 
@@ -1489,6 +1502,8 @@ def _normalised(powers: Mapping[Atom, int]) -> Formula:
                     return total(inside * more, indices) * _normalised(left)
         if isinstance(atom, Zero) and (simpler := _where_zero(atom, others)) is not None:
             return simpler
+        if isinstance(atom, Zero) and (known := _at_known_places(atom, others)) is not None:
+            return known * _normalised(others)
         if isinstance(atom, Step) and (implied := _implied(atom, others)) is not None:
             return implied
         if (
@@ -1514,6 +1529,24 @@ def _normalised(powers: Mapping[Atom, int]) -> Formula:
         if isinstance(atom, Total) and exponent < 0:
             return inverse_root(of(atom), -2 * exponent) * _normalised(others)
     return Formula({Product(powers): Fraction(1)})
+
+
+def _at_known_places(atom: Zero, others: Iterable[Atom]) -> Formula | None:
+    """Return what [u = 0] is where deltas say at which numbers the places are, if that is known."""
+    deltas = [(p, q) for d in others if isinstance(d, Delta) for p, q in ((d.a, d.b), (d.b, d.a))]
+    known: dict[Place, int] = {
+        p: q for p, q in deltas if isinstance(p, Pick) and isinstance(q, int)
+    }
+    if not known:
+        return None
+
+    def by(inner: Atom) -> Formula | None:
+        if not isinstance(inner, Entry) or known.keys().isdisjoint(inner.at):
+            return None
+        return entry(inner.array, *(known.get(place, place) for place in inner.at))
+
+    value = atom.u.replaced(by).as_number()
+    return None if value is None else (ZERO if value else ONE)
 
 
 def _belongs(other: Atom, inside: Total, index: Index, place: Place) -> bool:

@@ -8,9 +8,9 @@ import itertools
 import random
 import types
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -162,6 +162,19 @@ def numbers_in(functions: list[types.FunctionType]) -> list[Fraction]:
         if is_number and abs(constant) <= LARGEST:  # NaN is not
             found[Fraction(repr(float(constant)))] = None
     return list(found)
+
+
+def called_by(functions: list[types.FunctionType], names: Collection[str]) -> set[str]:
+    """Return which global names the code calls, without those that it compares with `is`."""
+    called, compared = set(), set()
+    for function in functions:
+        for code in _codes(function.__code__):
+            instructions = list(dis.get_instructions(code))
+            for this, following in pairwise(instructions):
+                if this.opname == "LOAD_GLOBAL" and this.argval in names:
+                    called |= {this.argval} if "NULL" in this.argrepr else set()
+                    compared |= {this.argval} if following.opname == "IS_OP" else set()
+    return called - compared
 
 
 def where_it_looks(functions: list[types.FunctionType]) -> Line | None:

@@ -46,7 +46,9 @@ class ExactCreator:
         options: dict[str, Any],
     ) -> Any:
         """Make what NumPy's function would make, with exact numbers in the place of floats."""
-        if name in ("len", "prod"):
+        if name == "float" and len(args) == 1 and isinstance(args[0], Exact):
+            return args[0]
+        if name in ("len", "prod", "range", "float", "int"):
             return original(*args, **options)
         if isinstance(options.get("like"), ExactArray):
             options = {key: value for key, value in options.items() if key != "like"}

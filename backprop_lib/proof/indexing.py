@@ -5,7 +5,7 @@ and a list of numbers a place for each number. Entries that a mask selects are k
 the mask: how many they are is not known.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations, product
@@ -33,6 +33,7 @@ from backprop_lib.proof.symbolic import (
     SymbolicArray,
     aligned,
     as_array,
+    axes_for,
     axes_text,
     called,
     renaming,
@@ -355,8 +356,39 @@ def _spelled_out(run: Run, axes: Sequence[Axis], keys: list[Any]) -> list[Any]:
     return [*keys[:at], *rest, *keys[at + 1 :]]
 
 
+class OpenRange:
+    """What range makes of an open size: all places along an axis, if it is an index."""
+
+    def __init__(self, size: Size):
+        self.size = size
+
+    def places(self, run: Run) -> PlaceArray:
+        """Return the places, as np.arange does."""
+        (axis,) = axes_for(run, [self.size])
+        if len(axis) > 1:
+            run.refuse("indexes with range along an axis that was merged from several")
+        return PlaceArray(run, [axis], axis[0] if axis else 0)
+
+    def _numbers(self) -> range:
+        return range(self.size)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._numbers())
+
+    def __reversed__(self) -> Iterator[int]:
+        return reversed(self._numbers())
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._numbers()[key]
+
+    def __len__(self) -> int:
+        return len(self._numbers())
+
+
 def _listed(run: Run, part: Any, axis: Axis | None) -> Any:
     """Return a part of a key as None, a slice, a number, an array of places or one of numbers."""
+    if isinstance(part, OpenRange):
+        return part.places(run)
     if part is None or isinstance(part, slice | PlaceArray):
         return part
     if isinstance(part, bool | np.bool_):
@@ -369,7 +401,7 @@ def _listed(run: Run, part: Any, axis: Axis | None) -> Any:
         run.refuse("indexes with a number that is left open")
     if isinstance(part, SymbolicArray):
         run.refuse("indexes with an array of numbers; use labels, argmax or np.arange")
-    if isinstance(part, list | np.ndarray):
+    if isinstance(part, list | range | np.ndarray):
         try:
             array = np.asarray(part)
         except (TypeError, ValueError):

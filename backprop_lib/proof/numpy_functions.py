@@ -6,7 +6,7 @@ by the same names; a call with an argument that is missing here is refused.
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations, product
@@ -17,7 +17,16 @@ import numpy as np
 
 from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Multiple
-from backprop_lib.proof.calculus import ONE, ZERO, CalculusError, Formula, Index, Pick, Place
+from backprop_lib.proof.calculus import (
+    ONE,
+    ZERO,
+    CalculusError,
+    Formula,
+    Index,
+    Pick,
+    Place,
+    Search,
+)
 from backprop_lib.proof.indexing import fitted, rearranged
 from backprop_lib.proof.refusal import MismatchError, NotFollowedError
 from backprop_lib.proof.symbolic import (
@@ -58,6 +67,8 @@ MOST_SPLIT = 64
 """An axis of a known size up to this is split by reshape."""
 MOST_FACTORS = 16
 """So many entries are multiplied along an axis, and no more."""
+MOST_SEARCHED = 4
+"""A largest entry is recognised along so many axes, and no more."""
 LARGEST_WHOLE = np.dtype(np.intp).itemsize
 """Whole numbers of this many bytes are taken for all whole numbers; those of fewer overflow."""
 
@@ -95,6 +106,55 @@ def _of_numbers(function: Callable[[Formula], Formula], u: Formula) -> Formula:
     return function(u)
 
 
+def _is_above(difference: Formula) -> Formula:
+    return calculus.step(difference)
+
+
+def _is_below(difference: Formula) -> Formula:
+    return calculus.step(-difference)
+
+
+def _is_equal(difference: Formula) -> Formula:
+    return calculus.zero(difference)
+
+
+def _not(says: Callable[[Formula], Formula]) -> Callable[[Formula], Formula]:
+    return lambda difference: ONE - says(difference)
+
+
+_is_at_least, _is_at_most, _is_different = map(_not, (_is_below, _is_above, _is_equal))
+AGAINST_LARGEST = {_is_at_least: _is_equal, _is_below: _is_different}
+AGAINST_SMALLEST = {_is_at_most: _is_equal, _is_above: _is_different}
+
+
+def _against_extreme(
+    run: Run, says: Callable[[Formula], Formula], left: Formula, right: Formula
+) -> Callable[[Formula], Formula] | None:
+    """Return what x >= max(x) and its like say, in terms of ==."""
+    sides = [(left, right, {1: AGAINST_LARGEST, -1: AGAINST_SMALLEST})]
+    sides += [(right, left, {1: AGAINST_SMALLEST, -1: AGAINST_LARGEST})]
+    for array, bound, meaning in sides:
+        for sign in (1, -1):
+            if says in meaning[sign] and _is_extreme(run, array, bound, sign):
+                return meaning[sign][says]
+    return None
+
+
+def _is_extreme(run: Run, array: Formula, bound: Formula, sign: int) -> bool:
+    """Say whether a number is known to be the largest entry of an array, or the smallest."""
+    over = array.free_indices - bound.free_indices
+    if not 0 < len(over) <= MOST_SEARCHED or bound.free_indices - array.free_indices:
+        return False
+    for indices in permutations(over):
+        picks: dict[Index, Place] = {}
+        for index, key, _, rest in _extreme_keys(array, indices, sign):
+            if key in run.picks:
+                picks[index] = Pick(run.picks[key], index.size, rest)
+        if len(picks) == len(indices) and array.substituted(picks) == bound:
+            return True
+    return False
+
+
 def _comparison(function: Callable[[Formula], Formula]) -> Callable[..., Any]:
     """Model a comparison: the function says it of the difference."""
 
@@ -103,7 +163,8 @@ def _comparison(function: Callable[[Formula], Formula]) -> Callable[..., Any]:
         operands = [as_array(run, value) for value in (a, b)]
         axes, (left, right) = aligned(*operands)
         difference = left - right
-        outcome = _of_numbers(function, difference)
+        says = _against_extreme(run, function, left, right) or function
+        outcome = _of_numbers(says, difference)
         has_cases = any(isinstance(atom, calculus.Step) for atom in difference.atoms())
         if (
             outcome.as_number() is not None
@@ -554,7 +615,22 @@ def extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) ->
         raise ValueError("zero-size array to reduction operation which has no identity")
     extreme = "largest" if sign > 0 else "smallest"
     array.run.searches(indices, extreme, array.formula.arrays)
-    formula = array.formula * sign
+    picks = {
+        index: Pick(array.run.pick_name(key, letter), index.size, rest)
+        for index, key, letter, rest in _extreme_keys(array.formula, indices, sign)
+    }
+    names = tuple(pick.name for pick in picks.values())
+    rest: Any = picks[indices[0]].at
+    search = Search(array.formula, tuple(indices), rest, names)
+    array.run.searches_of.update(dict.fromkeys(names, search))
+    return picks
+
+
+def _extreme_keys(
+    formula: Formula, indices: Sequence[Index], sign: int
+) -> Iterator[tuple[Index, calculus.Key, str, tuple[Index, ...]]]:
+    """Yield for each index what tells the place of the largest entry from other places."""
+    formula = formula * sign
     free = sorted(formula.free_indices - set(indices), key=lambda index: index.serial)
 
     def look(rest: Sequence[Index]) -> Any:
@@ -564,11 +640,8 @@ def extreme_places(array: SymbolicArray, indices: Sequence[Index], sign: int) ->
     rest = min(permutations(free), key=look)  # the same for the same numbers, however arranged
     # the smallest entry of an input, m, ties where the largest, k, does only if all are equal
     letter = "m" if (-formula).as_entry() else "k"
-    picks = {}
     for number, index in enumerate(indices):
-        name = array.run.pick_name((number, len(indices), look(rest)), letter)
-        picks[index] = Pick(name, index.size, rest)
-    return picks
+        yield index, (number, len(indices), look(rest)), letter, rest
 
 
 def _extreme(sign: int) -> Callable[..., Any]:
@@ -1065,12 +1138,12 @@ UFUNCS |= {
     np.fabs: _entrywise(_absolute, to_float=True),
     np.heaviside: _entrywise(lambda a, b: calculus.step(a) + calculus.zero(a) * b, to_float=True),
     np.sign: _entrywise(lambda a: calculus.step(a) - calculus.step(-a)),
-    np.greater: _comparison(calculus.step),
-    np.less: _comparison(lambda d: calculus.step(-d)),
-    np.greater_equal: _comparison(lambda d: ONE - calculus.step(-d)),
-    np.less_equal: _comparison(lambda d: ONE - calculus.step(d)),
-    np.equal: _comparison(calculus.zero),
-    np.not_equal: _comparison(lambda d: ONE - calculus.zero(d)),
+    np.greater: _comparison(_is_above),
+    np.less: _comparison(_is_below),
+    np.greater_equal: _comparison(_is_at_least),
+    np.less_equal: _comparison(_is_at_most),
+    np.equal: _comparison(_is_equal),
+    np.not_equal: _comparison(_is_different),
     np.matmul: matmul,
 }
 for _ufuncs, _function in (

@@ -29,7 +29,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from backprop_lib import arguments, conventions, draws, layer, models, shapes
 from backprop_lib.proof import calculus
 from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Number, Wish
-from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place
+from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place, Search
 from backprop_lib.proof.constants import Floats
 from backprop_lib.proof.hints import LEAVE, MEASURED, PARTLY, name_of, not_followed
 from backprop_lib.proof.python_math import METHODS as METHODS_OF_MATH
@@ -94,10 +94,15 @@ class Run(Refusals):
         """The constants that are given as numbers."""
         self.searched: dict[str, frozenset[str]] = {}
         """Where a largest or smallest entry was sought, and of which arrays it is made."""
+        self.drawn: dict[Any, SymbolicArray] = {}
+        """What forward has drawn from sources with a seed, by all that was drawn from them."""
         self.taken: set[str] = set()
         self.unwritten: set[str] = set()
         """The names of arrays that np.empty made."""
-        self._picks: dict[calculus.Key, str] = {}
+        self.searches_of: dict[str, Search] = {}
+        """From the name of a place to the search that finds it."""
+        self.picks: dict[calculus.Key, str] = {}
+        """The names of places of largest entries, by what tells them from others."""
         self._floats = Floats()
 
     def mismatch(self, error: MismatchError) -> NoReturn:
@@ -124,11 +129,11 @@ class Run(Refusals):
 
     def pick_name(self, key: calculus.Key, letter: str) -> str:
         """Name the result of an argmax; the same array and axis have the same name."""
-        if key not in self._picks:
+        if key not in self.picks:
             names = (letter + "'" * i for i in itertools.count())
-            self._picks[key] = next(name for name in names if name not in self.taken)
-            self.taken.add(self._picks[key])
-        return self._picks[key]
+            self.picks[key] = next(name for name in names if name not in self.taken)
+            self.taken.add(self.picks[key])
+        return self.picks[key]
 
     def empty(self, axes: Sequence[Axis], kind: str) -> "SymbolicArray":
         """Return an array of entries of which nothing is known, not even that they are numbers."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from backprop_lib.proof import calculus
 from backprop_lib.proof.calculus import ONE, ZERO, Formula
+from backprop_lib.proof.indexing import OpenRange
 from backprop_lib.proof.numpy_functions import eye, is_lower, kind_of
 from backprop_lib.proof.refusal import MismatchError
 from backprop_lib.proof.symbolic import (
@@ -272,6 +273,34 @@ def _prod(run: Run, a: Any, *args: Any, **options: Any) -> Any:
     return math.prod(a)
 
 
+def _range(run: Run, *args: Any) -> Any:
+    """Model range(N), which is an index, or a loop for which N is needed as a number."""
+    is_whole = len(args) == 1 or (len(args) == 2 and _is_known(args[0]) and args[0] == 0)
+    if not is_whole or not isinstance(args[-1], Size):
+        return PLAIN
+    return OpenRange(args[-1])
+
+
+def _float(run: Run, *args: Any) -> Any:
+    if len(args) != 1 or not _is_one_number(args[0]):
+        return PLAIN
+    made = SymbolicArray(run, (), as_array(run, args[0]).formula)
+    made.is_number = True
+    return made
+
+
+def _int(run: Run, *args: Any) -> Any:
+    if len(args) != 1 or not _is_one_number(args[0]):
+        return PLAIN
+    number = args[0]
+    return number if isinstance(number, Size) or number.kind == "int" else PLAIN
+
+
+def _is_one_number(value: Any) -> bool:
+    is_number = isinstance(value, SymbolicArray) and not value.axes and not value.is_mask
+    return isinstance(value, Size) or is_number
+
+
 MODELS: dict[str, Callable[..., Any]] = {
     "zeros": _filled(ZERO),
     "ones": _filled(ONE),
@@ -290,6 +319,9 @@ MODELS: dict[str, Callable[..., Any]] = {
     "asanyarray": _asarray,
     "ascontiguousarray": _ascontiguousarray,
     "len": _len,
+    "range": _range,
+    "float": _float,
+    "int": _int,
     "prod": _prod,
 }
 """What stands for the functions that `backprop_lib.proof.creators` watches."""

@@ -102,7 +102,7 @@ class Task:
 
         def claims(dy: Any, inputs: Mapping[str, Any], cache: tuple[Any, ...]) -> Mapping[str, Any]:
             given = {name: array.copy() for name, array in inputs.items()}
-            with unchanged("claim", {"dy": dy, **given}):
+            with unchanged("claim", {"dy": dy, **given}), layer.draws.redrawn():
                 return {wrt: claim(dy, *given.values())}
 
         return cls(

@@ -12,7 +12,7 @@ gradient of either side.
 import math
 import random
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import permutations, product
 
@@ -38,6 +38,7 @@ from backprop_lib.proof.calculus import (
     Place,
     Product,
     Root,
+    Search,
     Size,
     Step,
     Total,
@@ -130,6 +131,12 @@ class Gradient:
     """The arrays that stand for what is computed: they are not independent."""
     constant: frozenset[str] = frozenset()
     """The arrays and numbers that have no gradient."""
+    searches: Mapping[str, Search] = field(default_factory=dict)
+    """From the name of a place that is looked up to the search that finds it."""
+
+    def at(self, places: Mapping[Index, Place]) -> "Gradient":
+        """Return the gradient at some places of the entry."""
+        return replace(self, formula=self.formula.substituted(places), by=self.by.renamed(places))
 
     def is_all_of(self, difference: Formula) -> bool:
         """Say whether a claim is right wherever there is a gradient, though it differs from it.
@@ -232,25 +239,49 @@ class Gradient:
     def _jump_of_a_search(self, u: Formula) -> Formula:
         """Return by how much the gradient changes if another one of tied entries is taken."""
         names = {pick.name for pick in _picks(u)}
-        pair = _tied_places(u)
+        other = self._tied_places(u)
         others = self.formula.looked_up - names - self.labels
-        if pair is None or names & self.labels or {n[0] for n in others} & {n[0] for n in names}:
+        if names & self.labels or {n[0] for n in others} & {n[0] for n in names}:
             raise _NotShownError  # two searches of one kind may tie together
         if _picks_within(self.formula) & _picks(u):
             raise _NotShownError
-        first, other = pair
 
         def substituted(place: Place) -> Place:
-            return other if place == first else place
+            return other.get(place, place)
 
         def by(atom: Atom) -> Formula | None:
-            if isinstance(atom, Entry) and first in atom.at:
+            if isinstance(atom, Entry) and not other.keys().isdisjoint(atom.at):
                 return calculus.entry(atom.array, *map(substituted, atom.at))
-            if isinstance(atom, Delta) and first in (atom.a, atom.b):
+            if isinstance(atom, Delta) and not other.keys().isdisjoint((atom.a, atom.b)):
                 return calculus.delta(substituted(atom.a), substituted(atom.b))
             return None
 
         return self.formula - self.formula.replaced(by)
+
+    def _tied_places(self, u: Formula) -> dict[Place, Place]:
+        """Return for each place that was searched the one that ties with it if u = 0.
+
+        That the entries compared are equal is not enough: those of which the largest was sought
+        must be.
+        """
+        for found, other in _compared_places(u):
+            searches = {self.searches.get(getattr(place, "name", "")) for place in found}
+            search = next(iter(searches))
+            if len(searches) > 1 or search is None:
+                continue
+            picks = [p for p in _picks(u) if p.name in search.names]
+            places = dict(zip(found, other, strict=True))
+            by_name = {pick.name: pick for pick in picks}
+            if len(by_name) == len(picks) == len(search.names) and len({p.at for p in picks}) == 1:
+                own = dict(zip(search.rest, picks[0].at, strict=True))
+                at = [by_name[name] for name in search.names]
+                largest = own | dict(zip(search.indices, at, strict=True))
+                tied = own | {i: places.get(p, p) for i, p in zip(search.indices, at, strict=True)}
+                formula = search.formula
+                change = formula.substituted(largest) - formula.substituted(tied)
+                if not (zero(u) * change).terms:
+                    return places
+        raise _NotShownError
 
 
 def _where_not_zero(formula: Formula, u: Formula) -> Formula:
@@ -417,21 +448,18 @@ def _picks_within(formula: Formula) -> set[Pick]:
     return {pick for place in places for pick in calculus.picks_in(place) if pick is not place}
 
 
-def _tied_places(u: Formula) -> tuple[Pick, Place] | None:
-    """Return the place that was searched and another one, if u compares the entries there."""
+def _compared_places(u: Formula) -> Iterator[tuple[list[Place], list[Place]]]:
+    """Yield at which places the two entries differ that u compares, those of each one first."""
     entries = [atom for term in u.terms for atom in term.powers]
     if len(u.terms) != 2 or len(entries) != 2:
-        return None
+        return
     a, b = entries
-    if not (isinstance(a, Entry) and isinstance(b, Entry) and a.array == b.array):
-        return None
-    different = [(p, q) for p, q in zip(a.at, b.at, strict=True) if p != q]
-    if len(different) != 1:
-        return None
-    ((p, q),) = different
-    if isinstance(p, Pick):
-        return p, q
-    return (q, p) if isinstance(q, Pick) else None
+    if isinstance(a, Entry) and isinstance(b, Entry) and a.array == b.array:
+        different = [(p, q) for p, q in zip(a.at, b.at, strict=True) if p != q]
+        if different:
+            first, second = map(list, zip(*different, strict=True))
+            yield first, second
+            yield second, first
 
 
 def _by_step(formula: Formula, u: Formula, free: list[Index], signs: frozenset[int]) -> Formula:

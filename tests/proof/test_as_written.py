@@ -5,10 +5,12 @@ from functools import partial
 
 import numpy as np
 import pytest
+from numpy.random import default_rng
 
 from backprop_lib.layer import Layer
 from backprop_lib.proof import prove, prove_at, refute, slopes
 from backprop_lib.proof.all_sizes import findings
+from backprop_lib.proof.evidence import Answer
 from backprop_lib.proof.task import Task
 
 AXES = {"x": "N C", "W": "C D"}
@@ -647,6 +649,202 @@ def test_the_sources_of_the_caller_are_left_as_they_were():
     prove(Dropout, x="N C")
     prove(noisy, lambda dy, x, noise, sigma: dy * 2 * x, x="N C")
     assert before == (np.random.get_state()[1].tobytes(), RNG.bit_generator.state)  # noqa: NPY002
+
+
+# Random numbers that backward draws once more.
+
+
+def drawing_with(made, p=0.5):
+    """Return a forward and a backward that draw their mask by the same code."""
+
+    def forward(x):
+        return x * (made(x.shape) > p) / p, ()
+
+    def backward(dy):
+        return dy * (made(dy.shape) > p) / p
+
+    return forward, backward
+
+
+def of_the_global_source(shape):
+    np.random.seed(3)  # noqa: NPY002
+    return np.random.rand(*shape)  # noqa: NPY002
+
+
+def the_second_draw(shape):
+    rng = np.random.default_rng([1, 2])
+    rng.normal(0, 0.1, size=shape)
+    return rng.random(shape)
+
+
+def seeded(x, seed=0, sigma=0.1):
+    noise = np.random.default_rng(seed).normal(0, sigma, size=x.shape)
+    return x * x * noise, (x, seed, sigma)
+
+
+def seeded_backward(dy, x, seed, sigma):
+    noise = np.random.default_rng(seed).normal(0, sigma, size=x.shape)
+    return 2 * x * dy * noise
+
+
+class Redrawing(Dropout):
+    """Draws its mask again from the seed, in both."""
+
+    def __init__(self, p=0.5, seed=3):
+        self.p, self.seed = p, seed
+
+    def mask_of(self, shape):
+        return default_rng(self.seed).random(shape) > self.p
+
+    def forward(self, x):
+        return x * self.mask_of(x.shape) / (1 - self.p)
+
+    def backward(self, dy):
+        return dy * self.mask_of(dy.shape) / (1 - self.p)
+
+
+REDRAWN = {
+    "default_rng": drawing_with(lambda shape: np.random.default_rng(5).random(shape)),
+    "by name": drawing_with(lambda shape: default_rng(5).uniform(size=shape)),
+    "RandomState": drawing_with(lambda shape: np.random.RandomState(5).uniform(size=shape)),
+    "np.random.seed": drawing_with(of_the_global_source),
+    "the second draw": drawing_with(the_second_draw),
+    "a constant seed": (seeded, seeded_backward),
+    "an object": (Redrawing(),),
+    "a class": (Redrawing,),
+}
+
+
+@pytest.mark.parametrize("name", REDRAWN)
+def test_a_backward_may_draw_again_what_forward_drew(name):
+    report = prove(*REDRAWN[name], x="N C")
+    assert {v.status for v in report} == {"proven"}, report
+    assert "for all sizes" in repr(report)
+    assert HELD in report.notes
+
+
+def first_of_generator(shape):
+    return np.random.default_rng(3).random(shape)
+
+
+def first_of_state(shape):
+    return np.random.RandomState(3).uniform(size=shape)
+
+
+def transposed(shape):
+    return np.random.default_rng(3).random(shape[::-1]).T
+
+
+def after_another_draw(shape):
+    rng = np.random.default_rng(3)
+    rng.random(shape)
+    return rng.random(shape)
+
+
+def after_what_is_not_followed(shape):
+    rng = np.random.default_rng(3)
+    rng.geometric(0.5)
+    return rng.random(shape)
+
+
+def after_a_jump(shape):
+    rng = np.random.default_rng(3)
+    rng.bit_generator.random_raw()
+    return rng.random(shape)
+
+
+def global_after_another(shape):
+    np.random.seed(3)  # noqa: NPY002
+    np.random.geometric(0.5)  # noqa: NPY002
+    return np.random.rand(*shape)  # noqa: NPY002
+
+
+def seeded_anew(shape):
+    np.random.seed()  # noqa: NPY002
+    return np.random.rand(*shape)  # noqa: NPY002
+
+
+OTHER_DRAWS = {
+    "another seed": (first_of_generator, lambda shape: np.random.default_rng(4).random(shape)),
+    "no seed": (first_of_generator, lambda shape: np.random.default_rng().random(shape)),
+    "another kind of source": (first_of_generator, first_of_state),
+    "the other kind": (first_of_state, first_of_generator),
+    "another order": (first_of_generator, transposed),
+    "after another draw": (first_of_generator, after_another_draw),
+    "after one that is not followed": (first_of_generator, after_what_is_not_followed),
+    "after a jump": (first_of_generator, after_a_jump),
+    "another distribution": (
+        first_of_generator, lambda shape: np.random.default_rng(3).normal(0.5, 1, shape)
+    ),
+    "other bounds": (
+        lambda shape: np.random.default_rng(3).uniform(0, 1, shape),
+        lambda shape: np.random.default_rng(3).uniform(-1, 1, shape),
+    ),
+    "no seed, globally": (of_the_global_source, seeded_anew),
+    "another global draw first": (of_the_global_source, global_after_another),
+    "the global source goes on": (
+        of_the_global_source, lambda shape: np.random.rand(*shape)  # noqa: NPY002
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["mask", "noise"])
+@pytest.mark.parametrize("name", OTHER_DRAWS)
+def test_a_backward_that_draws_other_numbers_is_refuted(name, kind):
+    first, second = OTHER_DRAWS[name]
+    used = (lambda drawn: drawn > 0.5) if kind == "mask" else (lambda drawn: drawn)
+
+    def forward(x):
+        return x * used(first(x.shape)), ()
+
+    (verdict,) = prove(forward, lambda dy: dy * used(second(dy.shape)), x="N C")
+    assert verdict.status == "refuted", verdict
+    task = Task.of_backward(
+        Layer.of(forward, lambda dy: dy * used(second(dy.shape))), {"x": "N C"}, {}
+    )
+    assert findings(task)["x"].answer is not Answer.RIGHT
+
+
+@pytest.mark.parametrize("other", [lambda rng: rng.geometric(0.5), lambda rng: rng.bit_generator])
+def test_what_an_open_seed_does_besides_is_not_followed(other):
+    """The numbers that one seed draws are not those of another."""
+
+    def factor(seed):
+        rng = np.random.default_rng(seed)
+        other(rng)
+        return rng.random()
+
+    def forward(x, seed=0):
+        return x * factor(seed), seed
+
+    (verdict,) = prove(forward, lambda dy, seed: dy * factor(seed), x="N C")
+    assert verdict.status == "undecided", verdict
+
+
+def test_a_seed_that_is_right_by_default_only_is_proven_for_no_other():
+    def forward(x, seed=0):
+        return x * first_of_generator(x.shape) * np.random.default_rng(seed).random(), seed
+
+    def backward(dy, seed):
+        return dy * first_of_generator(dy.shape) * np.random.default_rng(2 * seed).random()
+
+    (verdict,) = prove(forward, backward, x="N C")
+    assert not verdict
+    assert "for all sizes" not in str(verdict) or "seed = 0" in str(verdict), verdict
+
+
+def test_what_the_state_of_a_source_decides_is_undecided():
+    def forward(x):
+        state = np.random.get_state()  # noqa: NPY002
+        return x * (np.random.rand(*x.shape) > 0.5), state  # noqa: NPY002
+
+    def backward(dy, state):
+        np.random.set_state(state)  # noqa: NPY002
+        return dy * (np.random.rand(*dy.shape) > 0.5)  # noqa: NPY002
+
+    (verdict,) = prove(forward, lambda dy, *state: backward(dy, state), x="N C")
+    assert verdict.status == "undecided"
+    assert "it cannot be told whether forward has drawn the same" in verdict.reason
 
 
 # What cannot be told.

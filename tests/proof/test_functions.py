@@ -1,6 +1,8 @@
 """Functions of one number: their slopes, and gradients in which they stand, right and wrong."""
 
 import math
+from math import sqrt
+from math import sqrt as root
 
 import numpy as np
 import pytest
@@ -177,6 +179,15 @@ def of_scores(dy, q, k):
     return dy @ k / math.sqrt(q.shape[-1]), dy.T @ q / q.shape[-1] ** 0.5
 
 
+def scores_by_name(q, k):
+    return q @ k.T / sqrt(q.shape[1]), (q, k)
+
+
+def of_scores_by_name(dy, q, k):
+    scale = 1 / root(float(q.shape[-1]))
+    return dy @ k * scale, dy.T @ q * scale
+
+
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
@@ -232,6 +243,9 @@ PAIRS = {
         {"x": "N"},
     ),
     "the root of a size, by math": (scores, of_scores, {"q": "N D", "k": "M D"}),
+    "the root of a size, by name": (
+        scores_by_name, of_scores_by_name, {"q": "N D", "k": "M D"},
+    ),
     "five functions, one in the other": (deep, of_deep, {"x": "N"}),
     "a gated cell": (
         gated, of_gated, {"x": "N D", "h": "N D", "u": "D D", "v": "D D", "w": "D D"},

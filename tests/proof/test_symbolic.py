@@ -297,7 +297,7 @@ def found_places(run, code, arrays):
     """Map the names of looked up indices to the places that NumPy finds."""
     (argument, *_) = arguments_of(code)
     array = arrays[argument]
-    if not run._picks:
+    if not run.picks:
         return {}
     sign, axis = {
         "min": (-1, (2,)), "max over two": (1, (1, 2)), "max of all": (1, (0, 1)),
@@ -307,7 +307,7 @@ def found_places(run, code, arrays):
     moved = np.transpose(array, [*rest, *axis])
     flat = (sign * moved).reshape(*moved.shape[: len(rest)], -1).argmax(-1)
     unravelled = np.unravel_index(flat, moved.shape[len(rest) :])
-    return dict(zip(run._picks.values(), unravelled, strict=True))
+    return dict(zip(run.picks.values(), unravelled, strict=True))
 
 
 def test_every_function_that_is_modelled_is_tried():

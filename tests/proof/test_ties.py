@@ -337,6 +337,11 @@ SEARCHES = {
         lambda dy, x: dy[:, None] * is_largest(x) / is_largest(x).sum(axis=1, keepdims=True),
         LARGEST,
     ),
+    "the largest of squares": (
+        of_x(lambda x: x[np.arange(len(x)), (x * x).argmax(axis=1)]),
+        lambda dy, x: dy[:, None] * (x == x[np.arange(len(x)), (x * x).argmax(axis=1)][:, None]),
+        LARGEST,
+    ),
     "log of a sum of exponentials": (log_sum, lambda dy, x: dy[:, None] * softmax(x), ()),
 }  # fmt: skip
 
@@ -349,6 +354,117 @@ def test_a_largest_entry_that_occurs_twice_is_a_kink(name):
     assert verdict.where == where
     for sizes in ({"N": 1, "C": 2}, {"N": 1, "C": 3}):
         assert prove_at(forward, backward, **ROWS, sizes=sizes)
+
+
+SEARCHED_ELSEWHERE = {
+    "reversed": lambda x: x - 2 * x[:, ::-1],
+    "other rows": lambda x: x - 2 * x[::-1],
+    "a sum": lambda x: x + x.sum(axis=0),
+    "two of its axes": lambda x: x * x - 3 * x[:, ::-1],
+}
+
+
+@pytest.mark.parametrize("name", SEARCHED_ELSEWHERE)
+def test_equal_entries_are_no_tie_if_the_largest_is_sought_of_something_else(name):
+    searched = SEARCHED_ELSEWHERE[name]
+
+    def forward(x):
+        y = x[np.arange(len(x)), searched(x).argmax(axis=1)]
+        return y, (x, y)
+
+    report = prove(forward, lambda dy, x, y: dy[:, None] * (x == y[:, None]), **ROWS)
+    assert report["dx"].status == "refuted", report
+
+
+SEVERAL_AXES = {
+    "two axes": (
+        of_x(lambda x: x.max(axis=(1, 2))),
+        lambda dy, x: dy[:, None, None] * (x == x.max(axis=(1, 2), keepdims=True)),
+        lambda dy, x: dy[:, None, None] * (x == x.max(axis=2, keepdims=True)),
+        "N H W",
+    ),
+    "at least": (
+        of_x(lambda x: x.max(axis=(1, 2))),
+        lambda dy, x: dy[:, None, None] * (x >= x.max(axis=(1, 2), keepdims=True)),
+        lambda dy, x: dy[:, None, None] * (x >= x.max(axis=1, keepdims=True)),
+        "N H W",
+    ),
+    "all": (
+        of_x(lambda x: x.max()),
+        lambda dy, x: dy * (x == x.max()) / (x == x.max()).sum(),
+        lambda dy, x: dy * (x == x.max()) / 2,
+        "N C",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL_AXES)
+def test_the_largest_entry_along_several_axes(name):
+    forward, right, wrong, axes = SEVERAL_AXES[name]
+    assert prove(forward, right, x=axes)
+    assert prove(forward, wrong, x=axes)["dx"].status == "refuted"
+
+
+def pooled(x):
+    n, c, h, w = x.shape
+    parts = x.reshape(n, c, h // 2, 2, w // 2, 2)
+    y = parts.max(axis=(3, 5))
+    return y, (parts, y, x.shape)
+
+
+def pooled_back(dy, parts, y, shape):
+    mask = parts == y[:, :, :, None, :, None]
+    return (mask * dy[:, :, :, None, :, None]).reshape(shape)
+
+
+def test_max_pooling_by_a_mask_is_proven():
+    report = prove(pooled, pooled_back, x="N C H W")
+    assert report["dx"].status == "proven", report
+    wrong = prove(pooled, lambda *given: pooled_back(*given) / 4, x="N C H W")
+    assert wrong["dx"].status == "refuted", wrong
+
+
+def test_what_is_not_the_largest_is_compared_as_ever():
+    """x >= max(x[:, 1:]) says something else than ==."""
+    forward = of_x(lambda x: np.where(x >= x[:, 1:].max(axis=1, keepdims=True), x, 0))
+
+    def backward(dy, x):
+        return dy * (x >= x[:, 1:].max(axis=1, keepdims=True))
+
+    def of_equal(dy, x):
+        return dy * (x == x[:, 1:].max(axis=1, keepdims=True))
+
+    assert prove(forward, backward, x="N C")["dx"].status != "refuted"
+    assert prove(forward, of_equal, x="N C")["dx"].status == "refuted"
+
+
+COMPARED_WITH_THE_LARGEST = {
+    "all that are at least the largest": (
+        maximum,
+        lambda dy, x: dy[:, None] * (x >= x.max(axis=1, keepdims=True)),
+        LARGEST,
+    ),
+    "all but the smaller ones": (
+        maximum,
+        lambda dy, x: np.where(x.max(axis=1, keepdims=True) > x, 0, dy[:, None]),
+        LARGEST,
+    ),
+    "all that are at most the smallest": (
+        of_x(lambda x: x.min(axis=1)),
+        lambda dy, x: dy[:, None] * (x <= x.min(axis=1, keepdims=True)),
+        ("the smallest entry along C occurs only once",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMPARED_WITH_THE_LARGEST)
+def test_no_number_is_above_the_largest(name):
+    forward, backward, where = COMPARED_WITH_THE_LARGEST[name]
+    verdict = prove(forward, backward, **ROWS)["dx"]
+    assert verdict.status == "proven", verdict
+    assert verdict.where == where
+    wrong = prove(forward, lambda dy, x: 2 * backward(dy, x), **ROWS)
+    assert wrong["dx"].status == "refuted", wrong
 
 
 def test_what_is_smooth_where_the_largest_entry_occurs_twice_is_judged_there():
