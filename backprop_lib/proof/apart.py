@@ -3,13 +3,14 @@
 max(h, 0) and max(g, 0) have their kinks at h = 0 and at g = 0. If g = -h, both are at the same
 place, and may cancel: forward is smooth there, although each of its steps is not. Proofs step by
 step do not see that, so it is tried with numbers: on a random line through the inputs, wherever
-one comparison ties, no other may.
+one comparison ties, no other may. That is tried at several sizes: of one entry along an axis, the
+first is the last.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice, product
+from itertools import islice, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -29,18 +30,29 @@ MOST = 8
 """So many ties are looked at on each line."""
 TIE, EQUAL = 1e-12, 1e-7
 """What is as good as 0, and what is too near to it."""
+NARROW = 1e-9
+"""What changes between places so near to each other changes at once."""
 
 
 def are_apart(
-    compared: Sequence[Formula], at: Callable[[int, float], Arrays], sizes: Mapping[str, int]
+    compared: Sequence[Formula],
+    at: Callable[[int, float], Arrays],
+    sizes: Mapping[str, int],
+    *,
+    are_usual: bool = True,
 ) -> bool:
     """Say whether no two of the comparisons tie together, as far as numbers tell.
+
+    At sizes that are not usual, entries of one comparison may: of two numbers less their mean, one
+    is the other with another sign.
 
     ``at(n, t)`` are the values of all arrays at a place of the n-th line, t between 0 and 1. What
     has no value counts as not apart.
     """
     try:
         whole = [one for u in compared for one in _entries_of(u, at(0, 0.0), sizes)]
+        if not are_usual:
+            whole = [replace(one, made_of=frozenset((one.u,))) for one in whole]
         return all(_are_apart_on(whole, partial(at, n)) for n in range(LINES))
     except (CalculusError, ArithmeticError, KeyError, IndexError, ValueError):
         return False
@@ -86,6 +98,8 @@ class _Known(Point):
         kept = [n for n, size in enumerate(array.shape) if size != 1]
         if len(places) == array.ndim:
             return array[places]
+        if array.size == 1 and not any(places):
+            return array.item()
         if len(places) != len(kept):  # axes that were merged or parted
             raise CalculusError("an array has other axes here")
         index = dict(zip(kept, places, strict=True))
@@ -108,6 +122,12 @@ def _are_apart_on(whole: Sequence[_Compared], at: Callable[[float], Arrays]) -> 
     """Say whether no two comparisons tie together on a line."""
     places = np.linspace(0, 1, PLACES)
     values = [[one.value(arrays) for one in whole] for arrays in map(at, places)]
+    moving = [n for n, row in enumerate(zip(*values, strict=True)) if max(map(abs, row)) > EQUAL]
+    whole = [whole[n] for n in moving]  # what is 0 all along has no kink
+    values = [[row[n] for n in moving] for row in values]
+    pairs = zip(pairwise(places), pairwise(values), strict=True)
+    if not all(_change_one_by_one(whole, *ends, *outcomes, at) for ends, outcomes in pairs):
+        return False
     changes = (
         (one, places[i], places[i + 1])
         for i in range(PLACES - 1)
@@ -115,6 +135,29 @@ def _are_apart_on(whole: Sequence[_Compared], at: Callable[[float], Arrays]) -> 
         if values[i][n] * values[i + 1][n] < 0
     )
     return all(_is_alone(*change, whole, at) for change in islice(changes, MOST))
+
+
+def _change_one_by_one(
+    some: Sequence[_Compared],
+    low: float,
+    high: float,
+    below: Sequence[float],
+    above: Sequence[float],
+    at: Callable[[float], Arrays],
+) -> bool:
+    """Say whether comparisons that change their outcomes between two places do so one by one."""
+    changed = [n for n in range(len(some)) if below[n] * above[n] < 0]
+    if len({some[n].made_of for n in changed}) < 2:
+        return True
+    if high - low < NARROW:
+        return False
+    tick()
+    middle = (low + high) / 2
+    arrays = at(middle)
+    left, inner = [some[n] for n in changed], [some[n].value(arrays) for n in changed]
+    return _change_one_by_one(
+        left, low, middle, [below[n] for n in changed], inner, at
+    ) and _change_one_by_one(left, middle, high, inner, [above[n] for n in changed], at)
 
 
 def _is_alone(

@@ -86,6 +86,8 @@ COARSE = 0.05
 BESIDE = (2, 3, 5)
 """Where a size is divided by k, it is tried whether forward runs at so many times k, and 1."""
 BEYOND = (4, 5, 6)
+APART_AT = (1, 2)
+"""Sizes of all axes at which entries coincide that are different ones elsewhere."""
 FARTHEST = 50
 """Sizes up to this are tried because their number stands in the code."""
 TIED_STEPS = (
@@ -1222,7 +1224,22 @@ class _Judge:
     def _are_apart(self, formulas: Formulas) -> bool:
         """Say whether numbers that are compared in several steps are not equal at once."""
         known = formulas.sizes[-1] if formulas.sizes else {}
-        sizes = {**self.checked_sizes, **known}
+        usual = {**self.checked_sizes, **known}
+        others = [{**dict.fromkeys(self.task.axes, n), **known} for n in APART_AT]
+        if not self._are_apart_at(formulas, usual, are_usual=True):
+            return False
+        tried = (sizes for sizes in others if not self.sizes and self._runs_at(sizes))
+        return all(self._are_apart_at(formulas, sizes, are_usual=False) for sizes in tried)
+
+    def _runs_at(self, sizes: Mapping[str, int]) -> bool:
+        try:
+            return self._forward_runs(sizes)
+        except NOT_THERE:
+            return False
+
+    def _are_apart_at(
+        self, formulas: Formulas, sizes: Mapping[str, int], *, are_usual: bool
+    ) -> bool:
         rests = {
             one.rest: sizes[one.size] // self._divisor(one, sizes) for one in formulas.multiples
         }
@@ -1246,7 +1263,7 @@ class _Judge:
             }
             return {**const, **inputs, **trace.values}
 
-        return are_apart(formulas.compared, at, {**sizes, **rests})
+        return are_apart(formulas.compared, at, {**sizes, **rests}, are_usual=are_usual)
 
     def _runs_where(self, numbers: Mapping[str, int]) -> bool:
         """Say whether forward runs, and returns entries, where some sizes or constants are known.
