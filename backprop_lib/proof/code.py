@@ -186,8 +186,9 @@ def numbers_in(functions: list[types.FunctionType]) -> list[Fraction]:
 def looks_at_kinds(functions: list[types.FunctionType]) -> bool:
     """Say whether the code asks what kind of array or number it is given, and may act on it.
 
-    That is a call of type, hasattr and the like, a look into a dtype (to pass one on is not), or
-    an exception that is caught: what fails for symbols need not fail for floats.
+    That is a call of type, hasattr and the like, a look into a dtype (to pass one on is not), `is`
+    between two of its variables, as what a function returns may be its argument or a copy, or an
+    exception that is caught: what fails for symbols need not fail for floats.
     """
     return any(
         _looks(code, function) or _catches(code)
@@ -209,6 +210,9 @@ def _looks(code: types.CodeType, function: types.FunctionType) -> bool:
             own = function.__globals__.get(name, vars(builtins).get(name))
             if is_attribute or own is vars(builtins).get(name):
                 return True
+        operands = instructions[max(0, place - 2) : place]
+        if instruction.opname == "IS_OP" and _are_variables(operands):
+            return True
         if "GLOBAL" in instruction.opname:
             own = function.__globals__.get(name)
             if isinstance(own, types.ModuleType) and own.__name__ in LOOKING_MODULES:
@@ -223,6 +227,19 @@ def _looks(code: types.CodeType, function: types.FunctionType) -> bool:
                 if "CALL" in after.opname or "STORE" in after.opname or "KW" in after.opname:
                     break
     return False
+
+
+def _are_variables(operands: list[dis.Instruction]) -> bool:
+    """Say whether neither of two operands is a constant, or a global name such as a class."""
+    first, last = operands
+    if "ATTR" in last.opname:
+        return "GLOBAL" not in first.opname
+    is_plain = last.opname.count("FAST") == 1
+    return not (_is_known(last) or (is_plain and _is_known(first)))
+
+
+def _is_known(operand: dis.Instruction) -> bool:
+    return "CONST" in operand.opname or "GLOBAL" in operand.opname
 
 
 def kept(functions: list[types.FunctionType], *given: Any) -> Any:

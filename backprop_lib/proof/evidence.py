@@ -20,6 +20,19 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True)
+class Compared:
+    """What forward compares with 0, where some sizes are numbers."""
+
+    sizes: tuple[tuple[str, int], ...]
+    formulas: tuple[Formula, ...]
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The sizes that are numbers."""
+        return dict(self.sizes)
+
+
+@dataclass(frozen=True)
 class Formulas:
     """What the calculus says, for all sizes."""
 
@@ -40,8 +53,8 @@ class Formulas:
     """The sizes that had to be known, and all that was proven of them; () if none had to."""
     rests: tuple[str, ...] = ()
     """The steps on whose claimed gradients this one rests."""
-    compared: tuple[Formula, ...] = ()
-    """What forward compares with 0 in any of its steps, if the proof is one step by step."""
+    compared: tuple[Compared, ...] = ()
+    """What forward compares in any of its steps, in each proof step by step."""
     multiples: tuple[Multiple, ...] = ()
     """Which sizes are divided, so that only multiples are looked at."""
 

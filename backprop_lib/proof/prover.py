@@ -26,11 +26,18 @@ from backprop_lib.proof.all_sizes import findings
 from backprop_lib.proof.apart import LINES, are_apart
 from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.budget import SECONDS, Budget, tick
-from backprop_lib.proof.calculus import Formula
 from backprop_lib.proof.code import functions_of, kept, looks_at_kinds, numbers_in, state_of
 from backprop_lib.proof.creators import watched
 from backprop_lib.proof.dual import UndefinedError
-from backprop_lib.proof.evidence import Answer, Evidence, Formulas, Numbers, Symbols, decide
+from backprop_lib.proof.evidence import (
+    Answer,
+    Compared,
+    Evidence,
+    Formulas,
+    Numbers,
+    Symbols,
+    decide,
+)
 from backprop_lib.proof.graph import Steps
 from backprop_lib.proof.object_arrays import filled
 from backprop_lib.proof.refusal import (
@@ -778,9 +785,9 @@ class _Judge:
         if not looks_at_kinds(functions_of(*self.task.functions)):
             return ""
         return (
-            "the code looks at what kind of array it is given (with type, hasattr, a dtype and the "
-            "like), or catches exceptions, so it may do something else with others; isinstance is "
-            "followed"
+            "the code looks at what kind of array it is given (with type, hasattr, `is`, a dtype "
+            "and the like), or catches exceptions, so it may do something else with others; "
+            "isinstance is followed"
         )
 
     def _keeps_something(self) -> str:
@@ -1196,7 +1203,7 @@ class _Judge:
         """Compare formulas, for all sizes: line by line, or of all that forward does at once."""
         task = self.task if by_steps else replace(self.task, steps=(), lines=())
         wrong = self._names(lambda e: e.numbers.answer is Answer.WRONG)
-        apart: dict[tuple[Formula, ...], bool] = {(): True}
+        apart: dict[tuple[Compared, ...], bool] = {}
         for name, formulas in findings(task, self.sizes, self._runs_where, wrong).items():
             evidence = self.evidence[name]
             if evidence.formulas.answer is Answer.RIGHT:
@@ -1223,13 +1230,20 @@ class _Judge:
 
     def _are_apart(self, formulas: Formulas) -> bool:
         """Say whether numbers that are compared in several steps are not equal at once."""
-        known = formulas.sizes[-1] if formulas.sizes else {}
-        usual = {**self.checked_sizes, **known}
-        others = [{**dict.fromkeys(self.task.axes, n), **known} for n in APART_AT]
-        if not self._are_apart_at(formulas, usual, are_usual=True):
+        return all(
+            self._is_apart(one, formulas.multiples) for one in formulas.compared if one.formulas
+        )
+
+    def _is_apart(self, compared: Compared, multiples: Iterable[Multiple]) -> bool:
+        usual = {**self.checked_sizes, **compared.numbers}
+        if not self._are_apart_at(usual, compared, multiples, are_usual=True):
             return False
-        tried = (sizes for sizes in others if not self.sizes and self._runs_at(sizes))
-        return all(self._are_apart_at(formulas, sizes, are_usual=False) for sizes in tried)
+        others = [{**dict.fromkeys(self.task.axes, n), **compared.numbers} for n in APART_AT]
+        return all(
+            self._are_apart_at(sizes, compared, multiples, are_usual=False)
+            for sizes in others
+            if not self.sizes and self._runs_at(sizes)
+        )
 
     def _runs_at(self, sizes: Mapping[str, int]) -> bool:
         try:
@@ -1238,11 +1252,14 @@ class _Judge:
             return False
 
     def _are_apart_at(
-        self, formulas: Formulas, sizes: Mapping[str, int], *, are_usual: bool
+        self,
+        sizes: Mapping[str, int],
+        compared: Compared,
+        multiples: Iterable[Multiple],
+        *,
+        are_usual: bool,
     ) -> bool:
-        rests = {
-            one.rest: sizes[one.size] // self._divisor(one, sizes) for one in formulas.multiples
-        }
+        rests = {one.rest: sizes[one.size] // self._divisor(one, sizes) for one in multiples}
         rng = np.random.default_rng(5)
         ends = [[self._random_floats(sizes, rng, trial=0) for _ in range(2)] for _ in range(LINES)]
 
@@ -1263,7 +1280,7 @@ class _Judge:
             }
             return {**const, **inputs, **trace.values}
 
-        return are_apart(formulas.compared, at, {**sizes, **rests}, are_usual=are_usual)
+        return are_apart(compared.formulas, at, {**sizes, **rests}, are_usual=are_usual)
 
     def _runs_where(self, numbers: Mapping[str, int]) -> bool:
         """Say whether forward runs, and returns entries, where some sizes or constants are known.
