@@ -8,9 +8,9 @@ first is the last.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice, pairwise, product
+from itertools import combinations, islice, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ LINES = 3
 """So many random lines through the inputs are tried."""
 PLACES = 6
 """A line is looked at in so many places, to see where a comparison changes its outcome."""
+FAR_OFF = -3, 4
+"""From here to there, so that most of what may be 0 on a line is."""
 MOST_HALVINGS = 60
 MOST = 8
 """So many ties are looked at on each line."""
@@ -43,17 +45,17 @@ def are_apart(
 ) -> bool:
     """Say whether no two of the comparisons tie together, as far as numbers tell.
 
-    At sizes that are not usual, entries of one comparison may: of two numbers less their mean, one
-    is the other with another sign.
+    At sizes that are not usual, many do: wx and wx' where w = 0. There only those count that are
+    the same but for a factor, and not those of one formula: of two numbers less their mean, one is
+    the other with another sign.
 
     ``at(n, t)`` are the values of all arrays at a place of the n-th line, t between 0 and 1. What
     has no value counts as not apart.
     """
     try:
         whole = [one for u in compared for one in _entries_of(u, at(0, 0.0), sizes)]
-        if not are_usual:
-            whole = [replace(one, made_of=frozenset((one.u,))) for one in whole]
-        return all(_are_apart_on(whole, partial(at, n)) for n in range(LINES))
+        check = _are_apart_on if are_usual else _are_different_on
+        return all(check(whole, partial(at, n)) for n in range(LINES))
     except (CalculusError, ArithmeticError, KeyError, IndexError, ValueError):
         return False
 
@@ -135,6 +137,14 @@ def _are_apart_on(whole: Sequence[_Compared], at: Callable[[float], Arrays]) -> 
         if values[i][n] * values[i + 1][n] < 0
     )
     return all(_is_alone(*change, whole, at) for change in islice(changes, MOST))
+
+
+def _are_different_on(whole: Sequence[_Compared], at: Callable[[float], Arrays]) -> bool:
+    """Say whether no comparison that ties on a line is a multiple of that of another formula."""
+    places = [at(place) for place in np.linspace(*FAR_OFF, PLACES)]
+    found = [(one.u, np.array([one.value(arrays) for arrays in places])) for one in whole]
+    tied = [(u, v / np.linalg.norm(v)) for u, v in found if v.min() < -EQUAL and v.max() > EQUAL]
+    return all(u == w or 1 - abs(a @ b) > EQUAL for (u, a), (w, b) in combinations(tied, 2))
 
 
 def _change_one_by_one(

@@ -445,6 +445,27 @@ def test_kinks_that_cancel_in_a_later_pass_of_a_loop_are_met():
     assert {verdict.status for verdict in report} == {Status.UNDECIDED}
 
 
+def test_that_all_kinks_meet_where_a_weight_is_0_refuses_nothing():
+    """With one feature each comparison has the weight as its factor."""
+
+    def forward(x, W):
+        h = [np.zeros((len(x), W.shape[1]))]
+        for t in range(x.shape[1]):
+            h.append(step(f"h{t}", np.maximum(x[:, t] @ W + h[-1], 0)))
+        return h[-1], (x, W, h)
+
+    def backward(dy, x, W, h):
+        dx, dW, dh = np.zeros_like(x), np.zeros_like(W), dy
+        for t in reversed(range(x.shape[1])):
+            dh = step(f"dh{t}", dh) * (h[t + 1] > 0)
+            dx[:, t] = dh @ W.T
+            dW += x[:, t].T @ dh
+        return dx, dW
+
+    report = prove(forward, backward, x="N T D", W="D H")
+    assert {verdict.status for verdict in report} == {Status.PROVEN_AT}
+
+
 def test_whether_step_has_returned_what_it_was_given_is_not_asked():
     def forward(x):
         h = step("h", x * 2)
