@@ -56,6 +56,7 @@ class Draws:
         """Sources, each with a copy of it as it was when it was first seen."""
         self._seeded: set[str] = set()
         """Which global sources have begun again in this run."""
+        self._is_backward = False
 
     @contextmanager
     def repeated(self) -> Iterator[None]:
@@ -75,6 +76,28 @@ class Draws:
         finally:
             _ACTIVE.set(before)
             _swap(-1)
+            for step in reversed(self._restore):
+                step()
+
+    @contextmanager
+    def seeded_again(self) -> Iterator[None]:
+        """Let backward draw what forward has, if it seeds a source as forward does.
+
+        All else that it draws is what it would be outside of a run.
+        """
+        happened, before = self.happened, _ACTIVE.get()
+        self._restore.clear()
+        self._seeded.clear()
+        self._is_backward = True
+        try:
+            _ACTIVE.set(self)
+            _swap(1)
+            yield
+        finally:
+            _ACTIVE.set(before)
+            _swap(-1)
+            self._is_backward = False
+            self.happened = happened
             for step in reversed(self._restore):
                 step()
 
@@ -154,7 +177,21 @@ class Draws:
 
     def _of_module(self, module: types.ModuleType, name: str) -> Callable[..., Any]:
         """Return what stands for a function of np.random or random."""
-        function = _FUNCTIONS[module, name]
+        function: Callable[..., Any] = _FUNCTIONS[module, name]
+
+        def seed(*args: Any, **options: Any) -> None:
+            self._begin_again(module.__name__)
+            function(*args, **options)
+
+        def generator_of_a_seed(seed: Any = None) -> Any:
+            return function() if seed is None else _Generator(function(seed), self)
+
+        if name == "seed":
+            return seed
+        if self._is_backward and name == "default_rng":
+            return generator_of_a_seed
+        if self._is_backward and module.__name__ not in self._seeded:
+            return function
         if name == "default_rng":
             return lambda seed=None: _Generator(function(0 if seed is None else seed), self)
 
@@ -173,11 +210,14 @@ class Draws:
 _GLOBAL = getattr(np.random.rand, "__self__", None)
 _FUNCTIONS = {
     (module, name): getattr(module, name)
-    for module, names in ((np.random, (*DRAWING, "default_rng")), (random, OF_PYTHON))
+    for module, names in (
+        (np.random, (*DRAWING, "default_rng", "seed")),
+        (random, (*OF_PYTHON, "seed")),
+    )
     for name in names
     if hasattr(module, name)
 }
-"""The functions that draw from global sources, as they are outside of any run."""
+"""The functions that draw from global sources, or seed them, as they are outside of any run."""
 _ACTIVE: ContextVar[Draws | None] = ContextVar("ACTIVE", default=None)
 _lock = threading.RLock()
 _running = 0

@@ -315,7 +315,7 @@ class Layer:
         watched = {} if self.may_change_dy else {"dy": dy}
         watched |= {f"cache[{i}]": value for i, value in enumerate(parts)}
         watched |= {f"cache[{key!r}]": value for key, value in named.items()}
-        with unchanged("backward", watched):
+        with unchanged("backward", watched), self.draws.seeded_again():
             result = backward(dy, *parts, **named)
         if kept is not None and self.model is not None:
             result = self.model.gradients(result, kept, inputs)

@@ -199,6 +199,39 @@ def test_what_backward_draws_does_not_change_what_forward_draws():
         assert np.array_equal(forward(), first)
 
 
+def seeded_generator():
+    return np.random.default_rng(5).normal(size=3)
+
+
+def seeded_numpy():
+    np.random.seed(5)  # noqa: NPY002
+    return np.random.rand(3)  # noqa: NPY002
+
+
+def seeded_python():
+    random.seed(5)
+    return random.random()
+
+
+@pytest.mark.parametrize("draw", [seeded_generator, seeded_numpy, seeded_python])
+def test_backward_draws_what_forward_has_from_the_same_seed(draw):
+    draws, before = Draws(draw), states()
+    with draws.repeated():
+        first = draw()
+    with draws.seeded_again():
+        assert np.array_equal(draw(), first)
+    assert states() == before
+
+
+def test_without_a_seed_backward_draws_something_else():
+    draws = Draws()
+    for draw in (lambda: np.random.default_rng().random(3), lambda: np.random.rand(3)):  # noqa: NPY002
+        with draws.repeated():
+            first = draw()
+        with draws.seeded_again():
+            assert not np.array_equal(draw(), first)
+
+
 def test_runs_that_overlap_leave_the_functions_as_they_were():
     before = np.random.rand, random.random
     first, second = (Draws(lambda: None).repeated() for _ in range(2))
