@@ -22,7 +22,7 @@ from backprop_lib.proof.calculus import (
 )
 from backprop_lib.proof.chain import Chain, Cuts, Named
 from backprop_lib.proof.creators import making, watched
-from backprop_lib.proof.evidence import Answer, Formulas
+from backprop_lib.proof.evidence import Answer, Compared, Formulas
 from backprop_lib.proof.lines import line_raised
 from backprop_lib.proof.random_arrays import drawing, redrawing
 from backprop_lib.proof.refusal import (
@@ -257,6 +257,7 @@ def _assuming_both(first: Formulas, second: Formulas) -> Formulas:
     return replace(
         first,
         where=_joined(first.where, second.where),
+        compared=_joined(first.compared, second.compared),
         conditions=_joined(first.conditions, second.conditions),
         multiples=_joined(first.multiples, second.multiples),
         true=None,
@@ -476,7 +477,7 @@ class _Lines:
             why=ONLY_AT_TIES if but_for_ties else "",
             true=closed,
             where=tuple(self._where(name, true, output)),
-            compared=self.chain.compared,
+            compared=(Compared(tuple(run.assumed.numbers.items()), chain.compared),),
             rests=tuple(one for one in self.chain.claims if one in self._rests[name]),
             conditions=tuple(sorted(run.conditions)),
         )

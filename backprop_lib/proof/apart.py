@@ -3,13 +3,15 @@
 max(h, 0) and max(g, 0) have their kinks at h = 0 and at g = 0. If g = -h, both are at the same
 place, and may cancel: forward is smooth there, although each of its steps is not. Proofs step by
 step do not see that, so it is tried with numbers: on a random line through the inputs, wherever
-one comparison ties, no other may.
+one comparison ties, no other may. That is tried at several sizes: of one entry along an axis, the
+first is the last.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, product
+from itertools import combinations, islice, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,14 @@ from backprop_lib.proof.ties import Point
 
 Arrays = Mapping[str, np.ndarray]
 
-LINES = 3
-"""So many random lines through the inputs are tried."""
+LINES, USUAL = 6, 3
+"""So many random lines through the inputs are tried, and at usual sizes."""
+TWICE = 2
+"""On one line, two comparisons may tie together by chance."""
 PLACES = 6
 """A line is looked at in so many places, to see where a comparison changes its outcome."""
+FAR_OFF = -3, 4
+"""From here to there, so that most of what may be 0 on a line is."""
 MOST_HALVINGS = 60
 MOST = 8
 """So many ties are looked at on each line."""
@@ -31,6 +37,8 @@ TIE, EQUAL = 1e-12, 1e-7
 """What is as good as 0, and what is too near to it."""
 BESIDE = 1e-5
 """So far beside a tie it is seen to which side a comparison changes."""
+NARROW = 1e-9
+"""What changes between places so near to each other changes at once."""
 
 
 def are_apart(
@@ -39,8 +47,13 @@ def are_apart(
     sizes: Mapping[str, int],
     *,
     alike: bool,
+    are_usual: bool = True,
 ) -> bool:
     """Say whether no two of the comparisons tie together, as far as numbers tell.
+
+    At sizes that are not usual, many do: wx and wx' where w = 0. There only those count that are
+    the same but for a factor, and not those of one formula: of two numbers less their mean, one is
+    the other with another sign.
 
     ``at(n, t)`` are the values of all arrays at a place of the n-th line, t between 0 and 1. What
     has no value counts as not apart. With ``alike``, the same line of code may tie at several
@@ -48,7 +61,10 @@ def are_apart(
     """
     try:
         whole = [one for u in compared for one in _entries_of(u, at(0, 0.0), sizes)]
-        return all(_are_apart_on(whole, partial(at, n), alike) for n in range(LINES))
+        if not are_usual:
+            found = Counter(pair for n in range(LINES) for pair in _same_on(whole, partial(at, n)))
+            return max(found.values(), default=0) < TWICE
+        return all(_are_apart_on(whole, partial(at, n), alike) for n in range(USUAL))
     except (CalculusError, ArithmeticError, KeyError, IndexError, ValueError):
         return False
 
@@ -93,6 +109,8 @@ class _Known(Point):
         kept = [n for n, size in enumerate(array.shape) if size != 1]
         if len(places) == array.ndim:
             return array[places]
+        if array.size == 1 and not any(places):
+            return array.item()
         if len(places) != len(kept):  # axes that were merged or parted
             raise CalculusError("an array has other axes here")
         index = dict(zip(kept, places, strict=True))
@@ -115,6 +133,12 @@ def _are_apart_on(whole: Sequence[_Compared], at: Callable[[float], Arrays], ali
     """Say whether no two comparisons tie together on a line."""
     places = np.linspace(0, 1, PLACES)
     values = [[one.value(arrays) for one in whole] for arrays in map(at, places)]
+    moving = [n for n, row in enumerate(zip(*values, strict=True)) if max(map(abs, row)) > EQUAL]
+    whole = [whole[n] for n in moving]  # what is 0 all along has no kink
+    values = [[row[n] for n in moving] for row in values]
+    pairs = zip(pairwise(places), pairwise(values), strict=True)
+    if not all(_change_one_by_one(whole, *ends, *outcomes, at, alike) for ends, outcomes in pairs):
+        return False
     changes = (
         (one, places[i], places[i + 1])
         for i in range(PLACES - 1)
@@ -122,6 +146,45 @@ def _are_apart_on(whole: Sequence[_Compared], at: Callable[[float], Arrays], ali
         if values[i][n] * values[i + 1][n] < 0
     )
     return all(_is_alone(*change, whole, at, alike) for change in islice(changes, MOST))
+
+
+def _same_on(
+    whole: Sequence[_Compared], at: Callable[[float], Arrays]
+) -> Iterator[tuple[int, int]]:
+    """Yield which comparisons that tie on a line are multiples of those of other formulas."""
+    places = [at(place) for place in np.linspace(*FAR_OFF, PLACES)]
+    values = [np.array([one.value(arrays) for arrays in places]) for one in whole]
+    tied = [n for n, v in enumerate(values) if v.min() < -EQUAL and v.max() > EQUAL]
+    for n, m in combinations(tied, 2):
+        a, b = (values[k] / np.linalg.norm(values[k]) for k in (n, m))
+        if whole[n].u != whole[m].u and 1 - abs(a @ b) <= EQUAL:
+            yield n, m
+
+
+def _change_one_by_one(
+    some: Sequence[_Compared],
+    low: float,
+    high: float,
+    below: Sequence[float],
+    above: Sequence[float],
+    at: Callable[[float], Arrays],
+    alike: bool,
+) -> bool:
+    """Say whether comparisons that change their outcomes between two places do so one by one."""
+    changed = [n for n in range(len(some)) if below[n] * above[n] < 0]
+    if len({some[n].made_of for n in changed}) < 2:
+        return True
+    if alike and len({(some[n].u, above[n] > 0) for n in changed}) == 1:
+        return True
+    if high - low < NARROW:
+        return False
+    tick()
+    middle = (low + high) / 2
+    arrays = at(middle)
+    left, inner = [some[n] for n in changed], [some[n].value(arrays) for n in changed]
+    return _change_one_by_one(
+        left, low, middle, [below[n] for n in changed], inner, at, alike
+    ) and _change_one_by_one(left, middle, high, inner, [above[n] for n in changed], at, alike)
 
 
 def _is_alone(

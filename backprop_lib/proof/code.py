@@ -180,8 +180,9 @@ def called_by(functions: list[types.FunctionType], names: Collection[str]) -> se
 def where_it_looks(functions: list[types.FunctionType]) -> Line | None:
     """Return where the code asks what kind of array or number it is given, and may act on it.
 
-    That is a call of type, hasattr and the like, a look into a dtype (to pass one on is not), or
-    an exception that is caught: what fails for symbols need not fail for floats.
+    That is a call of type, hasattr and the like, a look into a dtype (to pass one on is not), `is`
+    between two of its variables, as what a function returns may be its argument or a copy, or an
+    exception that is caught: what fails for symbols need not fail for floats.
     """
     for function in functions:
         for code in _codes(function.__code__):
@@ -215,6 +216,9 @@ def _looks(
             own = function.__globals__.get(name, vars(builtins).get(name))
             if is_attribute or own is vars(builtins).get(name):
                 yield instruction
+        operands = instructions[max(0, place - 2) : place]
+        if instruction.opname == "IS_OP" and _are_variables(operands):
+            yield instruction
         if "GLOBAL" in instruction.opname:
             own = function.__globals__.get(name)
             if isinstance(own, types.ModuleType) and own.__name__ in LOOKING_MODULES:
@@ -228,6 +232,19 @@ def _looks(
                     yield instruction
                 if "CALL" in after.opname or "STORE" in after.opname or "KW" in after.opname:
                     break
+
+
+def _are_variables(operands: list[dis.Instruction]) -> bool:
+    """Say whether neither of two operands is a constant, or a global name such as a class."""
+    first, last = operands
+    if "ATTR" in last.opname:
+        return "GLOBAL" not in first.opname
+    is_plain = last.opname.count("FAST") == 1
+    return not (_is_known(last) or (is_plain and _is_known(first)))
+
+
+def _is_known(operand: dis.Instruction) -> bool:
+    return "CONST" in operand.opname or "GLOBAL" in operand.opname
 
 
 def kept(functions: list[types.FunctionType], *given: Any) -> Any:

@@ -23,6 +23,19 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True)
+class Compared:
+    """What forward compares with 0, where some sizes are numbers."""
+
+    sizes: tuple[tuple[str, int], ...]
+    formulas: tuple[Formula, ...]
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The sizes that are numbers."""
+        return dict(self.sizes)
+
+
+@dataclass(frozen=True)
 class Formulas:
     """What the calculus says, for all sizes."""
 
@@ -45,8 +58,8 @@ class Formulas:
     """The sizes that had to be known, and all that was proven of them; () if none had to."""
     rests: tuple[str, ...] = ()
     """The steps on whose claimed gradients this one rests."""
-    compared: tuple[Formula, ...] = ()
-    """What forward compares with 0 in any of its steps, if the proof is one step by step."""
+    compared: tuple[Compared, ...] = ()
+    """What forward compares in any of its steps, in each proof step by step."""
     is_excused: bool = False
     """Whether a claim is something of its own where numbers are equal, in such a proof."""
     multiples: tuple[Multiple, ...] = ()

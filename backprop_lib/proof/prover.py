@@ -27,11 +27,18 @@ from backprop_lib.proof.all_sizes import findings
 from backprop_lib.proof.apart import LINES, are_apart
 from backprop_lib.proof.assumptions import Multiple
 from backprop_lib.proof.budget import SECONDS, Budget, tick
-from backprop_lib.proof.calculus import Formula
 from backprop_lib.proof.code import functions_of, kept, numbers_in, state_of, where_it_looks
 from backprop_lib.proof.creators import watched
 from backprop_lib.proof.dual import UndefinedError
-from backprop_lib.proof.evidence import Answer, Evidence, Formulas, Numbers, Symbols, decide
+from backprop_lib.proof.evidence import (
+    Answer,
+    Compared,
+    Evidence,
+    Formulas,
+    Numbers,
+    Symbols,
+    decide,
+)
 from backprop_lib.proof.graph import Steps
 from backprop_lib.proof.lines import Line, line_raised
 from backprop_lib.proof.object_arrays import filled
@@ -88,6 +95,8 @@ COARSE = 0.05
 BESIDE = (2, 3, 5)
 """Where a size is divided by k, it is tried whether forward runs at so many times k, and 1."""
 BEYOND = (4, 5, 6)
+APART_AT = (1, 2)
+"""Sizes of all axes at which entries coincide that are different ones elsewhere."""
 FARTHEST = 50
 """Sizes up to this are tried because their number stands in the code."""
 TIED_STEPS = (
@@ -790,9 +799,9 @@ class _Judge:
         if line is None:
             return "", None
         return (
-            "the code looks at what kind of array it is given (with type, hasattr, a dtype and the "
-            "like), or catches exceptions, so it may do something else with others; isinstance is "
-            "followed"
+            "the code looks at what kind of array it is given (with type, hasattr, `is`, a dtype "
+            "and the like), or catches exceptions, so it may do something else with others; "
+            "isinstance is followed"
         ), line
 
     def _keeps_something(self) -> str:
@@ -1237,7 +1246,7 @@ class _Judge:
         """Compare formulas, for all sizes: line by line, or of all that forward does at once."""
         task = self.task if by_steps else replace(self.task, steps=(), lines=())
         wrong = self._names(lambda e: e.numbers.answer is Answer.WRONG)
-        apart: dict[tuple[Formula, ...], bool] = {(): True}
+        apart: dict[tuple[Compared, ...], bool] = {}
         for name, formulas in findings(task, self.sizes, self._runs_where, wrong).items():
             evidence = self.evidence[name]
             if evidence.formulas.answer is Answer.RIGHT:
@@ -1264,14 +1273,42 @@ class _Judge:
 
     def _are_apart(self, formulas: Formulas) -> bool:
         """Say whether numbers that are compared in several steps are not equal at once."""
-        known = formulas.sizes[-1] if formulas.sizes else {}
-        sizes = {**self.checked_sizes, **known}
-        small = {name: min(size, 2 + (n == 0)) for n, (name, size) in enumerate(sizes.items())}
-        with suppress(*NOT_THERE):  # there are fewer numbers to compare, if it runs there
-            sizes = {**small, **known} if self._forward_runs({**small, **known}) else sizes
-        rests = {
-            one.rest: sizes[one.size] // self._divisor(one, sizes) for one in formulas.multiples
-        }
+        return all(
+            self._is_apart(one, formulas.multiples, alike=not formulas.is_excused)
+            for one in formulas.compared
+            if one.formulas
+        )
+
+    def _is_apart(self, compared: Compared, multiples: Iterable[Multiple], *, alike: bool) -> bool:
+        usual = {**self.checked_sizes, **compared.numbers}
+        sizes = {name: min(size, 2 + (n == 0)) for n, (name, size) in enumerate(usual.items())}
+        small = {**sizes, **compared.numbers}  # of fewer numbers, fewer are compared
+        usual = small if not self.sizes and self._runs_at(small) else usual
+        if not self._are_apart_at(usual, compared, multiples, alike=alike, are_usual=True):
+            return False
+        others = [{**dict.fromkeys(self.task.axes, n), **compared.numbers} for n in APART_AT]
+        return all(
+            self._are_apart_at(sizes, compared, multiples, alike=alike, are_usual=False)
+            for sizes in others
+            if not self.sizes and self._runs_at(sizes)
+        )
+
+    def _runs_at(self, sizes: Mapping[str, int]) -> bool:
+        try:
+            return self._forward_runs(sizes)
+        except NOT_THERE:
+            return False
+
+    def _are_apart_at(
+        self,
+        sizes: Mapping[str, int],
+        compared: Compared,
+        multiples: Iterable[Multiple],
+        *,
+        alike: bool,
+        are_usual: bool,
+    ) -> bool:
+        rests = {one.rest: sizes[one.size] // self._divisor(one, sizes) for one in multiples}
         rng = np.random.default_rng(5)
         ends = [[self._random_floats(sizes, rng, trial=0) for _ in range(2)] for _ in range(LINES)]
 
@@ -1292,8 +1329,9 @@ class _Judge:
             }
             return {**const, **inputs, **trace.values}
 
-        alike = not formulas.is_excused
-        return are_apart(formulas.compared, at, {**sizes, **rests}, alike=alike)
+        return are_apart(
+            compared.formulas, at, {**sizes, **rests}, alike=alike, are_usual=are_usual
+        )
 
     def _runs_where(self, numbers: Mapping[str, int]) -> bool:
         """Say whether forward runs, and returns entries, where some sizes or constants are known.

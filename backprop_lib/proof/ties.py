@@ -44,6 +44,7 @@ from backprop_lib.proof.calculus import (
     Total,
     Zero,
     expanded,
+    free_indices_in,
     of,
     vanishes,
     zero,
@@ -56,6 +57,8 @@ MOST_INDICES = 4
 
 MOST_SUMMED = 50_000
 """So many terms of sums are added in search of a point at which a formula is not zero."""
+MOST_MET = 6
+"""So many places are taken for others, to see whether two comparisons are the same there."""
 MOST_MASKS = 6
 """Of a jump with more masks in it, no kink is shown."""
 ROUNDING, CERTAINLY = 1e-9, 1e4
@@ -183,6 +186,9 @@ class Gradient:
         If the jump has roots or sums in it, its mask would be too long. Then one point with u = 0
         decides for each outcome of its masks: what is not 0 there is not 0 almost everywhere.
         """
+        steps = {a.u for a in self.formula.atoms() if isinstance(a, Step)}
+        if any(_meets(other, u) for other in steps):
+            raise _NotShownError  # there the two kinks may cancel
         jump = zero(u) * self._jump(u)
         moving = u.derivative(self.by)
         if not all(map(_is_polynomial, (*jump.terms, *moving.terms))):
@@ -434,6 +440,63 @@ def _check_apart(other: Formula, u: Formula, free: list[Index]) -> None:
         fits = all(isinstance(b, Index) and a.size == b.size for a, b in there.items())
         if fits and not (zero(u) * other.substituted(there)).terms:
             raise _NotShownError
+
+
+def _meets(other: Formula, u: Formula) -> bool:
+    """Say whether another comparison is that of u at some places, as those of x[i] and x[0] are."""
+    free = sorted(u.free_indices, key=lambda index: index.serial)
+    if any(_equal_up_to_sign(other, u, free)):
+        return False
+    own: dict[Index, Place] = {index: index.fresh() for index in other.free_indices}
+    return _is_met(other.substituted(own), u, MOST_MET)
+
+
+def _is_met(other: Formula, u: Formula, left: int) -> bool:
+    """Say whether two comparisons tie together if some entries of both are the same."""
+    if not (zero(u) * other).terms:
+        return True
+    free = other.free_indices | u.free_indices
+    entries = [atom for atom in other.atoms() if isinstance(atom, Entry)]
+    for entry in (atom for atom in u.atoms() if isinstance(atom, Entry)):
+        alike = [one for one in entries if one.array == entry.array]
+        if all(any(_differing(entry, one, free)) for one in alike):
+            cases = (_nearer(one, entry, other, u) for one in alike if left)
+            return any(_is_met(*case, left - 1) for case in cases if case is not None)
+    return False
+
+
+def _nearer(one: Entry, entry: Entry, other: Formula, u: Formula) -> tuple[Formula, Formula] | None:
+    """Return two formulas where one more place of two of their entries is the same, if it may be.
+
+    That is an index that is the other place, or else the whole entry that is the other.
+    """
+    free = other.free_indices | u.free_indices
+    pairs = list(_differing(one, entry, free))
+    if not all(calculus.delta(a, b).terms for a, b in pairs):
+        return None
+    for pair in pairs:
+        for index, place in (pair, pair[::-1]):
+            if isinstance(index, Index) and index in free - free_indices_in(place):
+                to = {index: place}
+                return other.substituted(to), u.substituted(to)
+    there = dict(pairs)
+
+    def same(atom: Atom) -> Formula | None:
+        if not isinstance(atom, Entry) or atom.array != one.array:
+            return None
+        if any(_differing(atom, one, free)):
+            return None
+        return calculus.entry(one.array, *(there.get(place, place) for place in atom.at))
+
+    return other.replaced(same), u
+
+
+def _differing(entry: Entry, other: Entry, free: frozenset[Index]) -> Iterator[tuple[Place, Place]]:
+    """Yield the places in which two entries of an array differ; indices of sums do not."""
+    for a, b in zip(entry.at, other.at, strict=True):
+        are_summed = isinstance(a, Index) and isinstance(b, Index) and free.isdisjoint({a, b})
+        if a != b and not are_summed:
+            yield a, b
 
 
 def _picks(formula: Formula) -> set[Pick]:

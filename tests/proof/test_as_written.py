@@ -8,7 +8,7 @@ import pytest
 from numpy.random import default_rng
 
 from backprop_lib.layer import Layer
-from backprop_lib.proof import prove, prove_at, refute, slopes
+from backprop_lib.proof import Status, prove, prove_at, refute, slopes
 from backprop_lib.proof.all_sizes import findings
 from backprop_lib.proof.evidence import Answer
 from backprop_lib.proof.task import Task
@@ -601,6 +601,20 @@ def test_random_numbers_are_constants(name):
     report = prove(*wrong, x="N C")
     assert report["dx"].status == "refuted", report
     assert HELD in repr(report)
+
+
+def test_a_backward_that_draws_once_more_is_wrong_only_without_the_seed():
+    def forward(x):
+        return x * np.random.default_rng(4).normal(size=x.shape), ()
+
+    def right(dy):
+        return dy * np.random.default_rng(4).normal(size=dy.shape)
+
+    def wrong(dy):
+        return dy * np.random.default_rng(5).normal(size=dy.shape)
+
+    assert prove(forward, right, x="N C")["dx"].status is Status.PROVEN
+    assert prove(forward, wrong, x="N C")["dx"].status is Status.REFUTED
 
 
 def test_other_numbers_than_were_drawn_are_proven_as_well():

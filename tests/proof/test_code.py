@@ -138,6 +138,10 @@ def test_the_code_of_libraries_is_not_the_code_that_is_judged():
         lambda x: x if x.dtype.kind == "f" else 2 * x,
         lambda x: x * x.dtype.itemsize,
         lambda x: x if x.dtype.name.startswith("float") else 2 * x,
+        lambda x: x if np.asarray(x) is x else 2 * x,
+        lambda x, z: x if x is not z else 2 * x,
+        lambda x, z: x if x is z[0] else 2 * x,
+        lambda x, z: x if x.T is z.T else 2 * x,
     ],
 )
 def test_code_that_looks_at_what_an_array_is_is_noticed(function):
@@ -158,6 +162,11 @@ def quietly(x):
         lambda x: np.eye(x.shape[0], dtype=x.dtype, like=x) * (x == 0),
         lambda x: x.astype(x.dtype),
         quietly,
+        lambda x, b=None: x if b is None else x + b,
+        lambda x, axis=...: x if axis is not ... else 2 * x,
+        lambda x, act: x if act is helper else 2 * x,
+        lambda x, act: x if act is np.tanh else 2 * x,
+        lambda x, flag: x if True is flag else 2 * x,
         linear.forward,
         batchnorm1d_relu.forward,
         batchnorm1d_relu.backward,

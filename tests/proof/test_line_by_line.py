@@ -433,6 +433,65 @@ def test_what_is_wrong_where_numbers_tie_is_not_proven(name):
     assert not report, report
 
 
+def test_kinks_that_cancel_in_a_later_pass_of_a_loop_are_met():
+    """With one pass there is one kink; with two, forward is smooth where the claim is wrong."""
+
+    def forward(x, w):
+        u, h, y = x[:, 0] - np.exp(w + 0.37), [], 0
+        for t in range(x.shape[1]):
+            sign = 1 if t == 0 else -1
+            h.append(step(f"h{t}", sign * u))
+            y = y + (sign if t < 2 else 0) * np.maximum(h[t], 0)
+        return y, (x, w, h)
+
+    def backward(dy, x, w, h):
+        du = 0
+        for t in range(x.shape[1]):
+            sign = 1 if t == 0 else -1
+            dh = step(f"dh{t}", (sign if t < 2 else 0) * dy * (h[t] > 0))
+            du = du + sign * dh
+        dx = np.zeros_like(x)
+        dx[:, 0] = du
+        return dx, -du * np.exp(w + 0.37)
+
+    report = prove(forward, backward, x="N T", w="N")
+    assert {verdict.status for verdict in report} == {Status.UNDECIDED}
+
+
+def test_that_all_kinks_meet_where_a_weight_is_0_refuses_nothing():
+    """With one feature each comparison has the weight as its factor."""
+
+    def forward(x, W):
+        h = [np.zeros((len(x), W.shape[1]))]
+        for t in range(x.shape[1]):
+            h.append(step(f"h{t}", np.maximum(x[:, t] @ W + h[-1], 0)))
+        return h[-1], (x, W, h)
+
+    def backward(dy, x, W, h):
+        dx, dW, dh = np.zeros_like(x), np.zeros_like(W), dy
+        for t in reversed(range(x.shape[1])):
+            dh = step(f"dh{t}", dh) * (h[t + 1] > 0)
+            dx[:, t] = dh @ W.T
+            dW += x[:, t].T @ dh
+        return dx, dW
+
+    report = prove(forward, backward, x="N T D", W="D H")
+    assert {verdict.status for verdict in report} == {Status.PROVEN_AT}
+
+
+def test_whether_step_has_returned_what_it_was_given_is_not_asked():
+    def forward(x):
+        h = step("h", x * 2)
+        return h**2, (h,)
+
+    def backward(dy, h):
+        claimed = 2 * h * dy
+        dh = step("dh", claimed)
+        return 2 * dh + (7 * (np.abs(h) > 1e6) if dh is claimed else 0)
+
+    assert not prove(forward, backward, x="N")
+
+
 def test_kinks_that_are_apart_are_proven():
     def forward(x, w):
         h = step("h", x * 2)

@@ -12,6 +12,7 @@ from backprop_lib.proof.dual import UndefinedError
 from backprop_lib.proof.object_arrays import filled
 from backprop_lib.proof.task import Task
 from backprop_lib.proof.witness import Evaluated
+from backprop_lib.steps import step
 
 ONE = {"x": "N"}
 TWO = {"x": "N", "w": "N"}
@@ -569,3 +570,63 @@ def test_a_kink_that_another_number_switches_off_excuses_nothing_there():
 
     assert status(lambda m: m < 0) == "refuted"
     assert status(lambda m: m > 0) == "proven"
+
+
+def first_entry(dx, d):
+    dx[0] += d
+
+
+def last_entry(dx, d):
+    dx[-1] += d
+
+
+def on_the_diagonal(dx, d):
+    dx += np.diag(d)
+
+
+FIRST = (lambda x, t: x[0], lambda dx, d, t: first_entry(dx, d))
+LAST = (lambda x, t: x[-1], lambda dx, d, t: last_entry(dx, d))
+LOOKED_UP = (lambda x, t: x[t], lambda dx, d, t: np.add.at(dx, t, d))
+DIAGONAL = (lambda x, t: np.diagonal(x), lambda dx, d, t: on_the_diagonal(dx, d))
+COINCIDENT = {
+    "the first entry, and the last": (FIRST, LAST, {"x": "N", "t": "N < N"}),
+    "an entry that is looked up, and the first": (LOOKED_UP, FIRST, {"x": "V", "t": "N < V"}),
+    "the diagonal, and the first row": (DIAGONAL, FIRST, {"x": "N N", "t": "N < N"}),
+}
+
+
+@pytest.mark.parametrize("name", COINCIDENT)
+@pytest.mark.parametrize("named", [step, lambda _, value: value])
+def test_kinks_that_cancel_where_two_places_are_one_excuse_nothing(name, named):
+    """Forward is smooth there, and a claim that takes different sides of the two is wrong."""
+    (one, to_one), (other, to_other), shapes = COINCIDENT[name]
+
+    def forward(x, t):
+        a, b = named("a", one(x, t)), named("b", other(x, t))
+        return np.sum(np.maximum(a, 0)) - np.sum(np.maximum(b, 0)), (x, t, a, b)
+
+    def on_one_side(dy, x, t, a, b):
+        dx = np.zeros_like(x)
+        to_one(dx, named("da", dy * (a > 0)), t)
+        to_other(dx, named("db", -dy * (b > 0)), t)
+        return dx
+
+    def on_two_sides(dy, x, t, a, b):
+        dx = np.zeros_like(x)
+        to_one(dx, named("da", dy * (a > 0)), t)
+        to_other(dx, named("db", -dy * (b >= 0)), t)
+        return dx
+
+    assert prove(forward, on_one_side, **shapes)
+    assert not prove(forward, on_two_sides, **shapes)
+
+
+def test_kinks_of_sums_may_cancel_where_two_places_are_one():
+    def forward(x, W):
+        return np.maximum(x @ W[:, 0], 0) - np.maximum(x @ W[:, -1], 0), (x, W)
+
+    def backward(dy, x, W):
+        first, last = dy * (x @ W[:, 0] > 0), -dy * (x @ W[:, -1] >= 0)
+        return first[:, None] * W[:, 0] + last[:, None] * W[:, -1]
+
+    assert not prove(forward, backward, x="N D", W="const D H")
