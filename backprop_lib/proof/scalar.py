@@ -158,6 +158,8 @@ class Exact(ABC):
         """Say that the code does something that is not followed."""
 
     def _lifted(self, other: Any) -> Any:
+        if isinstance(other, np.ndarray) and not other.ndim:  # a scalar parameter
+            return self._lifted(other[()])
         if isinstance(other, type(self) | MinusInfinity):
             return other
         if is_minus_infinity(other):
@@ -206,6 +208,7 @@ class Exact(ABC):
     def __pow__(self, exponent: Any) -> Any:
         if _is_array(exponent):
             return NotImplemented
+        exponent = exponent[()] if isinstance(exponent, np.ndarray) else exponent
         if isinstance(exponent, Exact):
             self.refuse("raises to a power that is no number; use np.exp(b * np.log(a))")
         return self.power(self._constant(exponent))

@@ -896,3 +896,26 @@ def test_two_outputs_are_judged_one_by_one():
         prove(Cell, x="N C", h="N C")
     with pytest.raises(TypeError, match="two outputs; judge each by itself"):
         prove(lambda x, h: (x * h, x + h), lambda dy, dh: (dy, dh), x="N C", h="N C")
+
+
+SCALARS = {
+    "sum": lambda s, a: s + a,
+    "difference": lambda s, a: s - a,
+    "product": lambda s, a: s * a,
+    "quotient": lambda s, a: s / a,
+    "largest": lambda s, a: np.maximum(s, a),
+    "comparison": lambda s, a: np.where(s > a, s, 2 * a),
+    "root": lambda s, a: np.sqrt(s * s + a * a),
+}
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_a_scalar_parameter_computes_with_what_a_sum_returns(name):
+    """The one is an array without axes, the other a number."""
+    function = SCALARS[name]
+
+    def forward(x, a):
+        return function(x.sum(), a), (x, a)
+
+    report = prove(forward, lambda dy, x, a: (0 * x, 0 * a), x="N", a="")
+    assert [verdict.status for verdict in report] == [Status.REFUTED] * 2, report
