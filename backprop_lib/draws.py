@@ -116,25 +116,33 @@ class Draws:
     @contextmanager
     def repeated(self) -> Iterator[None]:
         """Let the code draw what it drew in every other run, and leave its sources as they were."""
-        with self._held(self._places, lambda v: isinstance(v, SOURCES) or _is_drawing(v)):
+        sources = self._held(
+            self._places,
+            lambda value: isinstance(value, SOURCES) or _is_drawing(value),
+            is_backward=False,
+        )
+        with sources:
             yield
 
     @contextmanager
     def redrawn(self) -> Iterator[None]:
         """Let backward draw what forward drew wherever it gives a source a seed."""
-        self._is_backward = True
-        try:
-            with self._held(self._places_of_backward, lambda value: id(value) in _NAMES):
-                yield
-        finally:
-            self._is_backward = False
+        makers = self._held(
+            self._places_of_backward, lambda value: id(value) in _NAMES, is_backward=True
+        )
+        with makers:
+            yield
 
     @contextmanager
     def _held(
-        self, places: Iterable[tuple[Any, Any]], is_held: Callable[[Any], bool]
+        self,
+        places: Iterable[tuple[Any, Any]],
+        is_held: Callable[[Any], bool],
+        *,
+        is_backward: bool,
     ) -> Iterator[None]:
-        self._restore.clear()
-        self._begun.clear()
+        outer = self._restore, self._begun, self._is_backward  # forward may run in a backward
+        self._restore, self._begun, self._is_backward = [], {}, is_backward
         before = _ACTIVE.get()
         try:
             _ACTIVE.set(self)
@@ -150,6 +158,7 @@ class Draws:
             _swap(-1)
             for step in reversed(self._restore):
                 step()
+            self._restore, self._begun, self._is_backward = outer
 
     def _begin_again(self, source: str) -> None:
         """Let a global source begin where it was when this was made, if it has not yet."""

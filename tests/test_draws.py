@@ -277,3 +277,23 @@ def test_runs_that_overlap_leave_the_functions_as_they_were():
     first.__exit__(None, None, None)
     second.__exit__(None, None, None)
     assert (np.random.rand, random.random) == before
+
+
+def test_a_forward_may_run_while_a_backward_does():
+    """A step that is left open needs its true gradient, for which forward is run once more."""
+
+    def forward():
+        np.random.seed(5)  # noqa: NPY002
+        return np.random.rand(3)  # noqa: NPY002
+
+    draws, before = Draws(forward), states()
+    with draws.repeated():
+        first = forward()
+    with draws.redrawn():
+        again = forward()
+        with draws.repeated():
+            inside = forward()
+        afterwards = forward()
+    assert states() == before
+    for drawn in (again, inside, afterwards):
+        assert np.array_equal(drawn, first)

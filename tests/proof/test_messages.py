@@ -818,7 +818,7 @@ CODE = {
         "needs an entry as a number (in float, int or an index)",
         "leave that out",
         Pair(
-            lambda x: x * float(x.sum()),
+            lambda x: x * next(map(float, [x.sum()])),
             lambda x: x * x.sum(),
             lambda dy, x: dy * x.sum() + (dy * x).sum(),
         ),
@@ -827,7 +827,7 @@ CODE = {
         "converts entries to float, int or bool",
         "keep the arrays' own type",
         Pair(
-            lambda x: x * float(x.sum()),
+            lambda x: x * next(map(float, [x.sum()])),
             lambda x: x * x.sum(),
             lambda dy, x: dy * x.sum() + (dy * x).sum(),
         ),
@@ -1317,9 +1317,37 @@ CODE = {
 }
 
 
+def drawn_from_a_seed(x):
+    mask = np.random.default_rng(4).normal(size=x.shape)
+    return x * mask, (mask,)
+
+
+def drawn_again_otherwise(dy, mask):
+    return dy * np.random.default_rng(np.random.SeedSequence(4)).normal(size=dy.shape)
+
+
+OF_BACKWARD = {
+    "numbers drawn once more": (
+        ", and it cannot be told whether forward has drawn the same",
+        "keep that in the cache",
+        (drawn_from_a_seed, drawn_again_otherwise, lambda dy, mask: dy * mask),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_BACKWARD)
+def test_what_stands_in_the_place_of_a_backward_is_proven(name):
+    *told, (forward, refused, followed) = OF_BACKWARD[name]
+    verdict = prove(forward, refused, x="N C")["dx"]
+    assert verdict.status == "undecided"
+    assert all(part in repr(verdict) for part in told), verdict
+    assert verdict.line is not None
+    assert prove(forward, followed, x="N C")
+
+
 def test_every_hint_is_tried():
     assert set(FUNCTIONS) == set(INSTEAD)
-    tried = ["; ".join(told) for *told, _ in CODE.values()]
+    tried = ["; ".join(told) for *told, _ in (*CODE.values(), *OF_BACKWARD.values())]
     for text in texts():
         before, _, hint = text.rpartition("; ")
         assert any(before[-9:] in told and hint in told for told in tried), text
