@@ -143,10 +143,10 @@ class Draws:
     ) -> Iterator[None]:
         outer = self._restore, self._begun, self._is_backward  # forward may run in a backward
         self._restore, self._begun, self._is_backward = [], {}, is_backward
-        before = _ACTIVE.get()
+        before, run = _ACTIVE.get(), object()
         try:
             _ACTIVE.set(self)
-            _swap(1)
+            _begin(run)
             for holder, key in places:
                 value = _get(holder, key)
                 if is_held(value):
@@ -155,7 +155,7 @@ class Draws:
             yield
         finally:
             _ACTIVE.set(before)
-            _swap(-1)
+            _end(run)
             for step in reversed(self._restore):
                 step()
             self._restore, self._begun, self._is_backward = outer
@@ -333,7 +333,8 @@ _FUNCTIONS = {
 _NAMES = {id(function): key for key, function in _FUNCTIONS.items()}
 _ACTIVE: ContextVar[Draws | None] = ContextVar("ACTIVE", default=None)
 _lock = threading.RLock()
-_running = 0
+_running: set[object] = set()
+"""The runs that are going on. A run that is stopped anywhere, even as it begins, has ended."""
 
 
 def _original(module: types.ModuleType, name: str) -> Any:
@@ -376,13 +377,22 @@ def _asking(module: types.ModuleType, name: str) -> Callable[..., Any]:
 _STAND_INS = {key: _stand_in(*key) for key in _FUNCTIONS}
 
 
-def _swap(step: int) -> None:
-    """Let the stand-ins be called while any run is going on."""
-    global _running
+def _begin(run: object) -> None:
     with _lock:
-        _running += step
-        for (module, name), function in (_STAND_INS if _running else _FUNCTIONS).items():
-            setattr(module, name, function)
+        _running.add(run)
+        _swap()
+
+
+def _end(run: object) -> None:
+    with _lock:
+        _running.discard(run)
+        _swap()
+
+
+def _swap() -> None:
+    """Let the stand-ins be called while any run is going on."""
+    for (module, name), function in (_STAND_INS if _running else _FUNCTIONS).items():
+        setattr(module, name, function)
 
 
 class _Random(random.Random):

@@ -297,3 +297,24 @@ def test_a_forward_may_run_while_a_backward_does():
     assert states() == before
     for drawn in (again, inside, afterwards):
         assert np.array_equal(drawn, first)
+
+
+def test_a_run_that_is_stopped_as_it_begins_has_ended(monkeypatch):
+    """What is drawn later is held all the same."""
+
+    class StoppedError(BaseException):
+        pass
+
+    def stopped(run):
+        raise StoppedError
+
+    draws = Draws(lambda: None)
+    with monkeypatch.context() as patched:
+        patched.setattr("backprop_lib.draws._begin", stopped)
+        with pytest.raises(StoppedError), draws.repeated():
+            pass
+    runs = []
+    for _ in range(2):
+        with draws.repeated():
+            runs.append(np.random.rand())  # noqa: NPY002
+    assert runs[0] == runs[1]
