@@ -38,7 +38,7 @@ class Step:
     formula: ClosedForm | None = None
     """What it is, in terms of these; None if forward is not followed."""
     slopes: Mapping[str, ClosedForm] = field(default_factory=dict)
-    """By what it uses: the derivative of an entry with respect to an entry of that."""
+    """The derivative of an entry with respect to an entry of what it uses, by the name of that."""
     verdict: Verdict | None = None
     """On the gradient that backward claims for it; None if it claims none."""
 
