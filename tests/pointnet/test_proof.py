@@ -15,7 +15,7 @@ DEPTH = {
 }
 SECONDS = 60
 
-pytestmark = pytest.mark.thorough  # the chapter proves the network as well
+pytestmark = pytest.mark.thorough
 
 
 def test_every_gradient_of_the_network_is_proven():
@@ -26,6 +26,11 @@ def test_every_gradient_of_the_network_is_proven():
     names = {"points", *(name.replace(".", "_") for name in PointNet(Settings(**DEPTH)).parameters)}
     assert {verdict.gradient for verdict in report} == {f"d{name}" for name in names}
     assert set(axes) == names
+    assert (len(report.lines), len(report.verdicts)) == (20, 37)  # as the chapter says
+    assert report["dpoints"].where == (
+        "no two numbers that forward compares are equal",
+        "the largest entry along L occurs only once",
+    )
 
 
 def test_no_two_axes_are_taken_for_one():
