@@ -37,7 +37,7 @@ def step(name: str, value: Any) -> Any:
         backward, ``"d"`` and the name of an intermediate, whose gradient the value is: the sum over
         all that forward computes from what ``step`` has returned.
     value : array or number
-        It is what counts that is returned: after ``h = step("h", a)``, a is another array.
+        What is returned bears the name: after ``h = step("h", a)``, h does, and a does not.
 
     Raises
     ------

@@ -122,7 +122,7 @@ class _Pass:
     @staticmethod
     def step(name: str, value: np.ndarray) -> np.ndarray:
         """Name a step, so that the network is proven block by block."""
-        named: np.ndarray = step(name.replace(".", "_"), value)
+        named: np.ndarray = step(_identifier(name), value)
         return named
 
     def eps_of(self, name: str, z: Any) -> Any:
@@ -671,7 +671,7 @@ def as_functions(
     axes = {channels: "C", classes: "K"}
     axes |= {size: f"{part[0].upper()}_{size}" for part in parts for size in sizes[part]}
     axes |= {size**2: f"{name}*{name}" for size, name in [*axes.items()]}
-    names = {name.replace(".", "_"): name for name in network.parameters}
+    names = {_identifier(name): name for name in network.parameters}
     shapes = {"points": "N C L"} | {
         name: " ".join(axes[size] for size in network.parameters[own].shape)
         for name, own in names.items()
@@ -691,6 +691,10 @@ def as_functions(
     of_forward = [Parameter(name, Parameter.KEYWORD_ONLY) for name in shapes]
     forward.__signature__ = Signature(of_forward)  # type: ignore[attr-defined]
     return forward, backward, shapes
+
+
+def _identifier(name: str) -> str:
+    return name.replace(".", "_")
 
 
 def _bound(method: Callable[[str, Any], Any], name: str) -> Callable[[Any], Any]:

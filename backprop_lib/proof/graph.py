@@ -84,12 +84,6 @@ class Steps(Sequence[Step]):
         texts = (one.formula.text if one.formula else one.name for one in self._steps)
         return "\n".join(texts)
 
-    @property
-    def first_wrong(self) -> str | None:
-        """The first step of backward whose own line is refuted."""
-        wrong = (name for name, verdict in self.verdicts.items() if verdict.is_refuted)
-        return next(wrong, None)
-
     @cached_property
     def _steps(self) -> tuple[Step, ...]:
         if not self._task.steps:

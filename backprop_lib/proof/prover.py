@@ -1293,9 +1293,9 @@ class _Judge:
             if not self.sizes and self._runs_at(sizes)
         )
 
-    def _runs_at(self, sizes: Mapping[str, int]) -> bool:
+    def _runs_at(self, sizes: Mapping[str, int], const: Mapping[str, Any] | None = None) -> bool:
         try:
-            return self._forward_runs(sizes)
+            return self._forward_runs(sizes, const)
         except NOT_THERE:
             return False
 
@@ -1340,14 +1340,10 @@ class _Judge:
         """
         const = {name: n for name, n in numbers.items() if name in self.task.const}
         usual = [self.checked_sizes, *islice(self._choices_of_sizes(), SMALL)]
-        for others in usual:
-            sizes = {name: numbers.get(name, size) for name, size in others.items()}
-            try:
-                if self._forward_runs(sizes, const):
-                    return True
-            except NOT_THERE:
-                continue
-        return False
+        return any(
+            self._runs_at({name: numbers.get(name, n) for name, n in sizes.items()}, const)
+            for sizes in usual
+        )
 
     def _divisor(self, multiple: Multiple, sizes: Mapping[str, int]) -> int:
         of = self.task.const.get(str(multiple.of), multiple.of)
