@@ -59,8 +59,8 @@ class Watch:
         self.arguments = frozenset(arguments)
         self.names: list[str] = []
         """What forward has named."""
-        self.order: list[str] = []
-        """The names whose gradients backward has claimed, in its order."""
+        self.claims: dict[str, Any] = {}
+        """The gradients that backward has claimed, by the names of their steps, in its order."""
         self.is_backward = False
 
     def met(self, name: Any, value: Any) -> Any:
@@ -87,11 +87,11 @@ class Watch:
                 return value  # computed once more; or what backward returns, which is judged anyway
             known = ", ".join(f"d{one}" for one in self.names) or "none, as forward names nothing"
             raise TypeError(f"step names {name} in backward, expected one of {known}")
-        if of in self.order:
+        if of in self.claims:
             raise TypeError(f"step names {name} twice: it is the sum that is the gradient")
         if value is not ...:
             _check_value(name, value)
-        self.order.append(of)
+        self.claims[of] = value
         return self.claimed(of, value)
 
     def named(self, name: str, value: Any) -> Any:
@@ -112,7 +112,7 @@ class Watch:
     def of_backward(self) -> Iterator[None]:
         """Watch a run of backward; an earlier one is forgotten."""
         self.is_backward = True
-        self.order.clear()
+        self.claims.clear()
         with _watching(self):
             yield
 
@@ -143,7 +143,6 @@ class Trace(Watch):
         super().__init__(arguments)
         self.shifts = shifts or {}
         self.values: dict[str, np.ndarray] = {}
-        self.claims: dict[str, Any] = {}
         self.instead: Arrays = {}
         """Gradients that stand for those that are claimed, in what backward goes on with."""
         self.true: Callable[[str], Any] | None = None

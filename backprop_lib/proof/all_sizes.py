@@ -361,7 +361,7 @@ def _findings(
     constant = frozenset(task.constant | set(task.const))
     chain = Chain(cuts.named_steps, output, upstream, cuts.claimed_symbols, constant)
     judge = _Lines(run, task, chain, claims, searched, wrong)
-    for name in cuts.order:  # a claim is computed from those before it
+    for name in cuts.claims:  # a claim is computed from those before it
         if name in cuts.named_steps:
             judge.line(name, cuts.named_steps[name].axes)
     for name in task.judged:

@@ -77,7 +77,6 @@ class Cuts(Watch):
         self.run = run
         self.upstream = task.upstream
         self.named_steps: dict[str, Named] = {}
-        self.claims: dict[str, Any] = {}
 
     def named(self, name: str, value: Any) -> Any:
         """Put symbols in the place of an intermediate."""
@@ -95,10 +94,8 @@ class Cuts(Watch):
         """Put symbols in the place of a claimed gradient, if it has the shape of one."""
         step = self.named_steps.get(name)
         if step is None or isinstance(value, LostArray):
-            self.claims[name] = value
             return value
         if value is ...:
-            self.claims[name] = value
             return SymbolicArray(
                 self.run, step.axes, calculus.entry(self.claim_name(name), *step.indices)
             )

@@ -700,7 +700,7 @@ class _Judge:
             claims = self._claims(inputs, dy, cache, trace)
             if not any(claim is ... for claim in trace.claims.values()):
                 self._check_alone(inputs, y, dy, claims)
-        self.task = replace(self.task, steps=tuple(trace.names), lines=tuple(trace.order))
+        self.task = replace(self.task, steps=tuple(trace.names), lines=tuple(trace.claims))
         lines = {name: self._nothing(name) for name in self.task.lines}
         self.evidence = {**lines, **self.evidence}
 
@@ -883,7 +883,7 @@ class _Judge:
                 x = inputs[name]
                 answers[name] = self._measured_along(name, x, inputs, y, dy, claimed, rng)
         trace.true = partial(self._measured_slopes, inputs=inputs, dy=dy)
-        for name in [one for one in trace.order if one in self.task.lines]:
+        for name in [one for one in trace.claims if one in self.task.lines]:
             if name in trace.claims:
                 answer = self._measured_line(name, trace, inputs, y, dy, rng)
                 answers |= {} if answer is None else {name: answer}

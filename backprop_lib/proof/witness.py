@@ -152,7 +152,7 @@ class Evaluated:
         rng = np.random.default_rng(0)
         judged: set[str] = set()
         while name in self._trace.claims:
-            before = next((one for one in self._trace.order if one not in judged), name)
+            before = next((one for one in self._trace.claims if one not in judged), name)
             if before == name:
                 return self._exact(name, self._trace.claims[name])
             judged.add(before)
