@@ -427,7 +427,7 @@ SMOOTH = {
     "twice the same": (twice_the_same, another_at_zero, {"x": "N D"}),
     "both signs": (both_signs, both_signs_backward, {"x": "N D"}),
     "negated": (negated, negated_backward, {"x": "N D"}),
-    "larger": (larger, neither_of_both, {"x": "N D", "w": "N D"}),
+    "larger": (larger, neither_of_both, {"x": "N", "w": "N"}),
     "largest": (largest, each_of_the_largest, {"x": "N D", "b": "D"}),
     "always equal": (always_equal, never_equal, {"x": "N D"}),
     "nowhere compared": (nowhere_compared, cut_at_zero, {"x": "N D", "w": "N D"}),
@@ -471,20 +471,20 @@ def test_that_all_kinks_meet_where_a_weight_is_0_refuses_nothing():
     """With one feature each comparison has the weight as its factor."""
 
     def forward(x, W):
-        h = [np.zeros((len(x), W.shape[1]))]
-        for t in range(x.shape[1]):
-            h.append(step(f"h{t}", np.maximum(x[:, t] @ W + h[-1], 0)))
+        h = [np.zeros(W.shape[1])]
+        for t in range(len(x)):
+            h.append(step(f"h{t}", np.maximum(x[t] @ W + h[-1], 0)))
         return h[-1], (x, W, h)
 
     def backward(dy, x, W, h):
         dx, dW, dh = np.zeros_like(x), np.zeros_like(W), dy
-        for t in reversed(range(x.shape[1])):
+        for t in reversed(range(len(x))):
             dh = step(f"dh{t}", dh) * (h[t + 1] > 0)
-            dx[:, t] = dh @ W.T
-            dW += x[:, t].T @ dh
+            dx[t] = dh @ W.T
+            dW += np.outer(x[t], dh)
         return dx, dW
 
-    report = prove(forward, backward, x="N T D", W="D H")
+    report = prove(forward, backward, x="T D", W="D H")
     assert {verdict.status for verdict in report} == {Status.PROVEN_AT}
 
 

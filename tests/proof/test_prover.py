@@ -313,6 +313,7 @@ def test_what_is_undecided_for_all_sizes_is_proven_at_small_ones():
     )
 
 
+@pytest.mark.thorough
 def test_code_that_does_not_run_at_all_sizes_is_checked_where_it_runs():
     pair = conv1d.forward_general, conv1d.backward_general
     for verdict in prove(*pair, const={"stride": 2, "dilation": 1}):
