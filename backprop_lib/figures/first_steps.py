@@ -130,7 +130,7 @@ def learned(X: np.ndarray, t: np.ndarray, grid: np.ndarray, scores: np.ndarray) 
     ----------
     X : array, shape (N, 2)
         The points.
-    t : array, shape (N, 1)
+    t : array, shape (N,)
         What is wanted for them, 1 or -1.
     grid : array, shape (G,)
         Coordinates of a square grid.
@@ -139,12 +139,12 @@ def learned(X: np.ndarray, t: np.ndarray, grid: np.ndarray, scores: np.ndarray) 
     """
     with style():
         canvas = Canvas(2, 2, scale=2.2)
-        canvas.axes.set(xlim=(-1, 1), ylim=(-1, 1))
+        canvas.axes.set(xlim=(-1.04, 1.04), ylim=(-1.04, 1.04))
         canvas.axes.contourf(
             grid, grid, scores, levels=[0, np.inf], colors=[ORANGE], alpha=0.16, hatches=[""]
         )
         canvas.axes.contour(grid, grid, scores, levels=[0], colors=[INK], linewidths=1.4)
-        wanted = t[:, 0] > 0
+        wanted = t > 0
         canvas.dots(*X[wanted].T, size=6, color=ORANGE, marker="o")
         canvas.dots(*X[~wanted].T, size=6, color=BLUE, marker="x", mew=1.8)
         return canvas.drawing(

@@ -44,6 +44,10 @@ OTHER_STATES = (float("nan"), 0.0, -1e9, 1e9)
 Watcher = TypeVar("Watcher", bound=Watch)
 
 
+class OpenError(Exception):
+    """Backward computes with `...`, which stands for what its writer is yet to answer."""
+
+
 @dataclass(frozen=True)
 class Run(Generic[Watcher]):
     """One run of forward: from what, what came of it, and who has watched its steps."""
@@ -126,10 +130,21 @@ class Floats:
         return bool(self.forward_at(sizes, const).y.size)
 
     def claims(self, run: Run[Any], dy: np.ndarray) -> Mapping[str, Any]:
-        """Run backward behind a run of forward."""
+        """Run backward behind a run of forward.
+
+        Raises
+        ------
+        OpenError
+            If it is not finished.
+        """
         given = {name: array.copy() for name, array in run.inputs.items()}
         with unchecked(), np.errstate(all="ignore"), run.watch.of_backward():
-            return self.task.claims(dy.copy(), given, run.cache)
+            try:
+                return self.task.claims(dy.copy(), given, run.cache)
+            except TypeError as error:
+                if "ellipsis" in str(error):
+                    raise OpenError from error
+                raise
 
     # What the code does besides.
 

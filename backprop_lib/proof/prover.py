@@ -36,7 +36,7 @@ from backprop_lib.proof.evidence import (
     Symbols,
     decide,
 )
-from backprop_lib.proof.floats import COARSE, NOT_THERE, Floats, looks_at_kinds
+from backprop_lib.proof.floats import COARSE, NOT_THERE, Floats, OpenError, looks_at_kinds
 from backprop_lib.proof.graph import Steps
 from backprop_lib.proof.lines import Line, line_raised
 from backprop_lib.proof.object_arrays import filled
@@ -459,8 +459,12 @@ class _Judge:
         self.say("exact numbers at random points")
         self._run("forward", self._find_sizes, 0.2)
         if self.checked_sizes or not self.task.axes:
-            self._run("the steps", self._find_steps, 0.1)
-            self._collect()
+            try:
+                self._run("the steps", self._find_steps, 0.1)
+                self._collect()
+            except OpenError:
+                for name in self.evidence:
+                    self._note(name, is_open=True)
         verdicts = {name: decide(evidence) for name, evidence in self.evidence.items()}
         return Report(
             tuple(verdicts[name] for name in self.task.judged),
@@ -952,6 +956,8 @@ class _Judge:
             numbers = evidence.numbers
             generic = evidence.counterexample is not None and not evidence.counterexample.at_tie
             is_general = not (formulas.sizes or formulas.multiples)
+            if self.failed:  # backward as a whole does not run
+                formulas = replace(formulas, answer=Answer.NOTHING)
             if formulas.answer is Answer.RIGHT and is_general and (generic or numbers.misfit):
                 how = numbers.misfit or "numbers at a random point say that it is wrong"
                 raise DisagreementError(_disagreement(f"d{name}", how, self.checked_sizes))
@@ -963,6 +969,10 @@ class _Judge:
             if formulas.answer is Answer.RIGHT or not evidence.formulas.true:
                 rests = tuple(one for one in formulas.multiples if self._runs_beside(one))
                 self._note(name, formulas=formulas, rests=rests)
+        if self.failed:
+            misfits = [e.formulas.misfit for e in self.evidence.values() if e.formulas.misfit]
+            for name, evidence in self.evidence.items() if misfits else ():
+                self._note(name, formulas=replace(evidence.formulas, misfit=misfits[0]))
         if by_steps:
             right = self._names(
                 lambda e: e.formulas.answer is Answer.RIGHT and not e.formulas.sizes

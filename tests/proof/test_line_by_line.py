@@ -280,6 +280,14 @@ def test_the_wrong_line_is_named_and_the_others_are_not_blamed(line):
     assert text.count("the gradient is") == 1  # on one screen
 
 
+def test_what_rests_on_a_wrong_line_says_so():
+    forward, shapes, backward, old, new = WRONG["ds"]
+    report = prove(forward, changed(backward, old, new), **shapes)
+    wrong = [verdict for verdict in report if verdict.status is Status.REFUTED]
+    assert wrong
+    assert all(verdict.reason.endswith(", because it rests on ds") for verdict in wrong)
+
+
 def test_two_wrong_lines_are_both_found_in_the_order_of_backward():
     backward = changed(attention_without_scale, "ds @ k * scale", "ds @ k")
     report = prove(attention, backward, **ATTENTION)
@@ -324,6 +332,17 @@ def test_a_line_may_be_left_open():
     assert report["da"].status is Status.OPEN
     assert report["dh"]
     assert not report
+
+
+def test_what_is_right_but_rests_on_an_open_line_says_both():
+    def backward(dy, x, W, h, a, V):
+        da = dy @ V.T
+        dh = step("dh", ...)
+        return dh @ W.T, x.T @ dh, dh.sum(axis=0), a.T @ dy + 0 * da.sum()
+
+    report = prove(hidden, backward, **HIDDEN)
+    assert [verdict.status for verdict in report] == [*[Status.UNDECIDED] * 3, Status.PROVEN]
+    assert repr(report).count("its own line is right, but rests on dh: not answered yet") == 3
 
 
 def test_what_follows_an_open_line_is_judged_with_the_true_gradient():
