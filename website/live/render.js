@@ -6,6 +6,7 @@ import { tex } from "@mdit/plugin-tex";
 import DOMPurify from "dompurify";
 import MarkdownIt from "markdown-it";
 import { pygments } from "./editor.js";
+import { typeset } from "./formulas.js";
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: each begins with one
 const ESCAPES = /\x1b\[[0-9;]*m/g;
@@ -149,10 +150,4 @@ export function show(output, place, { isTrusted = true } = {}) {
     place.append(element);
     void typeset(element);
   }
-}
-
-async function typeset(element) {
-  if (!element.querySelector(".math") || !window.MathJax?.startup?.promise) return;
-  await window.MathJax.startup.promise;
-  await window.MathJax.typesetPromise([element]);
 }
