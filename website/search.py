@@ -133,23 +133,27 @@ def sections(app: Sphinx) -> Iterator[Section]:
         numbers = {name: ".".join(map(str, number)) for name, number in figures.items()}
         chapter = title_of(app, page)
         in_library = next(doctree.findall(addnodes.desc), None) is not None
-        for node in doctree.findall(is_section):
-            is_first = isinstance(node.parent, nodes.document)
-            fragment = "" if is_first else f"#{anchor(node)}"
-            section = Section(address + fragment, chapter, heading(node))
-            section.weight = weight(node, in_library=in_library)
-            own = list(own_parts(node))
-            section.text = " ".join(filter(None, map(words, own)))
-            section.numbers = " ".join(
+        for part in doctree.findall(is_section):
+            is_first = isinstance(part.parent, nodes.document)
+            fragment = "" if is_first else f"#{anchor(part)}"
+            own = list(own_parts(part))
+            code = " ".join(block.astext() for each in own for block in each.findall(is_code))
+            equations = [
                 numbers[name]
-                for part in own
-                for formula in part.findall(nodes.math_block)
-                for name in formula["ids"]
+                for each in own
+                for block in each.findall(nodes.math_block)
+                for name in block["ids"]
                 if name in numbers
+            ]
+            yield Section(
+                address + fragment,
+                chapter,
+                heading(part),
+                text=" ".join(filter(None, map(words, own))),
+                numbers=" ".join(equations),
+                names=" ".join(dict.fromkeys(NAME.findall(code))),
+                weight=weight(part, in_library=in_library),
             )
-            code = (block.astext() for part in own for block in part.findall(is_code))
-            section.names = " ".join(dict.fromkeys(NAME.findall(" ".join(code))))
-            yield section
 
 
 def pages(app: Sphinx) -> list[str]:
