@@ -16,6 +16,7 @@ from website import (
     lite,
     live_cells,
     runtime,
+    search,
 )
 
 FINISHED = "build-finished"
@@ -35,12 +36,14 @@ STEPS: list[tuple[str, Callable[..., Any]]] = [
     ("html-page-context", live_cells.add_script),
     ("html-page-context", lite.add_rocket_menu),
     ("html-page-context", headers.drop_page_name),
+    ("html-page-context", search.drop_marks),
     # The whole site. Live cells and JupyterLite name the runtime's folder, whose name comes from
     # what is in it.
     (FINISHED, formulas.copy_mathjax),
     (FINISHED, runtime.lay_out_in_site),
     (FINISHED, live_cells.lay_out),
     (FINISHED, lite.add_lite),
+    (FINISHED, search.lay_out),
     # In place of the one that sphinx_external_toc has written.
     (FINISHED, book_site.write_front_door),
     # The headers hold hashes of the scripts in the pages: no page changes after that.

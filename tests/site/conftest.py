@@ -4,7 +4,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from http.server import ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,17 @@ def address(tmp_path_factory):
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Pages, directory=str(top)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/some/where/book/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def bare_address():
+    """The book on a host that sends no headers of its own."""
+    pages = partial(SimpleHTTPRequestHandler, directory=str(BOOK))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), pages)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
     server.server_close()
 

@@ -201,12 +201,6 @@ def test_the_theme_can_be_switched_and_stays(visit):
     assert page.evaluate(colour) == after
 
 
-def test_search_finds_a_chapter(visit):
-    page = visit("search").page
-    page.goto(page.url + "?q=transpose")
-    expect(page.locator("#search-results")).to_contain_text("Linear")
-
-
 def test_every_link_inside_the_book_leads_somewhere():
     top = "https://example.org/book/"
     targets = {}

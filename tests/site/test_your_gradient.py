@@ -1,13 +1,16 @@
 """The page "Prove your own gradient": verdicts, links that carry code, and what code can reach."""
 
+import base64
+import json
+import random
 import re
 import threading
-from functools import partial
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urldefrag
 
 import pytest
-from conftest import BOOK, ROOT, START
+from conftest import ROOT, START
 from playwright.sync_api import expect
 
 from backprop_lib.layer import layer_in
@@ -206,6 +209,43 @@ def test_a_damaged_link_is_no_link(visit):
     assert page.locator(".prove-warning").count() == 0
 
 
+def packed(code):
+    """Return a fragment with code, as a link has it."""
+    made = zlib.compressobj(9, wbits=-15)
+    text = json.dumps({"code": code, "axes": 'x="N"'}).encode()
+    letters = base64.urlsafe_b64encode(made.compress(text) + made.flush())
+    return "#code=" + letters.decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["a" * 100_000, random.Random(18).randbytes(40_000).hex()],
+    ids=["unpacked", "packed"],
+)
+def test_a_link_with_too_much_code_is_not_read(visit, code):
+    page = visit(PAGE).page
+    page.goto(f"{page.url}{packed(code)}")
+    warning = page.locator(".prove-warning")
+    expect(warning).to_contain_text("carries more code than a link may. It was not read.")
+    expect(page.locator("#prove-your-own .cm-content")).to_contain_text("def forward")
+
+
+def test_a_link_with_as_much_code_as_it_may_is_read(visit):
+    page = visit(PAGE).page
+    page.goto(f"{page.url}{packed('a' * 99_900)}")
+    expect(page.locator(".prove-warning")).to_contain_text("came with the link")
+
+
+def test_code_that_is_too_long_for_a_link_is_not_copied(workbench):
+    page = workbench.page
+    write(page, "a" * 100_000, 'x="N"')
+    before = page.url
+    page.get_by_role("button", name="Copy a link").click()
+    status = page.locator("#prove-your-own .live-status")
+    expect(status).to_contain_text("This code is too long for a link")
+    assert page.url == before
+
+
 REACH = """
 import js
 from pyodide.ffi import create_proxy
@@ -257,17 +297,6 @@ def elsewhere():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Host)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/", asked
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def bare_address():
-    """The book on a host that sends no headers of its own."""
-    pages = partial(SimpleHTTPRequestHandler, directory=str(BOOK))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), pages)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
     server.server_close()
 

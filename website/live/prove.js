@@ -5,7 +5,7 @@ import { EXAMPLES } from "./examples.js";
 import { button, element, Kept, loadStyle, Status, words } from "./parts.js";
 import { show } from "./render.js";
 import { Session, Stopped } from "./session.js";
-import { pack, unpack } from "./share.js";
+import { pack, TooLong, unpack } from "./share.js";
 
 const HELP = "prove-help";
 const IMPORT =
@@ -14,6 +14,12 @@ const IMPORT =
 const FROM_A_LINK =
   "This code came with the link that you followed. It has not run. Read it first; it runs when " +
   "you press Prove.";
+const LINK_TOO_LONG =
+  "The link that you followed carries more code than a link may. It was not read. Ask for the code " +
+  "itself, and paste it here.";
+const CODE_TOO_LONG =
+  "This code is too long for a link: a link carries at most 100,000 bytes of code, and 50,000 " +
+  "letters when it is packed. Send the code itself.";
 
 /** Give a field its label. */
 function labelled(text, field, id) {
@@ -39,7 +45,7 @@ class Workbench {
   #session;
   #run = 0; // changes with each press of Prove or Stop: what belongs to an older one is dropped
 
-  constructor(place, { code, axes, isFromLink, kept }) {
+  constructor(place, { code, axes, isFromLink, warning, kept }) {
     this.kept = kept;
     this.status = new Status();
     this.status.say("");
@@ -83,7 +89,7 @@ class Workbench {
     const controls = element("div", "live-controls");
     controls.append(this.proveButton, this.stopButton, share, this.status.place);
 
-    if (isFromLink) place.append(element("p", "live-note prove-warning", FROM_A_LINK));
+    if (warning) place.append(element("p", "live-note prove-warning", warning));
     place.append(
       labelled("Start from", this.choice, "prove-choice"),
       holder,
@@ -191,7 +197,13 @@ class Workbench {
 
   async share() {
     const link = new URL(location.href);
-    link.hash = await pack({ code: this.code, axes: this.axes.value });
+    try {
+      link.hash = await pack({ code: this.code, axes: this.axes.value });
+    } catch (error) {
+      if (!(error instanceof TooLong)) throw error;
+      this.status.say(CODE_TOO_LONG);
+      return;
+    }
     try {
       await navigator.clipboard.writeText(link.href);
       this.status.say(
@@ -204,19 +216,30 @@ class Workbench {
   }
 }
 
+/** Return what the address carries: code, or a warning that there is too much, or nothing. */
+async function fromLink() {
+  try {
+    const linked = await unpack(location.hash.slice(1));
+    return linked && { ...linked, isFromLink: true, warning: FROM_A_LINK };
+  } catch (error) {
+    if (!(error instanceof TooLong)) throw error;
+    return { warning: LINK_TOO_LONG };
+  }
+}
+
 async function begin() {
   const place = document.getElementById("prove-your-own");
   if (!place) return;
   await loadStyle();
-  const linked = await unpack(location.hash.slice(1));
-  const kept = new Kept(location.pathname + (linked ? location.hash : ""));
+  const linked = await fromLink();
+  const kept = new Kept(location.pathname + (linked?.isFromLink ? location.hash : ""));
   const [mine] = kept.read();
   place.replaceChildren();
-  new Workbench(place, { ...(mine ?? linked ?? EXAMPLES[0]), isFromLink: Boolean(linked), kept });
+  new Workbench(place, { ...EXAMPLES[0], ...linked, ...mine, kept });
 }
 
 addEventListener("hashchange", async () => {
   // Another link: nothing of what stands here stays. A heading of this page changes nothing.
-  if (await unpack(location.hash.slice(1))) location.reload();
+  if (await fromLink()) location.reload();
 });
 await begin();

@@ -3,10 +3,10 @@
 import { highlightCode } from "@lezer/highlight";
 import { parser } from "@lezer/python";
 import { tex } from "@mdit/plugin-tex";
-import DOMPurify from "dompurify";
 import MarkdownIt from "markdown-it";
 import { pygments } from "./editor.js";
 import { typeset } from "./formulas.js";
+import { harmless, harmlessText } from "./harmless.js";
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: each begins with one
 const ESCAPES = /\x1b\[[0-9;]*m/g;
@@ -38,41 +38,16 @@ function fence(tokens, place) {
   return `<div class="highlight-python notranslate"><div class="highlight"><pre>${code}</pre></div></div>`;
 }
 
-function reader(options) {
+function markdownReader(options) {
   const markdown = new MarkdownIt(options).use(tex, { render: mathematics });
   markdown.renderer.rules.fence = fence;
-  return (text) => markdown.render(text);
+  return markdown;
 }
 
-const readMarkdown = { trusted: reader({ html: true }), untrusted: reader({ html: false }) };
-
-// A drawing of matplotlib draws each letter once, and then uses it by its name in the same drawing.
-DOMPurify.addHook("uponSanitizeAttribute", (node, attribute) => {
-  const refers = /^(xlink:)?href$/.test(attribute.attrName);
-  if (node.nodeName === "use" && refers) {
-    attribute.forceKeepAttr = attribute.attrValue.startsWith("#");
-    attribute.keepAttr = attribute.forceKeepAttr;
-  }
-});
-
-/** Make HTML harmless: no scripts, no forms, nothing that is fetched from elsewhere. */
-function harmless(html) {
-  return DOMPurify.sanitize(html, {
-    ADD_TAGS: ["use"],
-    FORBID_TAGS: [
-      "form",
-      "input",
-      "button",
-      "textarea",
-      "select",
-      "link",
-      "iframe",
-      "audio",
-      "video",
-    ],
-    ALLOWED_URI_REGEXP: /^(?:https?:|data:image\/|#|[^:]*$)/i,
-  });
-}
+const trustedMarkdown = markdownReader({ html: true });
+const untrustedMarkdown = markdownReader({ html: false }).disable("image");
+// Any other link stays the text that it was.
+untrustedMarkdown.validateLink = (address) => address.startsWith("#");
 
 function box(classes, inner) {
   const element = document.createElement("div");
@@ -91,14 +66,8 @@ function preformatted(text) {
   return highlight;
 }
 
-function fragment(html) {
-  const template = document.createElement("template");
-  template.innerHTML = harmless(html);
-  return template.content;
-}
-
 function formula(latex) {
-  return fragment(mathematics(latex.trim().replace(/^\$+|\$+$/g, ""), true));
+  return harmless(mathematics(latex.trim().replace(/^\$+|\$+$/g, ""), true));
 }
 
 function image(source, text) {
@@ -112,17 +81,17 @@ const plain = (data) => box("text_plain highlight-myst-ansi notranslate", prefor
 
 /** The forms in which code that the reader knows may answer. */
 const FORMS = {
-  "text/html": (data) => box("text_html", fragment(data)),
-  "image/svg+xml": (data) => box("text_html", fragment(data)),
+  "text/html": (data) => box("text_html", harmless(data)),
+  "image/svg+xml": (data) => box("text_html", harmless(data)),
   "image/png": (data, text) => box("image_png", image(`data:image/png;base64,${data}`, text)),
-  "text/markdown": (data) => box("text_markdown", fragment(readMarkdown.trusted(data))),
+  "text/markdown": (data) => box("text_markdown", harmless(trustedMarkdown.render(data))),
   "text/latex": (data) => box("text_latex", formula(data)),
   "text/plain": plain,
 };
 
 /** The forms in which code from anywhere may answer: text, and formulas. */
 const SAFE_FORMS = {
-  "text/markdown": (data) => box("text_markdown", fragment(readMarkdown.untrusted(data))),
+  "text/markdown": (data) => box("text_markdown", harmlessText(untrustedMarkdown.render(data))),
   "text/plain": plain,
 };
 
