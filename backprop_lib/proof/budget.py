@@ -24,7 +24,11 @@ WAITING = 4
 INTERVAL = 0.05
 processor_time = time.monotonic if IN_A_BROWSER else time.process_time
 """The clock of the seconds; in a browser that of the processor stands still."""
-WEAK_REFERENCES = (weakref.__file__, _weakrefset.__file__)
+WEAK_REFERENCES = tuple(
+    method.__code__.co_filename  # a module's __file__ may name its bytecode
+    for method in (weakref.finalize.detach, _weakrefset.WeakSet.add)
+)
+CONTEXTS = contextlib.contextmanager.__code__.co_filename
 
 Result = TypeVar("Result")
 
@@ -152,7 +156,7 @@ def _would_only_print(frame: FrameType | None) -> bool:
     block has not begun: left there, it would be closed later, outside the context of this step.
     A look that interrupts another one leaves all this to it.
     """
-    if frame is not None and frame.f_code.co_filename == contextlib.__file__:
+    if frame is not None and frame.f_code.co_filename == CONTEXTS:
         return True
     called = {getattr(function, "__code__", None) for function in gc.callbacks}
     called.add(_look.__code__)
