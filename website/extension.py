@@ -16,6 +16,7 @@ from website import (
     live_cells,
     runtime,
     search,
+    verdicts,
 )
 
 FINISHED = "build-finished"
@@ -58,6 +59,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.setup_extension("sphinx.ext.mathjax")
     app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it in any case
+    app.add_post_transform(verdicts.Boxes)
     app.add_post_transform(book_site.KeepPunctuation)
     for script in ("typeset.js", "wide_boxes.js"):
         app.add_js_file(script, type="module")
