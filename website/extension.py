@@ -10,6 +10,7 @@ from website import (
     api_links,
     api_page,
     book_site,
+    edition,
     finished_pages,
     formulas,
     headers,
@@ -17,6 +18,7 @@ from website import (
     live_cells,
     runtime,
     search,
+    verdicts,
 )
 
 FINISHED = "build-finished"
@@ -33,6 +35,7 @@ STEPS: list[tuple[str, Callable[..., Any]]] = [
     # Each page before it is written. The last two change what the theme has added: the rocket menu
     # is put before its buttons, and one of its scripts is left out.
     ("html-page-context", book_site.describe),
+    ("html-page-context", edition.describe),
     ("html-page-context", live_cells.add_script),
     ("html-page-context", lite.add_rocket_menu),
     ("html-page-context", headers.drop_page_name),
@@ -49,6 +52,7 @@ STEPS: list[tuple[str, Callable[..., Any]]] = [
     # The headers hold hashes of the scripts in the pages: no page changes after that.
     (FINISHED, formulas.typeset_pages),
     (FINISHED, finished_pages.fix_pages),
+    (FINISHED, edition.finish),
     (FINISHED, headers.write_headers),
 ]
 """Sphinx's events, and what is done at each; what stands first is done first."""
@@ -60,6 +64,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     formulas.write_for_mathjax(app)
     app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it in any case
+    app.add_config_value("report_mistakes_to", "", "html")
+    app.add_post_transform(verdicts.Boxes)
     app.add_post_transform(book_site.KeepPunctuation)
     for script in ("copy_formulas.js", "print.js", "wide_boxes.js"):
         app.add_js_file(script, type="module")

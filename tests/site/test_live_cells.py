@@ -334,3 +334,20 @@ def test_the_list_names_every_file_that_is_loaded(live):
     assert sorted(runtime) == sorted(file["name"] for file in listed["files"])
     assert len(runtime) == len(set(runtime))
     assert json.dumps(listed).count("sha256-") == len(runtime)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "most"), [(400, 800, 0.12), (740, 330, 0.18), (320, 330, 0.3)]
+)
+def test_the_bar_leaves_a_small_screen_to_the_page(without_python, width, height, most):
+    page = without_python
+    page.set_viewport_size({"width": width, "height": height})
+    make_editors(page)
+    bar = page.locator(".live-bar")
+    taken = "(bar) => bar.offsetHeight / innerHeight"
+    assert bar.evaluate(taken) <= most
+    said = "Cell 12 has run. ✗ refuted: dW; ? undecided: dx; ✓ proven: db. " * 3
+    page.locator(".live-status").evaluate("(status, said) => (status.textContent = said)", said)
+    assert bar.evaluate(taken) <= most
+    for button in bar.get_by_role("button").all():
+        assert button.bounding_box()["height"] >= 24

@@ -89,7 +89,7 @@ def ask(page):
     """Press Prove, and return what is said and the result once the answer is there."""
     page.get_by_role("button", name="Prove", exact=True).click()
     status = page.locator("#prove-your-own .live-status")
-    expect(status).to_have_text(re.compile("[Pp]roven|wrong;"), timeout=START)
+    expect(status).to_have_text(re.compile("[Pp]roven|refuted|undecided|wrong;"), timeout=START)
     return status.inner_text(), page.locator(".prove-result")
 
 
@@ -136,18 +136,22 @@ def test_examples_are_proven_and_refuted_on_the_page(used, address):
     page = used.page
     page.get_by_label("Start from").select_option("linear, right")
     said, result = ask(page)
-    assert said == "All is proven."
+    assert said == "✓ All is proven."
     expect(result.locator("mjx-container")).to_have_count(6)
 
     page.get_by_label("Start from").select_option("linear, wrong")
     said, result = ask(page)
-    assert said == "Not all is proven; see below."
-    expect(result).to_contain_text("A counterexample")
+    assert said == "✗ refuted: dW. See below."
+    refuted = result.locator(".verdict-refuted")
+    expect(refuted.locator(".verdict-badge")).to_have_text("✗ refuted")
+    expect(refuted).to_contain_text("A counterexample")
+    expect(refuted.locator("mjx-container").nth(2)).to_be_visible()
+    assert result.locator(".verdict-proven .verdict-badge").all_inner_texts() == ["✓ proven"] * 2
     expect(result.locator("mjx-container").nth(5)).to_be_visible()
 
     for example, answer in (
-        ("attention, causal", "All is proven, where the report says."),
-        ("RNN, a loop over time", "Proven at some sizes or values; see below."),
+        ("attention, causal", "✓ All is proven, where the report says."),
+        ("RNN, a loop over time", "✓ Proven at some sizes or values; see below."),
     ):
         page.get_by_label("Start from").select_option(example)
         said, _ = ask(page)
@@ -198,7 +202,7 @@ def test_a_link_carries_the_code_and_nothing_runs_before_the_button(workbench, v
     assert "ran" not in seen.page.locator(".prove-result").inner_text()
 
     said, result = ask(seen.page)
-    assert said == "All is proven."
+    assert said == "✓ All is proven."
     expect(result.locator(".stream")).to_have_text("Σ ran")
 
 
@@ -352,7 +356,7 @@ def test_an_endless_proof_is_stopped(workbench):
     expect(status).to_have_text("Stopped.")
     page.get_by_label("Start from").select_option("linear, right")
     said, _ = ask(page)
-    assert said.startswith("All is proven")
+    assert said.startswith("✓ All is proven")
 
 
 def test_stop_while_python_loads_is_the_end_of_it(workbench):

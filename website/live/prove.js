@@ -6,6 +6,7 @@ import { button, element, Kept, loadStyle, Status, words } from "./parts.js";
 import { show } from "./render.js";
 import { Session, Stopped } from "./session.js";
 import { pack, TooLong, unpack } from "./share.js";
+import { judgement } from "./verdicts.js";
 
 const HELP = "prove-help";
 const IMPORT =
@@ -29,16 +30,6 @@ function labelled(text, field, id) {
   const both = element("div", "prove-field");
   both.append(label, field);
   return both;
-}
-
-/** Say in one line what a report says of all gradients. */
-function verdict(report) {
-  const statuses = [...report.matchAll(/^d.*?: (proven at|\w+)/gm)].map(([, status]) => status);
-  if (!statuses.length || statuses.some((status) => !status.startsWith("proven"))) {
-    return "Not all is proven; see below.";
-  }
-  if (statuses.includes("proven at")) return "Proven at some sizes or values; see below.";
-  return /^ {2}where /m.test(report) ? "All is proven, where the report says." : "All is proven.";
 }
 
 class Workbench {
@@ -172,7 +163,7 @@ class Workbench {
     const ran =
       (await session.run(this.code, put, "your code")) &&
       (await session.run(question, put, "<axes>"));
-    return ran ? verdict(said) : "Python has found something wrong; see below.";
+    return ran ? judgement(said) : "Python has found something wrong; see below.";
   }
 
   /** Load Python while the reader types, unless the reader's connection is slow or to be spared. */

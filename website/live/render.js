@@ -7,6 +7,7 @@ import MarkdownIt from "markdown-it";
 import { pygments } from "./editor.js";
 import { typeset } from "./formulas.js";
 import { harmless, harmlessText } from "./harmless.js";
+import { withBoxes } from "./verdicts.js";
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: each begins with one
 const ESCAPES = /\x1b\[[0-9;]*m/g;
@@ -84,14 +85,16 @@ const FORMS = {
   "text/html": (data) => box("text_html", harmless(data)),
   "image/svg+xml": (data) => box("text_html", harmless(data)),
   "image/png": (data, text) => box("image_png", image(`data:image/png;base64,${data}`, text)),
-  "text/markdown": (data) => box("text_markdown", harmless(trustedMarkdown.render(data))),
+  "text/markdown": (data) =>
+    box("text_markdown", withBoxes(harmless(trustedMarkdown.render(data)))),
   "text/latex": (data) => box("text_latex", formula(data)),
   "text/plain": plain,
 };
 
 /** The forms in which code from anywhere may answer: text, and formulas. */
 const SAFE_FORMS = {
-  "text/markdown": (data) => box("text_markdown", harmlessText(untrustedMarkdown.render(data))),
+  "text/markdown": (data) =>
+    box("text_markdown", withBoxes(harmlessText(untrustedMarkdown.render(data)))),
   "text/plain": plain,
 };
 
