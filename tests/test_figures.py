@@ -14,6 +14,9 @@ from backprop_lib.figures.canvas import BLUE, Canvas
 
 DY, X = np.array([[1.0, -2.0], [0.0, 1.0]]), np.array([[1.0, 0.0, 2.0], [2.0, 1.0, -1.0]])
 ARGUMENTS = {
+    "first_steps.neuron": (dict.fromkeys("wxzbsteL", -1.5), {"w": 2, "x": 3}),
+    "first_steps.twice": (dict.fromkeys("xqy", 2), {"x": 5}),
+    "first_steps.learned": (X[:, :2], np.array([1.0, -1.0]), np.array([-1.0, 1.0]), DY),
     "dropout.same_holes": (X, 2 * (X > 0), X),
     "linear.sum_of_outer_products": (DY, X, DY.T @ X),
     "batchnorm1d.paths_switched_off": (X[0], DY[0, 0] + 0 * X[0], -X[0] / 2),

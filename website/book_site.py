@@ -1,12 +1,10 @@
 """What this book adds to Jupyter Book's website.
 
-MathJax comes from the site itself, a formula stays on one line with the comma behind it, the
-landing page tells the counts that the page of the judged note has computed, every page says in its
-head what it is about, and the site's front door is a page that a browser has nothing to complain
-of.
+A formula stays on one line with the comma behind it, the landing page tells the counts that the
+page of the judged note has computed, every page says in its head what it is about, and the site's
+front door is a page that a browser has nothing to complain of.
 """
 
-import importlib.util
 import json
 import re
 import textwrap
@@ -17,20 +15,6 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
-from sphinx.util.fileutil import copy_asset
-
-MATHJAX_FILES = [
-    "tex-chtml.js",
-    "a11y",
-    "input/mml.js",
-    "input/tex/extensions",
-    "output/chtml/fonts/woff-v2",
-    "sre/mathmaps/base.json",
-    "sre/mathmaps/en.json",
-    "sre/mathmaps/nemeth.json",
-    "ui/safe.js",
-]
-"""TeX input, HTML output and the menu's accessibility tools, which read MathML; one language."""
 
 FRONT_DOOR = """\
 <!DOCTYPE html>
@@ -111,14 +95,6 @@ def description(doctree: nodes.document) -> str:
     return ""
 
 
-def copy_mathjax(app: Sphinx) -> None:
-    """Copy MathJax from its package into the built site."""
-    target = Path(app.outdir, "_static", "mathjax")
-    for name in MATHJAX_FILES:
-        source = mathjax_folder() / name
-        copy_asset(str(source), str((target / name) if source.is_dir() else (target / name).parent))
-
-
 def write_front_door(app: Sphinx) -> None:
     """Write index.html, which leads to the landing page.
 
@@ -131,13 +107,3 @@ def write_front_door(app: Sphinx) -> None:
         title=app.config.html_title,
     )
     Path(app.outdir, "index.html").write_text(page, encoding="utf8")
-
-
-def mathjax_folder() -> Path:
-    """Find MathJax's files in the package that ships them, whose name is no Python name."""
-    spec = importlib.util.find_spec("sphinx-mathjax-offline")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(
-            "sphinx-mathjax-offline is not installed: pip install -r requirements.txt"
-        )
-    return Path(spec.origin).parent / "static" / "mathjax"

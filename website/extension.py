@@ -12,6 +12,7 @@ from website import (
     book_site,
     edition,
     finished_pages,
+    formulas,
     headers,
     lite,
     live_cells,
@@ -41,7 +42,7 @@ STEPS: list[tuple[str, Callable[..., Any]]] = [
     ("html-page-context", search.drop_marks),
     # The whole site. Live cells and JupyterLite name the runtime's folder, whose name comes from
     # what is in it.
-    (FINISHED, book_site.copy_mathjax),
+    (FINISHED, formulas.copy_mathjax),
     (FINISHED, runtime.lay_out_in_site),
     (FINISHED, live_cells.lay_out),
     (FINISHED, lite.add_lite),
@@ -49,6 +50,7 @@ STEPS: list[tuple[str, Callable[..., Any]]] = [
     # In place of the one that sphinx_external_toc has written.
     (FINISHED, book_site.write_front_door),
     # The headers hold hashes of the scripts in the pages: no page changes after that.
+    (FINISHED, formulas.typeset_pages),
     (FINISHED, finished_pages.fix_pages),
     (FINISHED, edition.finish),
     (FINISHED, headers.write_headers),
@@ -60,12 +62,12 @@ AFTER_ALL_OTHERS = 900
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
-    app.setup_extension("sphinx.ext.mathjax")
+    formulas.write_for_mathjax(app)
     app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it in any case
     app.add_config_value("report_mistakes_to", "", "html")
     app.add_post_transform(verdicts.Boxes)
     app.add_post_transform(book_site.KeepPunctuation)
-    for script in ("typeset.js", "wide_boxes.js"):
+    for script in ("copy_formulas.js", "print.js", "wide_boxes.js"):
         app.add_js_file(script, type="module")
     for event, step in STEPS:
         call = if_a_website(step) if event == FINISHED else step

@@ -1,11 +1,13 @@
-"""What is fixed in the pages that the theme wrote.
+"""What is fixed in the written pages.
 
 The theme fetches 1.5 MB of JavaScript for a dozen icons, and lets the page wait for it and for
-every other script; names of its buttons differ from the words on them; and two roles in the list
-of references are out of date. All this is fixed in the written pages: a copy of the theme's
-templates would have to follow every version of the theme.
+every other script; without scripts it has no colours; names of its buttons differ from the words on
+them; and two roles in the list of references are out of date. All this is fixed in the written
+pages: a copy of the theme's templates would have to follow every version of the theme. So is how
+narrow a drawing may become, which only the drawing tells.
 """
 
+import math
 import re
 from pathlib import Path
 
@@ -46,6 +48,14 @@ FIXES = [
     (r'\s*<script src="[^"]*/fontawesome\.js[^"]*"></script>', ""),
     # Nothing waits for a script: they run in their order when the page is there.
     (r"<script (?=[^>]*\bsrc=)(?![^>]*\b(?:defer|async|module)\b)", "<script defer "),
+    # The colours are there before the first script that the page waits for, and without scripts.
+    (r'(<html [^>]*data-theme=)"auto"', r'\1"light"'),
+    (
+        r'localStorage\.getItem\("theme"\) \|\| "auto"',
+        '(({mode}) => ["light", "dark"].includes(mode) ? mode : '
+        'matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")'
+        "(document.documentElement.dataset)",
+    ),
     # Who sees a word on a button can say it to press the button (WCAG 2.5.3).
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
     (
@@ -56,14 +66,25 @@ FIXES = [
     (r'(<div class="citation"[^>]*) role="doc-biblioentry"', r'\1 role="listitem"'),
 ]
 
+DRAWING_OF_A_CELL = re.compile(
+    r'<svg role="img"[^>]* viewBox="0 0 (?P<width>[\d.]+) [^>]*>\s*<g id="(?P<name>[^"]+)">'
+    r"(?P<inside>.*?)</svg>",
+    re.DOTALL,
+)
+LABEL = re.compile(r"scale\((0\.\d+) -\1\)")
+"""How matplotlib scales the letters of a label, which it draws 100 units high."""
+LEAST_LETTERS = 9
+"""Pixels that the letters of a drawing are high, on any screen."""
+
+UNUSED = ["_static/scripts/fontawesome.js*", "_static/**/*.map"]
+"""What the theme brings and no page asks for: the icons, and maps for who debugs the theme."""
+
 
 def fix_pages(app: Sphinx) -> None:
     """Fix every page of the theme in the built site; doing it twice changes nothing."""
     site = Path(app.outdir)
-    for path in sorted(site.rglob("*.html")):
+    for path in pages(site):
         page = path.read_text(encoding="utf8")
-        if "data-content_root=" not in page:  # no page of the theme
-            continue
         try:
             path.write_text(fix(page), encoding="utf8")
         except KeyError as unknown:
@@ -71,15 +92,45 @@ def fix_pages(app: Sphinx) -> None:
                 f"{path.relative_to(site)}: the icon {unknown} is not drawn: add it to ICONS in "
                 "website/finished_pages.py"
             ) from None
-    for unused in site.glob("_static/scripts/fontawesome.js*"):
-        unused.unlink()
+    for unused in UNUSED:
+        for path in site.glob(unused):
+            path.unlink()
+
+
+def pages(site: Path) -> list[Path]:
+    """Return the pages that the theme wrote: other tools write pages of their own."""
+    found = sorted(site.rglob("*.html"))
+    return [path for path in found if "data-content_root=" in path.read_text(encoding="utf8")]
 
 
 def fix(page: str) -> str:
     """Return a page with all fixes."""
     for old, new in FIXES:
         page = re.sub(old, new, page)
-    return ICON.sub(as_drawing, page)
+    return with_widths(ICON.sub(as_drawing, page))
+
+
+def with_widths(page: str) -> str:
+    """Return a page whose drawings stay so wide that their labels can be read.
+
+    A rule finds its drawing by name, so that it holds for one that a live cell draws again.
+    """
+    rules = [
+        f"svg:has(> #{drawing['name']}) {{ min-width: {width}px }}"
+        for drawing in DRAWING_OF_A_CELL.finditer(page)
+        if (width := least_width(drawing))
+    ]
+    if not rules or rules[0] in page:
+        return page
+    return page.replace(
+        "</head>", f"<style>@media screen {{ {' '.join(rules)} }}</style>\n  </head>", 1
+    )
+
+
+def least_width(drawing: re.Match[str]) -> int:
+    """Return the pixels at which the smallest label of a drawing can be read; 0 without labels."""
+    letters = [100 * float(scale) for scale in LABEL.findall(drawing["inside"])]
+    return math.ceil(float(drawing["width"]) * LEAST_LETTERS / min(letters)) if letters else 0
 
 
 def as_drawing(icon: re.Match[str]) -> str:

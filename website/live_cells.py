@@ -22,7 +22,7 @@ from website.npm import install, node
 
 HERE = Path(__file__).resolve().parent / "live"
 WORKBENCH = "chapters/your_gradient"
-ENTRIES = ["page.js", "prove.js"]
+ENTRIES = ["page.js", "prove.js", "formulas.js"]
 AS_THEY_ARE = ["live.js", "live.css", "worker.js", "notebook.py"]
 CORE = [
     "pyodide.js",

@@ -24,6 +24,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
+from website.packing import LEFT_OUT, pack
 from website.runtime_sources import (
     File,
     Folder,
@@ -43,6 +44,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LIST = Path(__file__).with_name("runtime.json")
 LOCK = "pyodide-lock.json"
 BEGINNING_OF_ZIP_TIME = "315532800"
+
+Finish = Callable[[Path, dict[str, dict[str, Any]], str, Path], None]
+"""Given a folder, its packages, the name of the project's own, and a store."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def lay_out_in_site(app: Sphinx) -> None:
     tell = logging.getLogger(__name__).info
     listed = read_list(LIST)
     try:
-        lay_out(Path(app.outdir, "runtime"), listed, ROOT, sources(listed), cache(), tell)
+        lay_out(Path(app.outdir, "runtime"), listed, ROOT, sources(listed), cache(), tell, packed)
     except RuntimeFilesError as problem:
         sys.exit(f"error: {problem}")  # an exception would bury it below Jupyter Book's traceback
 
@@ -123,11 +127,13 @@ def lay_out(
     sources: Sequence[Source],
     store: Path,
     tell: Callable[[str], None],
+    finish: Finish,
 ) -> Path:
     """Make `target`/HASH, and nothing else in `target`; return its path.
 
-    `project` is the folder of the book's library, `store` keeps the fetched files. The folder is
-    filled and checked beside `target` and renamed at the end, so that it is whole or not there.
+    `project` is the folder of the book's library, `store` keeps the fetched files; `finish` may
+    change the folder once all is in it. The folder is filled and checked beside `target` and
+    renamed at the end, so that it is whole or not there.
 
     Raises
     ------
@@ -147,8 +153,10 @@ def lay_out(
                 raise RuntimeFilesError(f"{file.name}, copied from the cache {store}, {problem}")
         wheel = build_wheel(project, Path(temporary))
         shutil.copyfile(wheel, filled / wheel.name)  # flit's own is closed to other users, too
-        lock = {"info": listed.info, "packages": packages_of_lock(listed, project, wheel)}
-        (filled / LOCK).write_text(json.dumps(lock, sort_keys=True), encoding="utf8")
+        packages = packages_of_lock(listed, project, wheel)
+        write_lock(filled, listed.info, packages)
+        finish(filled, packages, own_package(project), store)
+        write_lock(filled, listed.info, packages)
         made = target / name_of(filled)
         target.mkdir()
         filled.rename(made)
@@ -159,6 +167,22 @@ def lay_out(
         f"in {target.name}/{made.name} ({origins})"
     )
     return made
+
+
+def packed(folder: Path, packages: dict[str, dict[str, Any]], own: str, store: Path) -> None:
+    """Pack again what pages load, and what has parts that nobody needs."""
+    names = {*with_depends([own], packages), *LEFT_OUT}
+    pack(folder, {name: packages[name] for name in sorted(names)}, own, store)
+
+
+def write_lock(folder: Path, info: dict[str, str], packages: dict[str, dict[str, Any]]) -> None:
+    """Write the lock of Pyodide: the packages with the hashes of their files as these are now."""
+    told = {
+        name: {**package, "sha256": sha256(folder / package["file_name"])}
+        for name, package in packages.items()
+    }
+    lock = {"info": info, "packages": told}
+    (folder / LOCK).write_text(json.dumps(lock, sort_keys=True), encoding="utf8")
 
 
 def build_wheel(project: Path, folder: Path) -> Path:

@@ -419,6 +419,8 @@ class _Lines:
                 if not is_right or one in self._alone:
                     how = TIES_OF_STEPS if is_right else "is not proven"
                     why = f"it rests on d{one}, which {how}"
+                    if self.claims[one] is ...:
+                        why = f"its own line is right, but rests on d{one}: not answered yet"
                     found = replace(found, answer=Answer.NOTHING, why=why)
                     break
         self.found[name] = found

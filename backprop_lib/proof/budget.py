@@ -14,14 +14,21 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TypeVar
 
-SECONDS = 20.0 if sys.platform != "emscripten" else 80.0
+IN_A_BROWSER = sys.platform == "emscripten"
+SECONDS = 80.0 if IN_A_BROWSER else 20.0
 """Seconds of processor that a call may take; Python in a browser is slower."""
 GIGABYTES = 1.0
 """Memory that a call may take beyond what was in use before it."""
 WAITING = 4
 """So many times the seconds may pass on the clock, if the processor does something else."""
 INTERVAL = 0.05
-WEAK_REFERENCES = (weakref.__file__, _weakrefset.__file__)
+processor_time = time.monotonic if IN_A_BROWSER else time.process_time
+"""The clock of the seconds; in a browser that of the processor stands still."""
+WEAK_REFERENCES = tuple(
+    method.__code__.co_filename  # a module's __file__ may name its bytecode
+    for method in (weakref.finalize.detach, _weakrefset.WeakSet.add)
+)
+CONTEXTS = contextlib.contextmanager.__code__.co_filename
 
 Result = TypeVar("Result")
 
@@ -43,14 +50,14 @@ class Budget:
     stopped: list[str] = field(default_factory=list)
     """What was running when a step had to end."""
     interrupted: bool = False
-    _start: float = field(default_factory=time.process_time)
+    _start: float = field(default_factory=lambda: processor_time())
     _clock: float = field(default_factory=time.monotonic)
     _memory: float = field(default_factory=lambda: memory_in_use())
 
     @property
     def left(self) -> float:
         """The seconds that are left."""
-        return max(0.0, self.seconds - (time.process_time() - self._start))
+        return max(0.0, self.seconds - (processor_time() - self._start))
 
     def run(
         self, what: str, call: Callable[[], Result], otherwise: Result, share: float = 1.0
@@ -66,7 +73,7 @@ class Budget:
             self.stopped.append(f"no time was left for {what}")
             return otherwise
         limits = _Limits(
-            time.process_time() + allowed,
+            processor_time() + allowed,
             time.monotonic() + WAITING * allowed,
             self._memory + self.gigabytes * 2**30,
         )
@@ -106,7 +113,7 @@ class _Limits:
         if memory_in_use() > self.memory:
             self.memory_is_spent = True
             return True
-        return time.process_time() > self.processor or time.monotonic() > self.clock
+        return processor_time() > self.processor or time.monotonic() > self.clock
 
 
 class _Thread(threading.local):
@@ -119,14 +126,20 @@ class _Thread(threading.local):
 _thread = _Thread()
 _ticks = 0
 TICKS = 2048
+MONITOR = 4
+"""The number of this watch among those who are told by Python what it runs; no tool's own."""
 
 
-def tick() -> None:
-    """Look at the clock now and then, where no signal can: in a browser, or in another thread."""
+def tick(*_: object) -> None:
+    """Look at the clock now and then, where no signal can: in a browser, or in another thread.
+
+    From version 3.12 on, Python itself calls it there, in each function that begins and each pass
+    of a loop; before, only what takes long and calls it can end.
+    """
     global _ticks
     _ticks += 1
     if not _ticks % TICKS:
-        _look()
+        _look(0, sys._getframe(1))
 
 
 def _look(_: int = 0, frame: FrameType | None = None) -> None:
@@ -143,7 +156,7 @@ def _would_only_print(frame: FrameType | None) -> bool:
     block has not begun: left there, it would be closed later, outside the context of this step.
     A look that interrupts another one leaves all this to it.
     """
-    if frame is not None and frame.f_code.co_filename == contextlib.__file__:
+    if frame is not None and frame.f_code.co_filename == CONTEXTS:
         return True
     called = {getattr(function, "__code__", None) for function in gc.callbacks}
     called.add(_look.__code__)
@@ -156,18 +169,49 @@ def _would_only_print(frame: FrameType | None) -> bool:
 
 
 def _start_watching(limits: _Limits) -> None:
-    """Look every INTERVAL, by the signal of a timer in the main thread, if it has no other use."""
+    """Look every INTERVAL, by the signal of a timer in the main thread, if it has no other use.
+
+    Where there is no timer, Python's own monitoring calls `tick`.
+    """
     _thread.running.append(limits)
-    if _has_timer() and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
+    if not _has_timer():
+        _monitor(True)
+    elif signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
         signal.signal(signal.SIGALRM, _look)
         signal.setitimer(signal.ITIMER_REAL, INTERVAL, INTERVAL)
 
 
 def _stop_watching() -> None:
     _thread.running = [limits for limits in _thread.running if not limits.are_over]
-    if not _thread.running and _has_timer() and signal.getsignal(signal.SIGALRM) is _look:
+    if _thread.running:
+        return
+    if not _has_timer():
+        _monitor(False)
+    elif signal.getsignal(signal.SIGALRM) is _look:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+_monitored: set[int] = set()
+"""The threads without a timer in which a step runs."""
+_one_at_a_time = threading.Lock()
+
+
+def _monitor(starts: bool) -> None:
+    """Let Python call `tick` as long as there is a thread that wants it."""
+    if sys.version_info < (3, 12):
+        return
+    watch = sys.monitoring
+    with _one_at_a_time:
+        (_monitored.add if starts else _monitored.discard)(threading.get_ident())
+        if _monitored and watch.get_tool(MONITOR) is None:
+            watch.use_tool_id(MONITOR, __name__)
+            for event in (watch.events.PY_START, watch.events.JUMP):
+                watch.register_callback(MONITOR, event, tick)
+            watch.set_events(MONITOR, watch.events.PY_START | watch.events.JUMP)
+        elif not _monitored and watch.get_tool(MONITOR) == __name__:
+            watch.set_events(MONITOR, watch.events.NO_EVENTS)
+            watch.free_tool_id(MONITOR)
 
 
 def undisturbed(call: Callable[[], Result]) -> Result:

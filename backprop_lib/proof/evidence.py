@@ -177,9 +177,11 @@ def decide(evidence: Evidence) -> Verdict:
         )
     if evidence.counterexample is not None:
         entry = list(evidence.counterexample.entry)
+        wrong = evidence.rests_on_wrong
+        because = f", because it rests on d{wrong}" if wrong else ""
         return verdict(
             Status.REFUTED,
-            f" in entry {entry}" if entry else "",
+            (f" in entry {entry}" if entry else "") + because,
             counterexample=evidence.counterexample,
             formula=formulas.true,
         )

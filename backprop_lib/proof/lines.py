@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import walk_tb
-from types import CodeType
+from types import CodeType, ModuleType
 
 import beartype
 import jaxtyping
@@ -27,6 +27,12 @@ MADE = ("<@beartype", "<frozen ")
 """How files are called that are none, and hold no code of the user's."""
 LONGEST = 72
 """A longer line is cut off."""
+
+
+def file_of(module: ModuleType) -> str:
+    """Return what a module's code calls its file: the source, even where only bytecode is there."""
+    name = str(module.__file__)
+    return name.removesuffix("c") if name.endswith(".pyc") else name
 
 
 def is_of_others(filename: str) -> bool:

@@ -8,7 +8,6 @@ the verdict. Nothing is called proven that no numbers confirm, and only a point 
 a gradient and the claim is another number refutes.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,15 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from backprop_lib.gradcheck import STEP, Comparison, compare_along_direction
 from backprop_lib.layer import Layer
-from backprop_lib.models import get, put, text
 from backprop_lib.proof import exact
 from backprop_lib.proof.all_sizes import findings
 from backprop_lib.proof.apart import LINES, are_apart
 from backprop_lib.proof.assumptions import Multiple
-from backprop_lib.proof.budget import SECONDS, Budget, tick
-from backprop_lib.proof.code import functions_of, kept, numbers_in, state_of, where_it_looks
+from backprop_lib.proof.budget import SECONDS, Budget
+from backprop_lib.proof.code import functions_of, numbers_in
 from backprop_lib.proof.creators import watched
 from backprop_lib.proof.dual import UndefinedError
 from backprop_lib.proof.evidence import (
@@ -39,6 +36,7 @@ from backprop_lib.proof.evidence import (
     Symbols,
     decide,
 )
+from backprop_lib.proof.floats import COARSE, NOT_THERE, Floats, OpenError, looks_at_kinds
 from backprop_lib.proof.graph import Steps
 from backprop_lib.proof.lines import Line, line_raised
 from backprop_lib.proof.object_arrays import filled
@@ -57,14 +55,11 @@ from backprop_lib.proof.witness import (
     MisfitError,
     counterexample_near,
     evaluated,
-    is_misfit,
-    random_labels,
     simplest,
     small_sizes,
     smallest_counterexample,
 )
-from backprop_lib.shapes import ShapeError, format_shape, unchecked
-from backprop_lib.steps import Nobody, Trace, Watch
+from backprop_lib.shapes import ShapeError, format_shape
 
 Progress = Callable[[str], None]
 
@@ -79,19 +74,9 @@ POINTS = 2
 TIES = 2
 FLOAT_TOLERANCE = 1e-6
 """How far floats may be from exact numbers."""
-TRIED_ENTRIES = 8
 MEASURED = 6
 MANY, FEW = 30, 3
 """Of many gradients, slopes are measured at few points."""
-NOT_THERE = (*FAILURES, IndexError, AssertionError, KeyError)
-"""What code may raise at sizes for which it is not made."""
-DIFFERS = (0, 0, 1, 0, 0, 2, 0, 0)
-"""Which kinds of floats are drawn to see whether a claim is wrong at some sizes."""
-NOISE = 1e-10
-"""A slope so small beside y may be one of rounding."""
-COARSE_STEP = 2.0**-5
-COARSE = 0.05
-"""A slope that is measured with float32, and how far from it a claim may be."""
 BESIDE = (2, 3, 5)
 """Where a size is divided by k, it is tried whether forward runs at so many times k, and 1."""
 BEYOND = (4, 5, 6)
@@ -102,12 +87,6 @@ FARTHEST = 50
 TIED_STEPS = (
     "numbers that are compared in several steps may be equal at once, where forward may be smooth"
 )
-WRITES_INTO_NAMED = (
-    "the code writes into an array after it has named it with step, or into what step has "
-    "returned, so it computes something else if that is a copy (name an array when it is finished)"
-)
-OTHER_STATES = (float("nan"), 0.0, -1e9, 1e9)
-"""What is put in the place of averages that an object goes on with, to see what depends on them."""
 SMALLEST = 8
 """So many of the smallest sizes are searched before floats are asked where to go on."""
 SMALL = 12
@@ -467,8 +446,11 @@ class _Judge:
     failed: str = ""
     """How the claims as a whole cannot be computed, because shapes do not fit."""
     checked_sizes: dict[str, int] = field(default_factory=dict)
-    _watch: Watch = field(default_factory=lambda: Watch(()))
-    """What has watched the last run of forward."""
+
+    @property
+    def floats(self) -> Floats:
+        """The task, as it is known by now, on floats."""
+        return Floats(self.task)
 
     def report(self) -> Report:
         """Judge every gradient."""
@@ -477,8 +459,12 @@ class _Judge:
         self.say("exact numbers at random points")
         self._run("forward", self._find_sizes, 0.2)
         if self.checked_sizes or not self.task.axes:
-            self._run("the steps", self._find_steps, 0.1)
-            self._collect()
+            try:
+                self._run("the steps", self._find_steps, 0.1)
+                self._collect()
+            except OpenError:
+                for name in self.evidence:
+                    self._note(name, is_open=True)
         verdicts = {name: decide(evidence) for name, evidence in self.evidence.items()}
         return Report(
             tuple(verdicts[name] for name in self.task.judged),
@@ -639,7 +625,7 @@ class _Judge:
         """
         if self.sizes:
             try:
-                self._forward_runs(self.sizes)
+                self.floats.runs_at(self.sizes)
             except (ValueError, ArithmeticError, IndexError, AssertionError) as error:
                 raise ValueError(
                     f"sizes: forward fails at {listed(self.sizes)}: {type(error).__name__}: {error}"
@@ -648,7 +634,7 @@ class _Judge:
         first: Exception | None = None
         for sizes in islice(self._choices_of_sizes(), MOST_TRIED):
             try:
-                if self._forward_runs(sizes):
+                if self.floats.runs_at(sizes):
                     return sizes
             except (ValueError, ArithmeticError, IndexError, AssertionError) as error:
                 first = first or error
@@ -678,104 +664,43 @@ class _Judge:
         values = self.task.const.values()
         return {v for v in values if isinstance(v, int) and not isinstance(v, bool)}
 
-    def _forward_runs(
-        self, sizes: Mapping[str, int], const: Mapping[str, Any] | None = None
-    ) -> bool:
-        """Say whether forward returns entries at these sizes, if it does not raise an error."""
-        inputs = self._random_floats(sizes, np.random.default_rng(1), 1)
-        y, _ = self._forward(inputs, const=const)
-        return bool(y.size)
-
     # Steps.
 
     def _find_steps(self) -> None:
         """Find what the code names, and that it computes the same if nothing is watched."""
-        inputs = self._random_floats(self.checked_sizes, np.random.default_rng(1), 1)
-        trace = self._trace()
-        y, cache = self._forward(inputs, trace=trace)
-        if not trace.names or not y.size or self.only_sizes:
+        run = self.floats.forward_at(self.checked_sizes)
+        trace = run.watch
+        if not trace.names or not run.y.size or self.only_sizes:
             return
-        dy = np.random.default_rng(2).normal(size=y.shape)
+        dy = np.random.default_rng(2).normal(size=run.y.shape)
         with suppress(ValueError, ArithmeticError):  # this is met again, and told, later
-            claims = self._claims(inputs, dy, cache, trace)
+            claims = self.floats.claims(run, dy)
             if not any(claim is ... for claim in trace.claims.values()):
-                self._check_alone(inputs, y, dy, claims)
+                self.floats.check_alone(run, dy, claims)
         self.task = replace(self.task, steps=tuple(trace.names), lines=tuple(trace.claims))
         lines = {name: self._nothing(name) for name in self.task.lines}
         self.evidence = {**lines, **self.evidence}
 
-    def _check_alone(
-        self,
-        inputs: Mapping[str, np.ndarray],
-        y: np.ndarray,
-        dy: np.ndarray,
-        claims: Mapping[str, Any],
-    ) -> None:
-        """Check that the code computes the same where nobody watches its steps."""
-        nobody = Nobody()
-        plain_y, cache = self._forward(inputs, trace=nobody)
-        plain = self._claims(inputs, dy, cache, nobody)
-        pairs = [(y, plain_y), *((claims[name], plain[name]) for name in claims)]
-        if not all(_are_equal(one, other) for one, other in pairs):
-            raise RuntimeError(WRITES_INTO_NAMED)
-
-    def _trace(self, shifts: Mapping[str, np.ndarray] | None = None) -> Trace:
-        return Trace([*self.task.shapes, *self.task.const], shifts)
-
     # Floats.
-
-    def _random_floats(
-        self, sizes: Mapping[str, int], rng: np.random.Generator, trial: int
-    ) -> dict[str, np.ndarray]:
-        """Draw floats of either sign, positive ones, and some between 0 and 1, in turn."""
-        labels = random_labels(self.task, sizes, rng)
-        inputs: dict[str, np.ndarray] = {}
-        for name in self.task.shapes:
-            shape = self.task.shape_of(name, sizes)
-            normal = rng.normal(size=shape)
-            kinds = (normal, np.abs(normal) + 1, rng.uniform(0.05, 0.95, size=shape))
-            inputs[name] = labels.get(name, np.asarray(kinds[trial % 3]))
-        return inputs
-
-    def _forward(
-        self,
-        inputs: Mapping[str, np.ndarray],
-        again: Any = None,
-        const: Mapping[str, Any] | None = None,
-        trace: Watch | None = None,
-    ) -> tuple[np.ndarray, Any]:
-        self._watch = self._trace() if trace is None else trace
-        with unchecked(), np.errstate(all="ignore"), self._watch.of_forward():
-            copies = {name: array.copy() for name, array in inputs.items()}
-            known = {**self.task.const, **(const or {})}
-            if again is not None:  # what it counts goes on
-                known = {n: v for n, v in known.items() if n not in self.task.layer.numbers}
-            return self.task.layer.run_forward({**copies, **known}, again)
-
-    def _claims(
-        self,
-        inputs: Mapping[str, np.ndarray],
-        dy: np.ndarray,
-        cache: Any,
-        trace: Watch | None = None,
-    ) -> Mapping[str, Any]:
-        given = {name: array.copy() for name, array in inputs.items()}
-        watch = self._watch if trace is None else trace
-        with unchecked(), np.errstate(all="ignore"), watch.of_backward():
-            return self.task.claims(dy.copy(), given, cache)
 
     def _measure(self) -> None:
         """Compare the claims with slopes measured with floats, as a first look."""
         rng = _rng()
         seen: dict[str, set[Answer]] = {name: set() for name in self.evidence}
-        keeps, line = self._keeps_something(), None
+        floats = self.floats
+        keeps, line = floats.what_it_keeps(self.checked_sizes), None
         if not keeps:
-            keeps, line = self._looks_at_kinds()
+            keeps, line = looks_at_kinds(self.task)
         for trial in range(MEASURED if len(self.evidence) <= MANY else FEW):
-            inputs = self._random_floats(self.checked_sizes, rng, trial)
-            for name, answer in self._measured(inputs, rng).items():
+            found = floats.measured(floats.random(self.checked_sizes, rng, trial), rng)
+            for name in found.are_open:
+                self._note(name, is_open=True)
+            for name, misfit in found.misfits.items():
+                self._note(name, numbers=Numbers(sizes=self.checked_sizes, misfit=misfit))
+            for name, answer in found.answers.items():
                 seen[name].add(answer)
-            if self.failed:
+            if found.failed:
+                self.failed = found.failed
                 return
         for name, answers in seen.items():
             answers.discard(Answer.NOTHING)
@@ -784,201 +709,14 @@ class _Judge:
                 "slopes that are measured with floats do not settle it" if len(answers) > 1 else ""
             )
             misfit = self.evidence[name].numbers.misfit
-            found = Numbers(answer, self.checked_sizes, exact=False, misfit=misfit, why=why)
+            numbers = Numbers(answer, self.checked_sizes, exact=False, misfit=misfit, why=why)
             self._note(
                 name,
-                numbers=found,
+                numbers=numbers,
                 contradiction=keeps,
                 contradicting=line,
                 is_doubted=len(answers) > 1,
             )
-
-    def _looks_at_kinds(self) -> tuple[str, Line | None]:
-        """Say if the code may act on what kind of array it is given, and where."""
-        line = where_it_looks(functions_of(*self.task.functions))
-        if line is None:
-            return "", None
-        return (
-            "the code looks at what kind of array it is given (with type, hasattr, `is`, a dtype "
-            "and the like), or catches exceptions, so it may do something else with others; "
-            "isinstance is followed"
-        ), line
-
-    def _keeps_something(self) -> str:
-        """Say if the code changes what it keeps each time it is called, with the same numbers."""
-        functions = functions_of(*self.task.functions)
-        inputs = self._random_floats(self.checked_sizes, np.random.default_rng(2), 1)
-        states = []
-        for _ in range(2):
-            y, cache = self._forward(inputs)
-            try:
-                self._claims(inputs, np.ones_like(y, dtype=float), cache)
-            except (ValueError, ArithmeticError):
-                return ""
-            states.append(kept(functions, *self.task.functions))
-        if states[0] == states[1]:
-            return self._object_changes(inputs)
-        return (
-            "the code changes something that it keeps from one call to the next (a counter, a "
-            "source of random numbers, an iterator), so it may answer otherwise at a later call"
-        )
-
-    def _object_changes(self, inputs: Mapping[str, np.ndarray]) -> str:
-        """Say if an object answers otherwise when it runs once more, or may do so later.
-
-        What it keeps and only overwrites does no harm; nor do averages that it goes on with, if
-        nothing else depends on them.
-        """
-        if self.task.layer.model is None:
-            return ""
-        y, cache = self._forward(inputs)
-        dy = np.random.default_rng(3).normal(size=y.shape)
-        first = [y, *self._claims(inputs, dy, cache).values()]
-        before = state_of(cache.object)
-
-        def runs_the_same() -> bool:
-            y, again = self._forward(inputs, cache)
-            results = [y, *self._claims(inputs, dy, again).values()]
-            return all(map(_are_equal, first, results))
-
-        same = runs_the_same()
-        after = state_of(cache.object)
-        changed = [place for place in {**before, **after} if before.get(place) != after.get(place)]
-        why = (
-            f"{self.task.layer.model.name} changes {', '.join(map(text, changed)) or 'something'} "
-            "each time it runs, so it may answer otherwise at a later call"
-        )
-        if not same:
-            return why
-        for place in changed:
-            value = get(cache.object, place) if place in after else None
-            for other in OTHER_STATES:
-                replaced = _replaced(value, other)
-                if replaced is None:
-                    return why
-                put(cache.object, place, replaced)
-                if not runs_the_same():
-                    return why
-        return ""
-
-    def _measured(
-        self, inputs: Mapping[str, np.ndarray], rng: np.random.Generator
-    ) -> dict[str, Answer]:
-        trace = self._trace()
-        y, cache = self._forward(inputs, trace=trace)
-        if not y.size or y.dtype.kind not in "fiu" or not np.isfinite(y).all():
-            return {}  # not defined here
-        dy = rng.normal(size=y.shape)
-        try:
-            claims = self._claims(inputs, dy, cache, trace)
-        except ValueError as error:
-            if not is_misfit(error):
-                raise
-            self.failed = str(error)
-            return {}
-        answers = {}
-        for name in self.task.judged:
-            claimed = self._fitting(name, claims[name], inputs[name].shape)
-            if claimed is not None:
-                x = inputs[name]
-                answers[name] = self._measured_along(name, x, inputs, y, dy, claimed, rng)
-        trace.true = partial(self._measured_slopes, inputs=inputs, dy=dy)
-        for name in [one for one in trace.claims if one in self.task.lines]:
-            if name in trace.claims:
-                answer = self._measured_line(name, trace, inputs, y, dy, rng)
-                answers |= {} if answer is None else {name: answer}
-            if name not in trace.claims or answers.get(name) is not Answer.RIGHT:
-                with suppress(*NOT_THERE):  # what follows is judged with the true gradient
-                    slopes = self._measured_slopes(name, inputs, dy)
-                    trace.instead = {**trace.instead, name: slopes}
-                    self._claims(inputs, dy, cache, trace)
-                    continue
-                break
-        return answers
-
-    def _fitting(self, name: str, claim: Any, shape: tuple[int, ...]) -> np.ndarray | None:
-        """Return a claim as numbers, if it has the shape of its input; or note that it has not."""
-        if claim is ...:
-            self._note(name, is_open=True)
-            return None
-        claimed = np.asarray(claim)
-        if claimed.shape != shape:
-            misfit = f"d{name} is {format_shape(claimed.shape)}, {name} is {format_shape(shape)}"
-            self._note(name, numbers=Numbers(sizes=self.checked_sizes, misfit=misfit))
-            return None
-        return claimed if claimed.dtype.kind in "fiu" else None
-
-    def _measured_line(
-        self,
-        name: str,
-        trace: Trace,
-        inputs: Mapping[str, np.ndarray],
-        y: np.ndarray,
-        dy: np.ndarray,
-        rng: np.random.Generator,
-    ) -> Answer | None:
-        zeros = np.zeros(trace.values[name].shape)
-        claimed = self._fitting(name, trace.claims[name], zeros.shape)
-        if claimed is None:
-            return None
-        return self._measured_along(name, zeros, inputs, y, dy, claimed, rng)
-
-    def _measured_slopes(
-        self, name: str, inputs: Mapping[str, np.ndarray], dy: np.ndarray
-    ) -> np.ndarray:
-        """Measure the gradient of a step, entry by entry."""
-        trace = self._trace()
-        self._forward(inputs, trace=trace)
-        shape = trace.values[name].shape
-        result = np.zeros(shape)
-        for index in np.ndindex(shape):
-            tick()
-            ends = []
-            for sign in (1, -1):
-                shift = np.zeros(shape)
-                shift[index] = sign * STEP
-                ends.append(self._forward(inputs, trace=self._trace({name: shift}))[0])
-            result[index] = float(np.sum(dy * (ends[0] - ends[1]))) / (2 * STEP)
-        return result
-
-    def _measured_along(
-        self,
-        name: str,
-        x: np.ndarray,
-        inputs: Mapping[str, np.ndarray],
-        y: np.ndarray,
-        dy: np.ndarray,
-        claimed: np.ndarray,
-        rng: np.random.Generator,
-    ) -> Answer:
-        """Compare with the slope as an input moves from x, or a step by x, which is 0."""
-
-        def output(**moved: np.ndarray) -> np.ndarray:
-            shifts = {name: moved.pop(name) for name in [*moved] if name not in inputs}
-            return self._forward({**inputs, **moved}, trace=self._trace(shifts))[0]
-
-        comparison = compare_along_direction(name, x, y, dy, output, claimed, rng)
-        if comparison.agrees:
-            return Answer.RIGHT
-        if comparison.has_kink:
-            if name not in self.task.lines:
-                return Answer.NOTHING
-            return _where_smooth(
-                partial(compare_along_direction, name, x, y, dy, output, claimed, rng), x.shape, rng
-            )
-        # float32 somewhere within, which rounds more than a small step changes?
-        step = COARSE_STEP * rng.normal(size=x.shape)
-        above, below = (output(**{name: x + sign * step}) for sign in (1, -1))
-        measured = float(np.sum(dy * (above.astype(float) - below))) / 2
-        expected = float(np.sum(claimed * step))
-        scale = max(abs(measured), abs(expected))
-        noise = NOISE * float(np.sum(np.abs(dy * y)))
-        if not np.isfinite(scale) or scale <= noise:
-            return Answer.NOTHING
-        difference = abs(measured - expected) / scale
-        if np.float32 in (y.dtype, claimed.dtype) and difference < COARSE:
-            return Answer.RIGHT
-        return Answer.WRONG if difference > 2 * COARSE else Answer.NOTHING
 
     def _look_where_all_fit(self) -> None:
         failed, sizes = self.failed, self.checked_sizes
@@ -1083,7 +821,7 @@ class _Judge:
         if not any(e.numbers.misfit for e in self.evidence.values()):
             try:  # as a user does, with the shapes of the signatures checked
                 copies = {name: array.copy() for name, array in inputs.items()}
-                y, cache = task.layer.run_forward({**copies, **task.const})
+                _, cache = task.layer.run_forward({**copies, **task.const})
                 task.claims(dy.copy(), copies, cache)
             except ShapeError as error:
                 why = f"called with floats, it raises {type(error).__name__}: {error}"
@@ -1092,9 +830,9 @@ class _Judge:
                 return
             except TypeError:
                 pass  # a constant of another type than the signature's
-        y, cache = self._forward(inputs)
-        claims = self._claims(inputs, dy, cache)
-        pairs = [("y", y, _floats(case.point.y))]
+        run = self.floats.forward(inputs)
+        claims = self.floats.claims(run, dy)
+        pairs = [("y", run.y, _floats(case.point.y))]
         for name in task.judged:
             if claims[name] is not ...:
                 pairs.append((f"d{name}", claims[name], _floats(np.asarray(exact_claims[name]))))
@@ -1146,29 +884,10 @@ class _Judge:
         dy = found.inputs[task.upstream].astype(float)
         const = {n: float(v) if isinstance(v, Fraction) else v for n, v in found.const.items()}
         try:
-            trace = self._trace()
-            y, cache = self._forward(arrays, const=const, trace=trace)
-            return self._measured_here(name, arrays, y, dy, cache, trace, _rng()) is Answer.WRONG
+            run = self.floats.forward(arrays, const=const)
+            return self.floats.measured_here(name, run, dy, _rng()) is Answer.WRONG
         except NOT_THERE:
             return False
-
-    def _measured_here(
-        self,
-        name: str,
-        inputs: Mapping[str, np.ndarray],
-        y: np.ndarray,
-        dy: np.ndarray,
-        cache: Any,
-        trace: Trace,
-        rng: np.random.Generator,
-    ) -> Answer:
-        """Compare one claim, as it comes, with a slope."""
-        claims = {**self._claims(inputs, dy, cache, trace), **trace.claims}
-        claimed = np.asarray(claims[name])
-        x = inputs[name] if name in inputs else np.zeros(trace.values[name].shape)
-        if claimed.shape != x.shape or not np.isfinite(y.astype(float)).all():
-            return Answer.NOTHING
-        return self._measured_along(name, x, inputs, y, dy, claimed, rng)
 
     def _ordered(
         self, name: str, sizes: Iterable[Mapping[str, int]]
@@ -1176,28 +895,11 @@ class _Judge:
         """Yield the sizes first at which slopes that are measured with floats differ."""
         others = []
         for one in sizes:
-            if self._differs_at(name, one):
+            if self.floats.differs_at(name, one, _rng()):
                 yield one
             else:
                 others.append(one)
         yield from others
-
-    def _differs_at(self, name: str, sizes: Mapping[str, int]) -> bool:
-        """Say whether a slope that is measured with floats differs somewhere, at these sizes."""
-        rng = _rng()
-        for trial in DIFFERS:
-            tick()
-            inputs = self._random_floats(sizes, rng, trial)
-            try:
-                trace = self._trace()
-                y, cache = self._forward(inputs, trace=trace)
-                dy = rng.normal(size=y.shape)
-                found = self._measured_here(name, inputs, y, dy, cache, trace, rng)
-                if found is Answer.WRONG:
-                    return True
-            except NOT_THERE:
-                return False
-        return False
 
     def _sizes_asked_for(self, evidence: Evidence) -> Iterator[dict[str, int]]:
         """Yield sizes at which code that computes with sizes may be wrong, the others 1 or 2.
@@ -1254,6 +956,8 @@ class _Judge:
             numbers = evidence.numbers
             generic = evidence.counterexample is not None and not evidence.counterexample.at_tie
             is_general = not (formulas.sizes or formulas.multiples)
+            if self.failed:  # backward as a whole does not run
+                formulas = replace(formulas, answer=Answer.NOTHING)
             if formulas.answer is Answer.RIGHT and is_general and (generic or numbers.misfit):
                 how = numbers.misfit or "numbers at a random point say that it is wrong"
                 raise DisagreementError(_disagreement(f"d{name}", how, self.checked_sizes))
@@ -1265,6 +969,10 @@ class _Judge:
             if formulas.answer is Answer.RIGHT or not evidence.formulas.true:
                 rests = tuple(one for one in formulas.multiples if self._runs_beside(one))
                 self._note(name, formulas=formulas, rests=rests)
+        if self.failed:
+            misfits = [e.formulas.misfit for e in self.evidence.values() if e.formulas.misfit]
+            for name, evidence in self.evidence.items() if misfits else ():
+                self._note(name, formulas=replace(evidence.formulas, misfit=misfits[0]))
         if by_steps:
             right = self._names(
                 lambda e: e.formulas.answer is Answer.RIGHT and not e.formulas.sizes
@@ -1295,7 +1003,7 @@ class _Judge:
 
     def _runs_at(self, sizes: Mapping[str, int], const: Mapping[str, Any] | None = None) -> bool:
         try:
-            return self._forward_runs(sizes, const)
+            return self.floats.runs_at(sizes, const)
         except NOT_THERE:
             return False
 
@@ -1310,7 +1018,7 @@ class _Judge:
     ) -> bool:
         rests = {one.rest: sizes[one.size] // self._divisor(one, sizes) for one in multiples}
         rng = np.random.default_rng(5)
-        ends = [[self._random_floats(sizes, rng, trial=0) for _ in range(2)] for _ in range(LINES)]
+        ends = [[self.floats.random(sizes, rng, trial=0) for _ in range(2)] for _ in range(LINES)]
 
         def at(line: int, place: float) -> dict[str, np.ndarray]:
             low, high = ends[line]
@@ -1320,14 +1028,12 @@ class _Judge:
                 else low[name] + place * (high[name] - low[name])
                 for name in low
             }
-            trace = self._trace()
-            self._forward(inputs, trace=trace)
             const = {
                 name: np.asarray(value)
                 for name, value in self.task.const.items()
                 if is_number(value)
             }
-            return {**const, **inputs, **trace.values}
+            return {**const, **inputs, **self.floats.forward(inputs).watch.values}
 
         return are_apart(
             compared.formulas, at, {**sizes, **rests}, alike=alike, are_usual=are_usual
@@ -1365,7 +1071,7 @@ class _Judge:
             apart = [size for size in PROVEN_SIZES if size not in self._whole_constants]
             sizes = self.task.different_sizes(apart or PROVEN_SIZES)
             try:
-                if not self._forward_runs(sizes):
+                if not self.floats.runs_at(sizes):
                     sizes = self.checked_sizes
             except FAILURES:
                 sizes = self.checked_sizes
@@ -1383,20 +1089,6 @@ class _Judge:
             self._note(name, symbols=Symbols(sizes, answer, number))
 
 
-def _where_smooth(
-    compare: Callable[[tuple[int, ...]], Comparison],
-    shape: tuple[int, ...],
-    rng: np.random.Generator,
-) -> Answer:
-    """Compare along single entries of a step: many of them tie, as all that ReLU has made 0."""
-    chosen = rng.permutation(np.arange(math.prod(shape)))[:TRIED_ENTRIES]
-    found = [compare(tuple(map(int, np.unravel_index(n, shape)))) for n in chosen]
-    smooth = [comparison for comparison in found if not comparison.has_kink]
-    if any(comparison.error > COARSE and not comparison.agrees for comparison in smooth):
-        return Answer.WRONG  # by far more than a strong curvature makes of a slope
-    return Answer.RIGHT if any(one.agrees for one in smooth) else Answer.NOTHING
-
-
 def _what_stopped(error: Exception) -> tuple[str, Line | None]:
     """Say what stopped symbols, and where."""
     if isinstance(error, NotFollowedError):
@@ -1405,24 +1097,6 @@ def _what_stopped(error: Exception) -> tuple[str, Line | None]:
         kind = type(error.error).__name__
         return f"with symbols, the code fails: {kind}: {error}", error.line
     return f"the code fails there: {error}", line_raised(error)
-
-
-def _are_equal(one: Any, other: Any) -> bool:
-    if one is ... or other is ...:
-        return one is other
-    return bool(np.array_equal(one, other, equal_nan=np.asarray(one).dtype.kind == "f"))
-
-
-def _replaced(value: Any, other: float) -> Any:
-    """Return a value of the same kind that holds another number, or None if it is none of floats.
-
-    Whole numbers count something, and every one of them may be special.
-    """
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        return np.full_like(value, other)
-    if isinstance(value, float | np.floating):
-        return type(value)(other)
-    return None
 
 
 def _floats(array: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from backprop_lib.proof.writing import gradient_name, latex_name
 
 LONGEST_FORMULA = 90
 LONGEST_NUMBER = 12
+EULER = sp.Symbol("e")
 SMALLEST_NUMBER = 1e-30
 """A number that is known to be smaller than this only by its digits is printed as 0."""
 
@@ -288,8 +289,8 @@ def _mapped(value: Any, function: Any) -> Any:
 
 
 def _short(number: Any) -> str:
-    """Write a number, rounded if it is long."""
-    text = str(number)
+    """Write a number, rounded if it is long; SymPy would write Euler's as E."""
+    text = str(number.xreplace({sp.E: EULER}) if isinstance(number, sp.Basic) else number)
     return text if len(text) <= LONGEST_NUMBER else _rounded(number, "≈ {}")
 
 

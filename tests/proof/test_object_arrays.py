@@ -151,6 +151,7 @@ def test_an_interruption_waits_for_what_must_not_be_disturbed():
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
+@pytest.mark.thorough
 def test_budgets_that_end_within_products_leave_the_process_whole():
     """Some two hundred searches, each of which has to end somewhere else."""
 

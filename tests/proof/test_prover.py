@@ -313,6 +313,7 @@ def test_what_is_undecided_for_all_sizes_is_proven_at_small_ones():
     )
 
 
+@pytest.mark.thorough
 def test_code_that_does_not_run_at_all_sizes_is_checked_where_it_runs():
     pair = conv1d.forward_general, conv1d.backward_general
     for verdict in prove(*pair, const={"stride": 2, "dilation": 1}):
@@ -418,6 +419,35 @@ def test_a_shape_error_in_one_gradient_does_not_blame_the_others():
     report = prove(linear.forward, backward)
     assert [v.status for v in report] == ["shape error", "proven", "proven"]
     assert "(C_out, N) @ (C_out, C_in): N meets C_out" in report["dx"].reason
+
+
+@pytest.mark.parametrize(
+    "used",
+    [lambda dy, one: dy + one, lambda dy, one: 2 * one * dy, lambda dy, one: dy.sum() / one],
+)
+def test_dots_that_backward_computes_with_are_not_answered_yet(used):
+    report = prove(square, lambda dy, x: used(dy, ...), x="N C")
+    assert not report
+    assert repr(report) == "dx: not answered yet"
+
+
+def test_a_type_error_of_another_cause_is_told():
+    with pytest.raises(TypeError, match="NoneType"):
+        prove(square, lambda dy, x: dy + None, x="N C")
+
+
+def test_a_backward_that_runs_at_no_sizes_is_a_shape_error_in_every_gradient():
+    """Nothing of it is computed, though the formula of one gradient is right by itself."""
+
+    def forward(x, w):
+        return x @ w, (x, w)
+
+    def backward(dy, x, w):
+        return (dy @ w.T) @ x, x.T @ dy  # dy has no second axis
+
+    report = prove(forward, backward, x="N H", w="H")
+    assert [verdict.status for verdict in report] == ["shape error"] * 2
+    assert repr(report).count("(N,) @ (H,): N meets H") == 2
 
 
 def test_a_shape_error_names_the_axes():

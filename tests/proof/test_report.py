@@ -173,4 +173,4 @@ def test_long_numbers_are_rounded_in_print_only():
     assert verdict.status == "refuted"
     found = verdict.counterexample
     assert all(isinstance(number, sp.Expr) for number in found.claimed.flat)
-    assert "the gradient is [1/3], the claim [2*E]" in repr(found)
+    assert "the gradient is [1/3], the claim [2*e]" in repr(found)

@@ -26,14 +26,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# Playwright's wait_for_function asks again with eval, which the book's policy forbids.
-TYPESET = """async () => {
-    for (const end = Date.now() + 30_000; !window.MathJax?.startup?.promise; ) {
-        if (Date.now() > end) throw new Error("MathJax has not started");
-        await new Promise((done) => setTimeout(done, 50));
-    }
-    await window.MathJax.startup.promise;
-}"""
 
 
 @pytest.fixture(scope="session")
@@ -125,8 +117,6 @@ def visiting(browser, address):
         page = visit.page
         page.goto(f"{address}{name}.html")
         page.wait_for_load_state("networkidle")
-        if page.locator("mjx-container, .math").count():
-            page.evaluate(TYPESET)
         return visit
 
     yield go

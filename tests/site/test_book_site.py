@@ -7,7 +7,7 @@ from docutils import nodes
 from docutils.utils import new_document
 
 from website.api_links import link_equations
-from website.book_site import MATHJAX_FILES, KeepPunctuation, counts, description, mathjax_folder
+from website.book_site import KeepPunctuation, counts, description
 
 
 def transformed(*parts):
@@ -42,10 +42,6 @@ def test_what_needs_nothing_is_left_alone():
     paragraph = transformed("$a$", " and ", "$b$")
     assert not list(paragraph.findall(nodes.inline))
     assert paragraph.astext() == "a and b"
-
-
-def test_mathjax_is_in_its_package():
-    assert all((mathjax_folder() / name).exists() for name in MATHJAX_FILES)
 
 
 def test_counts_are_read_from_the_cell_that_computed_them(tmp_path):

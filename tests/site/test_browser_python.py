@@ -77,3 +77,25 @@ def test_a_notebook_answers_in_the_browser_what_the_book_shows(path, python):
     assert len(answers) == len(cells)
     for cell, answer in zip(cells, answers, strict=True):
         assert told(answer) == stored(cell), cell.source
+
+
+HARDLY_EVER_ENDING = """
+from backprop_lib.proof import prove
+
+def forward(x):
+    return 2 * x, ()
+
+def backward(dy):
+    for _ in range(10**9):
+        pass
+
+report = prove(forward, backward, x="N", budget=1)
+print(report["dx"].status, "did not end" in str(report))
+"""
+
+
+def test_what_hardly_ever_ends_is_given_up(python):
+    """There is no timer in the browser, and its clock of the processor stands still."""
+    cell = nbformat.v4.new_code_cell(HARDLY_EVER_ENDING)
+    (answers,) = answers_of(python, [cell])
+    assert told(answers) == ["undecided True\n"]

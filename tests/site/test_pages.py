@@ -1,4 +1,7 @@
-"""Every page, in a browser: it loads, asks nobody else, is typeset, fits, and is accessible."""
+"""Every page, in a browser: it loads, asks nobody else, is typeset, fits, and is accessible.
+
+What fits is not torn apart for it: outputs keep their lines, and drawings the size of their labels.
+"""
 
 import re
 from html import unescape
@@ -36,6 +39,7 @@ def test_page(visit, address, name):
         mathematics_is_typeset(page)
     assert brightness(page) > 240
     fits(page)
+    labels_can_be_read(page)
     width, height = SCREENS["wide"]
     page.set_viewport_size({"width": width, "height": height})
     switch_theme(page, "dark")
@@ -43,6 +47,7 @@ def test_page(visit, address, name):
     if name in WITH_DRAWINGS:
         drawings_have_the_colour_of_the_text(page)
     fits(page)
+    no_line_is_torn(page)
     if name in WITH_EQUATIONS:
         links_lead_to_numbered_equations(page)
     assert seen.complaints == []
@@ -80,6 +85,39 @@ def fits(page):
     wide = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
     content, window = page.evaluate(wide)
     assert content <= window
+
+
+def no_line_is_torn(page):
+    """Code and outputs keep their lines, those that are folded, too."""
+    torn = page.evaluate(
+        """() => {
+        const folded = [...document.querySelectorAll("details:not([open])")];
+        for (const details of folded) details.open = true;
+        const boxes = [...document.querySelectorAll("#main-content pre")];
+        const before = boxes.map((box) => box.scrollHeight);
+        for (const box of boxes) box.style.whiteSpace = "pre";
+        const torn = boxes.filter((box, place) => box.scrollHeight < before[place]);
+        for (const box of boxes) box.style.whiteSpace = "";
+        for (const details of folded) details.open = false;
+        return torn.map((box) => box.textContent.slice(0, 100));
+    }"""
+    )
+    assert torn == []
+
+
+def labels_can_be_read(page):
+    """The letters of a drawing, which matplotlib draws 100 units high, are 9 pixels high."""
+    low = page.evaluate(
+        """() => [...document.querySelectorAll("div.cell_output svg[role=img]")].map((drawing) => {
+        const labels = [...drawing.querySelectorAll("g[transform*='scale(0.']")];
+        const heights = labels.map((label) => {
+            const {a, b} = label.getScreenCTM();
+            return 100 * Math.hypot(a, b);
+        });
+        return [drawing.getAttribute("aria-label").slice(0, 100), Math.min(...heights)];
+    }).filter(([, height]) => height < 8.99)"""
+    )
+    assert low == []
 
 
 def mathematics_is_typeset(page):

@@ -10,7 +10,7 @@ import {
   syntaxHighlighting,
 } from "@codemirror/language";
 import { EditorState } from "@codemirror/state";
-import { drawSelection, EditorView, keymap } from "@codemirror/view";
+import { drawSelection, EditorView, keymap, lineNumbers } from "@codemirror/view";
 import { tagHighlighter, tags } from "@lezer/highlight";
 
 // The classes are those of Pygments, for which the page has colours, light and dark.
@@ -52,6 +52,7 @@ export function makeEditor({ parent, text, label, describedBy, onChange, onRun }
           { key: "Shift-Enter", run },
           { key: "Mod-Enter", run },
         ]),
+        lineNumbers(),
         history(),
         drawSelection(),
         indentUnit.of("    "),

@@ -12,8 +12,9 @@ import linecache
 import logging
 import symtable
 import sys
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 RICH = {
@@ -28,17 +29,32 @@ RICH = {
 MOST = 100_000
 """How many characters a cell may print; a page that is given more can no longer be read."""
 
+MOST_SHOWN = 200
+"""How many values and figures a cell may show."""
+
+MOST_RICH = 8_000_000
+"""How many characters the forms of all these may take: some 50 figures."""
+
+MOST_OF_ERROR = 20_000
+"""How many characters are shown of an error."""
+
+AT_ONCE = 1_000
+"""How many printed lines go to the page one by one; of those after them, many go together."""
+
 Output = dict[str, Any]
 Send = Callable[[Output], None]
 
 
 class Stream(io.TextIOBase):
-    """Standard output or error of a cell: what is written goes to the page at once."""
+    """Standard output or error of a cell: what is written goes to the page line by line."""
 
     def __init__(self, name: str, send: Send):
         self.name = name
         self.send = send
         self.left = MOST
+        self.held: list[str] = []
+        self.pieces = 0
+        self.last = 0.0
 
     def writable(self) -> bool:
         """Say that it can be written to."""
@@ -51,35 +67,56 @@ class Stream(io.TextIOBase):
             shown += f"\n... (only the first {MOST} characters are shown)\n"
         self.left -= min(len(text), self.left)
         if shown:
-            self.send({"kind": "stream", "name": self.name, "text": shown})
+            self.held.append(shown)
+            now = time.monotonic()
+            if "\n" in shown and (self.pieces < AT_ONCE or now - self.last > 0.1):
+                self.last = now
+                self.flush()
         return len(text)
+
+    def flush(self) -> None:
+        """Send what is held."""
+        if self.held:
+            self.pieces += 1
+            self.send({"kind": "stream", "name": self.name, "text": "".join(self.held)})
+            self.held.clear()
 
 
 class Notebook:
     """The names that the cells of one page share, and the code of those that have run."""
 
     def __init__(self, send: Send):
-        self.send = send
+        self._send = send
         # matplotlib tells that it looks for fonts, which it does each time: nothing is kept here.
         logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
         self.names = vars(sys.modules["__main__"])
         self.at_first = dict(self.names) | {"display": self.display}
+        builtins.input = no_input
+        self.streams: tuple[Stream, ...] = ()
         self.forget()
 
     def forget(self) -> None:
         """Forget all that cells have defined."""
         self.names.clear()
         self.names.update(self.at_first)
-        self.count = 0
+        self.texts: dict[str, list[str]] = {}
+        self.files: set[str] = set()
+        self.shown = self.rich = 0
 
-    def run(self, source: str) -> bool:
-        """Run a cell; say whether it ran to its end."""
-        self.count += 1
-        file = f"cell [{self.count}]"
-        lines = source.splitlines(keepends=True)
-        linecache.cache[file] = (len(source), None, lines, file)
-        streams = sys.stdout, sys.stderr
-        sys.stdout, sys.stderr = Stream("stdout", self.send), Stream("stderr", self.send)
+    def send(self, output: Output) -> None:
+        """Send an output, after all that was printed before it."""
+        for stream in self.streams:
+            if output.get("name") != stream.name:
+                stream.flush()
+        self._send(output)
+
+    def run(self, source: str, name: str = "cell") -> bool:
+        """Run a cell, which tracebacks call by its name; say whether it ran to its end."""
+        file = self._file(source, name)
+        self.shown = self.rich = 0
+        before = sys.stdout, sys.stderr
+        self.streams = Stream("stdout", self.send), Stream("stderr", self.send)
+        sys.stdout, sys.stderr = self.streams
         try:
             body = ast.parse(source, file).body
             last = body[-1].value if body and isinstance(body[-1], ast.Expr) else None
@@ -91,18 +128,51 @@ class Notebook:
                     self.display(value)
             self.show_figures()
         except BaseException as error:
-            self.send({"kind": "error", "text": format_error(error)})
+            self.send({"kind": "error", "text": format_error(error, self.files)})
             return False
         finally:
-            sys.stdout, sys.stderr = streams
+            for stream in self.streams:
+                stream.flush()
+            sys.stdout, sys.stderr = before
+            self.streams = ()
         return True
 
+    def _file(self, source: str, name: str) -> str:
+        """Return what a cell is called: its name; if it has run with another text, the run, too.
+
+        So functions that it defined then are still told by the text that they had. Code that is not
+        the reader's has a name in angle brackets; no traceback begins there.
+        """
+        texts = self.texts.setdefault(name, [])
+        if not texts or texts[-1] != source:
+            texts.append(source)
+        file = name if len(texts) == 1 else f"{name}, run {len(texts)}"
+        if not name.startswith("<"):
+            self.files.add(file)
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        return file
+
     def display(self, *values: Any) -> None:
-        """Show values in the best form that each of them has."""
+        """Show values in the best form that each of them has, as long as there are not too many."""
         for value in values:
-            if value is not None:
-                self.names["_"] = value
-                self.send({"kind": "rich", **form_of(value)})
+            if value is None:
+                continue
+            self.names["_"] = value
+            self.shown += 1
+            if self.shown > MOST_SHOWN:
+                if self.shown == MOST_SHOWN + 1:
+                    self._note(f"only the first {MOST_SHOWN} values of a cell are shown")
+                continue
+            form = form_of(value)
+            self.rich += len(form["data"])
+            if self.rich > MOST_RICH:
+                self.shown = MOST_SHOWN + 1
+                self._note(f"this value and those after it are not shown: {MOST_RICH} characters")
+            else:
+                self.send({"kind": "rich", **form})
+
+    def _note(self, text: str) -> None:
+        self.send({"kind": "stream", "name": "stdout", "text": f"... ({text})\n"})
 
     def show_figures(self) -> None:
         """Show the figures that a cell has drawn with pyplot, and close them."""
@@ -112,9 +182,25 @@ class Notebook:
             pyplot.close(number)
 
 
+def no_input(prompt: object = "") -> str:
+    """Tell that nothing can be typed in while code runs."""
+    raise RuntimeError(
+        "input() is not here: nothing can be typed in while a cell runs. Write the value into the "
+        "cell instead."
+    )
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text, without its middle if it is too long."""
+    if len(text) <= most:
+        return text
+    left = len(text) - most
+    return f"{text[: most // 2]}\n... ({left} characters are left out)\n{text[-(most // 2) :]}"
+
+
 def form_of(value: Any) -> Output:
     """Return the best form of a value that it has, and its text."""
-    text = repr(value)
+    text = shortened(repr(value), MOST)
     for mime, method in RICH.items():
         made = _made(value, method)
         if made is not None:
@@ -139,13 +225,13 @@ def _is_figure(value: Any) -> bool:
     return figure is not None and isinstance(value, figure.Figure)
 
 
-def format_error(error: BaseException) -> str:
-    """Return a traceback that begins at the reader's cell."""
+def format_error(error: BaseException, files: Collection[str]) -> str:
+    """Return a traceback that begins in the reader's code; of an error elsewhere, what it says."""
     frames = error.__traceback__
-    while frames is not None and not frames.tb_frame.f_code.co_filename.startswith("cell ["):
+    while frames is not None and frames.tb_frame.f_code.co_filename not in files:
         frames = frames.tb_next
     shown = traceback.TracebackException(type(error), error, frames)
-    return "".join(shown.format())
+    return shortened("".join(shown.format()), MOST_OF_ERROR)
 
 
 def needed(cells: list[str], wanted: int, ran: list[int]) -> list[int]:

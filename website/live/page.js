@@ -6,6 +6,9 @@ import { show } from "./render.js";
 import { Session, Stopped } from "./session.js";
 
 const HELP = "live-help";
+const CHANGED = "The book has changed this cell since you edited it.";
+const TYPED_ELSEWHERE = "You have typed another text here, in another tab.";
+const THIS_TAB = crypto.randomUUID();
 
 /** What of an output is worth telling in the bar: of a report, the verdict on each gradient. */
 function gist({ kind, text }) {
@@ -25,6 +28,8 @@ class Cell {
     const shown = input.querySelector("pre");
     this.original = shown.textContent.replace(/\n$/, "");
     this.text = this.original;
+    this.offers = [];
+    this.notes = [];
     this.output = place.querySelector("div.cell_output");
     if (!this.output) {
       this.output = element("div", "cell_output docutils container");
@@ -38,7 +43,8 @@ class Cell {
     this.state = element("span", "live-state");
     this.runButton = button("Run", `Run cell ${number}`, () => page.run(this));
     this.resetButton = button("Reset", `Reset cell ${number}`, () => {
-      this.reset();
+      if (this.putBack) this.putBack();
+      else this.reset();
       this.editor.focus();
     });
     this.resetButton.disabled = true;
@@ -51,34 +57,70 @@ class Cell {
       describedBy: HELP,
       onChange: (text) => {
         this.text = text;
-        this.resetButton.disabled = text === this.original && !this.hasRun;
-        page.keep();
+        this.#offerReset();
+        page.keep(this);
       },
       onRun: () => page.run(this),
     });
     place.closest("details")?.addEventListener("toggle", () => this.editor.requestMeasure());
   }
 
-  /** Offer a text that was typed when the book said something else here. */
-  offer(text, onTaken) {
-    const back = button("Bring back my text", `Bring back my text of cell ${this.number}`, () => {
-      onTaken();
-      setText(this.editor, text);
-      note.remove();
-      this.editor.focus();
+  /** Offer texts that stand elsewhere, in place of those that were offered before. */
+  offer(texts, onTaken) {
+    const same =
+      texts.length === this.offers.length &&
+      texts.every((each, i) => each.text === this.offers[i].text);
+    if (same) return;
+    this.offers = texts;
+    for (const note of this.notes) note.remove();
+    this.notes = texts.map((entry) => {
+      const back = button("Bring back my text", `Bring back my text of cell ${this.number}`, () => {
+        onTaken(entry);
+        setText(this.editor, entry.text);
+        note.remove();
+        this.editor.focus();
+      });
+      const note = element(
+        "p",
+        "live-note",
+        `${entry.original === this.original ? TYPED_ELSEWHERE : CHANGED} `,
+      );
+      note.append(back);
+      this.editor.dom.parentElement.before(note);
+      return note;
     });
-    const note = element("p", "live-note", "The book has changed this cell since you edited it. ");
-    note.append(back);
-    this.editor.dom.parentElement.before(note);
   }
 
-  /** Put back the book's code and its output. */
+  get isChanged() {
+    return this.text !== this.original || this.hasRun;
+  }
+
+  /** Put back the book's code and its output; return what undoes it, which the button does, too. */
   reset() {
+    const { text, hasRun, ranAs } = this;
+    const [said, shown] = [this.state.textContent, [...this.output.childNodes]];
     setText(this.editor, this.original);
     this.output.replaceChildren(...this.stored);
     this.tell("");
     this.hasRun = false;
-    this.resetButton.disabled = true;
+    const putBack = () => {
+      if (this.putBack !== putBack) return; // it was edited or has run since
+      setText(this.editor, text);
+      this.output.replaceChildren(...shown);
+      this.tell(said);
+      Object.assign(this, { hasRun, ranAs });
+      this.#offerReset();
+    };
+    this.#offerReset(putBack);
+    return putBack;
+  }
+
+  #offerReset(putBack) {
+    this.putBack = putBack;
+    this.resetButton.textContent = putBack ? "Undo reset" : "Reset";
+    const what = putBack ? "Undo the reset of" : "Reset";
+    this.resetButton.setAttribute("aria-label", `${what} cell ${this.number}`);
+    this.resetButton.disabled = !putBack && !this.isChanged;
   }
 
   tell(state) {
@@ -97,11 +139,12 @@ class Cell {
     this.tell("running …");
     let said = "";
     try {
-      const ran = await session.run(text, (output) => {
+      const onOutput = (output) => {
         begin();
         show(output, this.output);
         if (output.text?.trim()) said = gist(output);
-      });
+      };
+      const ran = await session.run(text, onOutput, `cell ${this.number}`);
       begin();
       this.ranAs = ran ? text : undefined;
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
@@ -113,7 +156,7 @@ class Cell {
       throw error;
     } finally {
       this.hasRun = true;
-      this.resetButton.disabled = false;
+      this.#offerReset();
     }
   }
 }
@@ -124,14 +167,17 @@ class Bar {
     this.status = new Status();
     this.runAll = button("Run all", "", () => page.runAll());
     this.stop = button("Stop", "", () => page.stop());
-    this.resetAll = button("Reset all", "", () => page.resetAll());
+    this.resetAll = button("Reset all", "", () => page.askToReset());
     this.retry = button("Try again", "", () => page.begin());
     const help = element("span", "live-help", "Shift+Enter runs a cell. Esc, then Tab leaves it.");
     help.id = HELP;
     this.status.place.append(help);
     const bar = element("section", "live-bar");
     bar.setAttribute("aria-label", "Python on this page");
-    bar.append(this.status.place, this.runAll, this.stop, this.resetAll, this.retry);
+    this.answers = element("span", "live-answers");
+    this.answers.setAttribute("role", "group");
+    this.answers.setAttribute("aria-label", "Answer");
+    bar.append(this.status.place, this.answers, this.runAll, this.stop, this.resetAll, this.retry);
     document.querySelector("article").append(bar);
     // What has the focus is not hidden behind the bar, however many lines its words take.
     const root = document.documentElement;
@@ -142,16 +188,35 @@ class Bar {
   /** Say what is going on, and offer what can be done about it. */
   show(text, { running = false, failed = false, loading = false } = {}) {
     this.status.say(text, loading);
+    this.answers.replaceChildren();
     this.stop.disabled = !running;
     this.runAll.disabled = running || failed || loading;
     this.retry.hidden = !failed;
+  }
+
+  /** Ask something, or offer what can be done now; what Python does next takes its place. */
+  ask(text, answers) {
+    const earlier = this.status.text.textContent;
+    const done = () => {
+      this.answers.replaceChildren();
+      if (this.status.text.textContent === text) this.status.text.textContent = earlier;
+      this.resetAll.focus();
+    };
+    const buttons = answers.map(({ label, act }) =>
+      button(label, "", () => {
+        done();
+        act?.();
+      }),
+    );
+    this.status.text.textContent = text;
+    this.answers.replaceChildren(...buttons);
+    buttons[0].focus();
   }
 }
 
 class Page {
   constructor() {
     this.kept = new Kept(location.pathname);
-    this.offered = new Set(); // kept texts whose cell is no longer what it was
     this.bar = new Bar(this);
     this.cells = [];
     void this.begin(); // files come while the editors are made
@@ -162,35 +227,75 @@ class Page {
     this.#bringBack();
   }
 
+  /** Put what was kept into the cells that are what they were; offer all else. */
   #bringBack() {
-    for (const earlier of this.kept.read()) {
-      const same = this.cells.find(
-        (cell) => cell.original === earlier.original && cell.text === cell.original,
-      );
-      if (same) {
-        setText(same.editor, earlier.text);
-      } else {
-        this.offered.add(earlier);
-        const nearest = this.cells[Math.min(earlier.number, this.cells.length) - 1];
-        nearest.offer(earlier.text, () => this.offered.delete(earlier));
-      }
+    for (const entry of this.kept.read()) {
+      const cell = this.#cellOf(entry);
+      if (!cell) continue;
+      cell.taken = entry; // the last one counts: it was typed last
     }
-    this.keep(); // each text that was put back has written what was there by then
+    for (const cell of this.cells) {
+      if (cell.taken) setText(cell.editor, cell.taken.text);
+    }
+    this.#offerOthers();
+    this.kept.onChange(() => {
+      for (const cell of this.cells) {
+        const isMissing = !this.kept.read().some((entry) => this.#isOf(cell, entry));
+        if (cell.hasTyped && isMissing) this.keep(cell); // another tab has not known of it
+      }
+      this.#offerOthers();
+    });
   }
 
-  /** Keep what differs from the book, and what is still offered. */
-  keep() {
-    const changed = this.cells.filter((cell) => cell.text !== cell.original);
-    this.kept.write([
-      ...changed.map(({ number, original, text }) => ({ number, original, text })),
-      ...this.offered,
-    ]);
+  #cellOf({ original, number }) {
+    const same = this.cells.filter((cell) => cell.original === original);
+    return same.find((cell) => cell.number === number) ?? same[0];
+  }
+
+  /** Say whether an entry is what this tab has kept of a cell, or has taken up and not changed. */
+  #isOf(cell, entry) {
+    if (this.#cellOf(entry) !== cell) return false;
+    if (entry.tab === THIS_TAB) return true;
+    return entry.tab === cell.taken?.tab && entry.text === cell.taken?.text;
+  }
+
+  /** Offer at each cell what other tabs have kept of it, and what belongs to an older edition. */
+  #offerOthers() {
+    const offers = new Map(this.cells.map((cell) => [cell, []]));
+    for (const entry of this.kept.read()) {
+      const cell = this.#cellOf(entry);
+      if (cell && (this.#isOf(cell, entry) || entry.text === cell.text)) continue;
+      const nearest = this.cells[Math.min(entry.number, this.cells.length) - 1];
+      offers.get(cell ?? nearest).push(entry);
+    }
+    for (const [cell, entries] of offers) cell.offer(entries, (taken) => this.#drop(taken));
+  }
+
+  #drop({ tab, original, number, text }) {
+    const isIt = (entry) =>
+      entry.tab === tab &&
+      entry.original === original &&
+      entry.number === number &&
+      entry.text === text;
+    this.kept.write(this.kept.read().filter((entry) => !isIt(entry)));
+  }
+
+  /** Keep a cell's text if it differs from the book; what other tabs have kept stays. */
+  keep(cell) {
+    const { number, original, text, taken } = cell;
+    if (taken && taken.text === text && !cell.hasTyped) return; // it is kept as it is
+    cell.hasTyped = text !== original;
+    const others = this.kept.read().filter((entry) => !this.#isOf(cell, entry));
+    cell.taken = undefined;
+    if (cell.hasTyped) others.push({ number, original, text, tab: THIS_TAB });
+    this.kept.write(others);
   }
 
   /** Load and start Python, in place of one that is running, and say so. */
   async begin(message = "Python is ready.") {
     this.session?.end();
     this.session = new Session();
+    this.isReady = false;
     for (const cell of this.cells) cell.ranAs = undefined;
     this.bar.show("Loading Python", { loading: true });
     this.ready = this.session.start(
@@ -199,6 +304,7 @@ class Page {
     );
     try {
       await this.ready;
+      this.isReady = true;
       if (!this.busy) this.bar.show(message);
     } catch (error) {
       if (!(error instanceof Stopped)) this.bar.show(words(error), { failed: true });
@@ -207,6 +313,8 @@ class Page {
 
   /** Run a cell, and before it what it needs of those above that have not run as they are now. */
   async run(cell) {
+    if (!this.isReady) cell.tell("waiting for Python …");
+    else if (this.busy) cell.tell("waiting for its turn …");
     await this.#inTurn(async () => {
       const ran = this.cells.flatMap(({ ranAs, text }, i) => (ranAs === text ? [i] : []));
       const wanted = this.cells.indexOf(cell);
@@ -233,6 +341,8 @@ class Page {
     try {
       await turn;
     } catch (error) {
+      for (const { state } of this.cells)
+        if (/^waiting/.test(state.textContent)) state.textContent = "";
       if (!(error instanceof Stopped)) this.bar.show(words(error), { failed: true });
     }
     if (this.busy === turn) this.busy = undefined;
@@ -279,9 +389,28 @@ class Page {
     (open.find(isAhead) ?? open.at(-1))?.editor.focus();
   }
 
+  /** Ask whether all that the reader has changed shall be put back. */
+  askToReset() {
+    const typed = this.cells.filter(({ text, original }) => text !== original);
+    if (!typed.length) {
+      this.resetAll();
+      return;
+    }
+    const cells = typed.length > 1 ? `${typed.length} cells` : "1 cell";
+    this.bar.ask(`Put the book's code back into ${cells} that you have edited?`, [
+      { label: "Keep my text" },
+      { label: `Reset ${cells}`, act: () => this.resetAll() },
+    ]);
+  }
+
+  /** Put back all cells, and offer to undo it. */
   resetAll() {
-    for (const cell of this.cells) cell.reset();
-    this.bar.resetAll.focus();
+    const undo = this.cells.filter(({ isChanged }) => isChanged).map((cell) => cell.reset());
+    if (!undo.length) return;
+    const undoAll = () => {
+      for (const putBack of undo) putBack();
+    };
+    this.bar.ask("All cells are as in the book.", [{ label: "Undo reset of all", act: undoAll }]);
   }
 }
 

@@ -46,6 +46,13 @@ export class Kept {
       // No storage in this browser: nothing is kept, everything else works.
     }
   }
+
+  /** Call a function whenever another tab has kept something. */
+  onChange(changed) {
+    addEventListener("storage", ({ key }) => {
+      if (key === this.#key || key === null) changed();
+    });
+  }
 }
 
 /** One line on what Python is doing, announced to screen readers, and how much of it has come. */

@@ -34,6 +34,7 @@ function labelled(text, field, id) {
 
 class Workbench {
   #session;
+  #started; // settled once the session has
   #run = 0; // changes with each press of Prove or Stop: what belongs to an older one is dropped
 
   constructor(place, { code, axes, isFromLink, warning, kept }) {
@@ -89,6 +90,9 @@ class Workbench {
       this.result,
     );
     this.nameIt();
+    for (const field of [holder, this.axes]) {
+      field.addEventListener("focusin", () => this.#prepare(), { once: true });
+    }
   }
 
   get code() {
@@ -156,26 +160,52 @@ class Workbench {
     };
     const question = `${IMPORT}_prove(*_layer_in(globals()), ${this.axes.value})`;
     await session.forget();
-    const ran = (await session.run(this.code, put)) && (await session.run(question, put));
+    const ran =
+      (await session.run(this.code, put, "your code")) &&
+      (await session.run(question, put, "<axes>"));
     return ran ? judgement(said) : "Python has found something wrong; see below.";
+  }
+
+  /** Load Python while the reader types, unless the reader's connection is slow or to be spared. */
+  #prepare() {
+    const { saveData, effectiveType } = navigator.connection ?? {};
+    if (this.#session || saveData || effectiveType?.endsWith("2g")) return;
+    this.#python().catch(() => this.#forgetSession()); // Prove tries again, and tells what is wrong
   }
 
   async #python() {
     if (!this.#session) {
       const session = new Session();
       this.#session = session;
-      this.status.say("Loading Python", true);
-      await session.start(
+      this.loading = "Loading Python";
+      this.#started = session.start(
         (loaded, total) => this.status.measure(loaded, total),
-        () => this.status.say("Starting Python", true),
+        () => this.#sayLoading("Starting Python"),
+      );
+      this.#started.then(
+        () => (this.loading = ""),
+        () => {}, // told to whoever waits for it
       );
     }
-    return this.#session;
+    const session = this.#session;
+    this.#sayLoading(this.loading);
+    await this.#started;
+    return session;
+  }
+
+  /** Say what Python is doing, if somebody waits for it. */
+  #sayLoading(text) {
+    this.loading = text;
+    if (text && this.proveButton.disabled) this.status.say(text, true);
+  }
+
+  #forgetSession() {
+    this.#session?.end();
+    this.#session = undefined;
   }
 
   #lost(message) {
-    this.#session?.end();
-    this.#session = undefined;
+    this.#forgetSession();
     this.status.say(message);
   }
 

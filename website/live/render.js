@@ -5,6 +5,7 @@ import { parser } from "@lezer/python";
 import { tex } from "@mdit/plugin-tex";
 import MarkdownIt from "markdown-it";
 import { pygments } from "./editor.js";
+import { typeset } from "./formulas.js";
 import { harmless, harmlessText } from "./harmless.js";
 import { withBoxes } from "./verdicts.js";
 
@@ -121,10 +122,4 @@ export function show(output, place, { isTrusted = true } = {}) {
     place.append(element);
     void typeset(element);
   }
-}
-
-async function typeset(element) {
-  if (!element.querySelector(".math") || !window.MathJax?.startup?.promise) return;
-  await window.MathJax.startup.promise;
-  await window.MathJax.typesetPromise([element]);
 }

@@ -1,4 +1,4 @@
-// The page hands over the worker's code, its files and a port; the worker does the rest.
+// The page hands over the worker's code, a port; the worker does the rest.
 // Removing the frame ends the worker, whatever it is doing.
 //
 // Opened in any other way than in that frame, this page would have the site's own origin, and any
@@ -7,6 +7,6 @@ if (self.origin === "null") {
   addEventListener("message", ({ data, ports }) => {
     const worker = new Worker(URL.createObjectURL(data.worker));
     worker.onerror = (error) => ports[0].postMessage({ failed: error.message });
-    worker.postMessage({ files: data.files, packages: data.packages }, ports);
+    worker.postMessage(data.told, ports);
   });
 }

@@ -1,86 +1,89 @@
 // Python in a worker of its own, which is given all its files and can ask nobody for more.
 //
-// It is handed a port to the page and the files of the runtime, as blobs. The page sends
-//   {do: "run", id, source}                 -> {id, output}..., then {id, ran: true or false}
+// It is told which packages to load, and handed a port to the page, which sends the files of the
+// runtime, each as soon as it has come, and then asks:
+//   {file, blob}
+//   {do: "run", id, source, name}           -> {id, output}..., then {id, ran: true or false}
 //   {do: "needed", id, cells, wanted, ran}  -> {id, cells}
 //   {do: "forget", id}                      -> {id}
-// and is told {ready: true, snapshot} or {failed: why} once, when Python has started, and
-// {id, broken: why} if Python itself breaks down, for example because the memory is full.
-//
-// The snapshot is the memory of Python as it was when it had started, before it had packages or ran a
-// cell. A worker that finds it among its files takes it up, which is ten times as fast.
+// The page is told {ready: true} or {failed: why} once, when Python has started and has imported what
+// nearly every cell needs; and {id, broken: why} if Python itself breaks down, for example because the
+// memory is full.
 
 const NOWHERE = "https://runtime.invalid/";
-const IMPORTED_AHEAD = ["numpy", "sympy", "matplotlib.pyplot", "backprop_lib.proof"];
+const IMPORTED_AHEAD = [
+  "numpy",
+  "sympy",
+  "matplotlib.pyplot",
+  "backprop_lib.gradcheck",
+  "backprop_lib.proof.prover",
+];
 
-function answerFrom(files) {
+/** The files by name, each there or still to come. */
+class Files {
+  #known = new Map();
+
+  #entry(name) {
+    if (!this.#known.has(name)) {
+      const entry = {};
+      entry.blob = new Promise((resolve) => (entry.arrive = resolve));
+      this.#known.set(name, entry);
+    }
+    return this.#known.get(name);
+  }
+
+  arrive(name, blob) {
+    this.#entry(name).arrive(blob);
+  }
+
+  get(name) {
+    return this.#entry(name).blob;
+  }
+}
+
+function answerFrom(files, names) {
   // Pyodide asks for its files by address; here an address is a name in the list, and nothing else.
   self.fetch = async (address) => {
     const name = new URL(address, NOWHERE).pathname.split("/").pop();
-    const blob = files.get(name);
-    if (!blob) throw new TypeError(`${name} is not among the files of this page`);
-    const type = name.endsWith(".wasm") ? "application/wasm" : blob.type;
-    return new Response(blob, { headers: { "Content-Type": type } });
+    if (!names.includes(name)) throw new TypeError(`${name} is not among the files of this page`);
+    const blob = await files.get(name);
+    return new Response(blob, { headers: { "Content-Type": blob.type } });
   };
 }
 
-function runScript(blob) {
-  const address = URL.createObjectURL(blob);
+async function runScript(blob) {
+  const address = URL.createObjectURL(await blob);
   importScripts(address);
   URL.revokeObjectURL(address);
 }
 
-async function start(files, packages, send) {
-  answerFrom(files);
-  runScript(files.get("pyodide.js"));
-  runScript(files.get("pyodide.asm.js"));
-  const earlier = await files.get("snapshot")?.arrayBuffer();
-  const pyodide = await self.loadPyodide({
-    indexURL: NOWHERE,
-    env: { MPLBACKEND: "agg" },
-    ...(earlier ? { _loadSnapshot: earlier } : { _makeSnapshot: true }),
-  });
-  const snapshot = files.get("snapshot") ?? new Blob([pyodide.makeMemorySnapshot()]);
-  pyodide.registerJsModule("js", self); // where a snapshot is made or taken up, it is a stand-in
+async function start(files, { packages, names }, send) {
+  answerFrom(files, names);
+  await runScript(files.get("pyodide.js"));
+  await runScript(files.get("pyodide.asm.js"));
+  const pyodide = await self.loadPyodide({ indexURL: NOWHERE, env: { MPLBACKEND: "agg" } });
   await pyodide.loadPackage(packages, { messageCallback: () => {} });
   const own = pyodide.toPy({ __name__: "notebook" });
-  pyodide.runPython(await files.get("notebook.py").text(), { globals: own });
-  return { pyodide, snapshot, notebook: own.get("Notebook")(send), needed: own.get("needed") };
-}
-
-/** Import what nearly every cell needs while the reader reads; what is asked for comes in between. */
-function importAhead(pyodide, [name, ...others]) {
-  setTimeout(() => {
+  pyodide.runPython(await (await files.get("notebook.py")).text(), { globals: own });
+  for (const name of IMPORTED_AHEAD) {
     try {
       pyodide.pyimport(name).destroy();
     } catch {
-      return; // the cell that needs it will say why
+      // The cell that needs it will say why.
     }
-    if (others.length) importAhead(pyodide, others);
-  });
+  }
+  return { pyodide, notebook: own.get("Notebook")(send), needed: own.get("needed") };
 }
 
-self.onmessage = async ({ data: { files, packages }, ports: [port] }) => {
+self.onmessage = async ({ data: told, ports: [port] }) => {
+  const files = new Files();
   let asked; // the request that is being answered
-  const send = (output) => {
-    port.postMessage({ id: asked, output: output.toJs({ dict_converter: Object.fromEntries }) });
-  };
-  let python;
-  try {
-    python = await start(files, packages, send);
-  } catch (error) {
-    port.postMessage({ failed: String(error?.message ?? error) });
-    return;
-  }
-  const { pyodide, snapshot, notebook, needed } = python;
-  const tasks = {
-    run: ({ source }) => ({ ran: notebook.run(source) }),
-    needed: ({ cells, wanted, ran }) => ({
-      cells: needed(pyodide.toPy(cells), wanted, pyodide.toPy(ran)).toJs(),
-    }),
-    forget: () => notebook.forget(),
-  };
+  let tasks; // once Python has started; before, only files come
   port.onmessage = ({ data }) => {
+    if (data.file) {
+      files.arrive(data.file, data.blob);
+      return;
+    }
     asked = data.id;
     try {
       port.postMessage({ id: asked, ...tasks[data.do](data) });
@@ -88,6 +91,20 @@ self.onmessage = async ({ data: { files, packages }, ports: [port] }) => {
       port.postMessage({ id: asked, broken: String(error?.message ?? error) });
     }
   };
-  port.postMessage({ ready: true, snapshot });
-  importAhead(pyodide, IMPORTED_AHEAD);
+  const send = (output) => {
+    port.postMessage({ id: asked, output: output.toJs({ dict_converter: Object.fromEntries }) });
+  };
+  try {
+    const { pyodide, notebook, needed } = await start(files, told, send);
+    tasks = {
+      run: ({ source, name }) => ({ ran: notebook.run(source, name) }),
+      needed: ({ cells, wanted, ran }) => ({
+        cells: needed(pyodide.toPy(cells), wanted, pyodide.toPy(ran)).toJs(),
+      }),
+      forget: () => notebook.forget(),
+    };
+    port.postMessage({ ready: true });
+  } catch (error) {
+    port.postMessage({ failed: String(error?.message ?? error) });
+  }
 };

@@ -1,10 +1,10 @@
-// An equation, code or output that is wider than its box can be scrolled with the keyboard.
+// An equation, drawing, code or output that is wider than its box can be scrolled with the keyboard.
 //
-// An equation says so, too. For code and outputs the theme does it, but once after a window has
+// Equations and drawings say so, too. For code and outputs the theme does it, but once after a window has
 // changed, and not again when the page has found its new place in it; not every browser does it.
 
-const BOXES = "div.math mjx-container, #main-content pre";
-const GROUP = { tabindex: "0", role: "group", "aria-label": "Wide equation" };
+const DRAWING = ".cell_output .output:has(> svg[role='img'])";
+const BOXES = `div.math mjx-container, article span.math, ${DRAWING}, #main-content pre`;
 const seen = new Set();
 
 function mark(box) {
@@ -13,7 +13,9 @@ function mark(box) {
     box.tabIndex = isWide || box.scrollHeight > box.clientHeight ? 0 : -1;
     return;
   }
-  for (const [name, value] of Object.entries(GROUP)) {
+  const label = box.matches(DRAWING) ? "Wide drawing" : "Wide equation";
+  const group = { tabindex: "0", role: "group", "aria-label": label };
+  for (const [name, value] of Object.entries(group)) {
     if (isWide) box.setAttribute(name, value);
     else box.removeAttribute(name);
   }
