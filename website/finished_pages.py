@@ -67,8 +67,8 @@ FIXES = [
 ]
 
 DRAWING_OF_A_CELL = re.compile(
-    r'<svg role="img"[^>]* viewBox="0 0 (?P<width>[\d.]+) [^>]*>\s*<g id="(?P<name>[^"]+)">'
-    r"(?P<inside>.*?)</svg>",
+    r'<svg role="img"[^>]* viewBox="0 0 (?P<width>[\d.]+) [^>]*>\s*<defs>.*?</defs>\s*'
+    r'<g id="(?P<name>[^"]+)">(?P<inside>.*?)</svg>',
     re.DOTALL,
 )
 LABEL = re.compile(r"scale\((0\.\d+) -\1\)")

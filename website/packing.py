@@ -23,16 +23,23 @@ SITE_PACKAGES = "/lib/python3.12/site-packages"
 SUMS = "sums.json"
 
 USED = """
-import ast, base64, csv, dataclasses, fractions, functools, importlib.resources, inspect, io, \
-itertools, json, linecache, logging, math, operator, pathlib, symtable, textwrap, traceback
-import beartype, jaxtyping, matplotlib.backends.backend_svg, matplotlib.pyplot, numpy, sympy
+import ast, base64, csv, dataclasses, fractions, functools, hmac, importlib.resources, inspect
+import io, itertools, json, linecache, logging, math, operator, pathlib, secrets, symtable
+import textwrap, traceback
+import beartype.door, jaxtyping, numpy.random, sympy
+import matplotlib.backends.backend_svg, matplotlib.pyplot
 import sympy.printing.pycode
 sympy.latex(sympy.simplify(sympy.sqrt(sympy.Symbol("x")) + sympy.Rational(1, 2)))
+Array = jaxtyping.Float[numpy.ndarray, "N *D"]
+@jaxtyping.jaxtyped(typechecker=beartype.beartype)
+def function(x: Array, axis: tuple[int, ...] | None = None, name: str = "") -> tuple[Array, Array]:
+    return x, x
+function(numpy.zeros((2, 3)))
 figure, axes = matplotlib.pyplot.subplots()
 axes.plot([1, 2], label="$x$")
 axes.legend()
 for form in ("png", "svg"):
-    figure.savefig(__import__("io").BytesIO(), format=form)
+    figure.savefig(io.BytesIO(), format=form)
 """
 """What cells do on nearly every page: the modules that this imports are compiled."""
 

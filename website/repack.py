@@ -78,13 +78,16 @@ def record(packed: dict[str, bytes], own: str) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def repack_all(folder: Path) -> None:
-    """Do what tasks.json in a folder asks for, among the files beside it."""
+def repack_all(folder: Path, used: str | None = None) -> None:
+    """Do what tasks.json in a folder asks for, among the files beside it.
+
+    `used` is run in the place of the code that it names.
+    """
     told = json.loads((folder / "tasks.json").read_text(encoding="utf8"))
-    exec(told["used"], {})
-    used = {getattr(module, "__file__", None) for module in [*sys.modules.values()]}
+    exec(told["used"] if used is None else used, {})
+    imported = {getattr(module, "__file__", None) for module in [*sys.modules.values()]}
     for task in told["tasks"]:
-        compiles = {"keeps_source": True} if task["is_own"] else {"only": used}
+        compiles = {"keeps_source": True} if task["is_own"] else {"only": imported}
         repack(
             folder / "from" / task["file"],
             folder / "to" / task["file"],

@@ -32,12 +32,14 @@ function strict({ chtml, tex }) {
   };
 }
 
-/** Leave out what means the same to a browser if it is not there, and stands in the stylesheet. */
+/** Leave out what neither a browser nor MathJax's stylesheet looks at, or book.css says for all. */
 function lean(html) {
   return html
     .replace(' class="MathJax"', "")
     .replace(' style="position: relative;"', "")
     .replace(' unselectable="on"', "")
+    .replace(' display="inline"', "")
+    .replace(/ class="mjx-[nib]"| texclass="\w+"/g, "")
     .replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
     .replace(/ data-mjx-texclass="\w+"/g, "");
 }

@@ -116,7 +116,9 @@ def visiting(browser, address):
         note_complaints(context, visit.complaints)
         page = visit.page
         page.goto(f"{address}{name}.html")
-        page.wait_for_load_state("networkidle")
+        if name == "index":  # the front door
+            page.wait_for_url("**/intro.html")
+        page.evaluate("document.fonts.ready.then(() => undefined)")
         return visit
 
     yield go

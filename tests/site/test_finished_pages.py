@@ -91,3 +91,22 @@ def test_every_page_of_the_book_is_fixed_and_needs_every_fix():
         assert not re.search(r"<summary[^>]*aria-label", page)
         assert page.count('<svg class="icon') >= 5
     assert list((BOOK / "_static" / "scripts").glob("fontawesome*")) == []
+
+
+def test_a_drawing_is_as_wide_as_its_smallest_label_needs():
+    drawing = (
+        '<svg role="img" aria-label="A" viewBox="0 0 {} 100" version="1.1">\n<defs></defs>\n'
+        '<g id="{}-figure_1">{}</g></svg>'
+    )
+    labels = '<g transform="scale(0.09 -0.09)"/><g transform="translate(1 2) scale(0.06 -0.06)"/>'
+    body = drawing.format(400, "a", labels) + drawing.format(100, "b", "no labels")
+    page = f"<head></head>{body}"
+    rule = "@media screen { svg:has(> #a-figure_1) { min-width: 600px } }"
+    assert fix(page) == f"<head><style>{rule}</style>\n  </head>{body}" == fix(fix(page))
+
+
+def test_the_colours_are_there_before_scripts_and_without_them():
+    page = fix('<html lang="en" data-theme="auto"><script>localStorage.getItem("theme") || "auto"')
+    assert page.startswith('<html lang="en" data-theme="light">')
+    assert "prefers-color-scheme: dark" in page
+    assert '"auto"' not in page

@@ -346,6 +346,51 @@ def test_what_code_says_is_shown_as_text(used):
     assert [href for href in hrefs if href and href.startswith("javascript")] == []
 
 
+def test_what_is_missing_is_told_in_a_sentence(used):
+    page = used.page
+    for code, sentence in (
+        (
+            "def backward(dy, x):\n    return dy",
+            "TypeError: there is no forward; expected in the code",
+        ),
+        (
+            "def forward(x):\n    return x, ()",
+            "TypeError: forward returned (ndarray, tuple), and no backward was given",
+        ),
+    ):
+        write(page, code, 'x="N"')
+        _, result = ask(page)
+        expect(result.locator(".traceback pre")).to_have_text(re.compile(re.escape(sentence)))
+        assert result.inner_text().strip().startswith(sentence)
+
+    write(page, "def forward(x):\n    return 1 / 0\n\n\ndef backward(dy):\n    return dy", 'x="N"')
+    _, result = ask(page)
+    expect(result).to_contain_text("line 2, in forward")
+
+
+def test_python_loads_while_the_reader_types(workbench):
+    page = workbench.page
+    status = page.locator("#prove-your-own .live-status")
+    with page.expect_request("**/runtime/**"):
+        page.locator("#prove-your-own .cm-content").click()
+    expect(status).to_have_text("")
+
+
+def test_python_does_not_load_unasked_where_data_are_to_be_saved(browser, address):
+    page = browser.new_page()
+    page.add_init_script(
+        "Object.defineProperty(navigator, 'connection', {value: {saveData: true}})"
+    )
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{address}{PAGE}.html")
+    page.locator("#prove-your-own .cm-content").click()
+    page.keyboard.insert_text("a = 1")
+    page.wait_for_timeout(1000)
+    assert [url for url in asked if "/runtime" in url] == []
+    page.close()
+
+
 def test_an_endless_proof_is_stopped(workbench):
     page = workbench.page
     write(page, "while True:\n    pass", 'x="N"')

@@ -51,10 +51,13 @@ class Stream(io.TextIOBase):
     def __init__(self, name: str, send: Send):
         self.name = name
         self.send = send
+        self.other: Stream | None = None
         self.left = MOST
         self.held: list[str] = []
         self.pieces = 0
+        """How often something was sent."""
         self.last = 0.0
+        """When a whole line was last sent, in seconds."""
 
     def writable(self) -> bool:
         """Say that it can be written to."""
@@ -67,6 +70,8 @@ class Stream(io.TextIOBase):
             shown += f"\n... (only the first {MOST} characters are shown)\n"
         self.left -= min(len(text), self.left)
         if shown:
+            if self.other:
+                self.other.flush()
             self.held.append(shown)
             now = time.monotonic()
             if "\n" in shown and (self.pieces < AT_ONCE or now - self.last > 0.1):
@@ -77,9 +82,10 @@ class Stream(io.TextIOBase):
     def flush(self) -> None:
         """Send what is held."""
         if self.held:
-            self.pieces += 1
-            self.send({"kind": "stream", "name": self.name, "text": "".join(self.held)})
+            text = "".join(self.held)
             self.held.clear()
+            self.pieces += 1
+            self.send({"kind": "stream", "name": self.name, "text": text})
 
 
 class Notebook:
@@ -106,8 +112,7 @@ class Notebook:
     def send(self, output: Output) -> None:
         """Send an output, after all that was printed before it."""
         for stream in self.streams:
-            if output.get("name") != stream.name:
-                stream.flush()
+            stream.flush()
         self._send(output)
 
     def run(self, source: str, name: str = "cell") -> bool:
@@ -115,8 +120,9 @@ class Notebook:
         file = self._file(source, name)
         self.shown = self.rich = 0
         before = sys.stdout, sys.stderr
-        self.streams = Stream("stdout", self.send), Stream("stderr", self.send)
-        sys.stdout, sys.stderr = self.streams
+        out, err = Stream("stdout", self._send), Stream("stderr", self._send)
+        out.other, err.other = err, out
+        self.streams = sys.stdout, sys.stderr = out, err
         try:
             body = ast.parse(source, file).body
             last = body[-1].value if body and isinstance(body[-1], ast.Expr) else None

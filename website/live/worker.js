@@ -65,6 +65,7 @@ async function start(files, { packages, names }, send) {
   await pyodide.loadPackage(packages, { messageCallback: () => {} });
   const own = pyodide.toPy({ __name__: "notebook" });
   pyodide.runPython(await (await files.get("notebook.py")).text(), { globals: own });
+  const notebook = own.get("Notebook")(send); // first, for it keeps matplotlib quiet
   for (const name of IMPORTED_AHEAD) {
     try {
       pyodide.pyimport(name).destroy();
@@ -72,7 +73,7 @@ async function start(files, { packages, names }, send) {
       // The cell that needs it will say why.
     }
   }
-  return { pyodide, notebook: own.get("Notebook")(send), needed: own.get("needed") };
+  return { pyodide, notebook, needed: own.get("needed") };
 }
 
 self.onmessage = async ({ data: told, ports: [port] }) => {
