@@ -107,7 +107,7 @@ def test_what_is_printed_goes_line_by_line_and_much_of_it_together(ran):
 
 def test_outputs_keep_their_order(ran):
     source = (
-        "import sys\nprint('a', end='')\nprint('b', end='', file=sys.stderr)\n"
+        "import sys\nprint('a', end='', file=sys.stderr)\nprint('b', end='')\n"
         "display(1)\nprint('c', end='')\n1 / 0"
     )
     _, sent = ran(source)
