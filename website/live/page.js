@@ -4,6 +4,7 @@ import { makeEditor, setText } from "./editor.js";
 import { button, element, Kept, loadStyle, Status, words } from "./parts.js";
 import { show } from "./render.js";
 import { Session, Stopped } from "./session.js";
+import { inShort } from "./verdicts.js";
 
 const HELP = "live-help";
 const CHANGED = "The book has changed this cell since you edited it.";
@@ -13,6 +14,8 @@ const THIS_TAB = crypto.randomUUID();
 /** What of an output is worth telling in the bar: of a report, the verdict on each gradient. */
 function gist({ kind, text }) {
   if (kind !== "rich") return text.trim();
+  const verdicts = inShort(text);
+  if (verdicts) return verdicts;
   return text
     .split("\n")
     .filter((line) => /^\S/.test(line))
