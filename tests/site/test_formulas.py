@@ -197,7 +197,7 @@ def answer(page, *latex):
 
 def test_a_formula_that_code_answers_looks_like_the_pages(visit):
     seen = visit(LINEAR)
-    of_page = seen.page.locator(".math[data-tex='v']").first
+    of_page = seen.page.locator("article p .math[data-tex='v']").first
     assert not [url for url in seen.requests if url.endswith(".js") and "mathjax" in url]
     of_code, other_packages = answer(seen.page, "v", r"\cancel{\boldsymbol{v}}").all()
     both = [formula.locator("mjx-container") for formula in (of_page, of_code)]
