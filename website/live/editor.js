@@ -1,7 +1,13 @@
 // The editor of a cell, with the colours that the page's own code has.
 
 import { closeBrackets, closeBracketsKeymap } from "@codemirror/autocomplete";
-import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+import {
+  defaultKeymap,
+  history,
+  historyKeymap,
+  indentWithTab,
+  isolateHistory,
+} from "@codemirror/commands";
 import { python } from "@codemirror/lang-python";
 import {
   bracketMatching,
@@ -73,5 +79,6 @@ export function makeEditor({ parent, text, label, describedBy, onChange, onRun }
 
 /** Replace the whole text, as one step that can be undone. */
 export function setText(editor, text) {
-  editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: text } });
+  const changes = { from: 0, to: editor.state.doc.length, insert: text };
+  editor.dispatch({ changes, annotations: isolateHistory.of("full") });
 }
