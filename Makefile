@@ -10,6 +10,8 @@ RECORD_VENV := $(VENV)-record
 PY := $(VENV)/bin/python
 # One process for each processor; threads of BLAS beside them would only get in the way.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --nbval --numprocesses auto
+# The cells of a notebook stay together. Files with few tests are not the shortest: in their order.
+BY_FILE := --dist loadfile --no-loadscope-reorder --ignore tests/site
 BOOK_SOURCES := $(shell find _config.yml _toc.yml intro.md references.bib chapters website backprop_lib \
 	pyproject.toml README.md LICENSE \( -type f -o -type d \) -not -path '*/.*' -not -path '*/__pycache__*')
 
@@ -32,7 +34,7 @@ test: $(VENV)/test.stamp browser book ## run what guards the project, but for wh
 	$(PY) -m ruff format --check
 	$(PY) scripts/javascript.py
 	$(PY) -m mypy
-	$(PYTEST) -m "not thorough" --dist loadfile --ignore tests/site
+	$(PYTEST) -m "not thorough" $(BY_FILE)
 	$(PYTEST) -m "not thorough" --dist worksteal tests/site # each test where there is time
 
 test-all: $(VENV)/test.stamp browser book ## run what takes long and hardly ever differs: every notebook in the browser's Python, accessibility of every page, mutants, Lighthouse, the newest Python
@@ -43,7 +45,7 @@ browser: $(VENV)/test.stamp ## find the Chromium that the tests drive, or get on
 	@$(PY) scripts/browser.py > /dev/null
 
 test-library: $(VENV)/test.stamp ## run the tests that need neither website nor browser (TESTS="chapters tests/proof")
-	$(PYTEST) --dist loadfile --ignore tests/site $(TESTS)
+	$(PYTEST) $(BY_FILE) $(TESTS)
 
 mutants: $(VENV)/test.stamp ## change every backward in every small way; which guard notices? (ONLY=linear)
 	$(PY) scripts/mutants.py $(ONLY)

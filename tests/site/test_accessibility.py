@@ -101,7 +101,7 @@ def are_in_order_and_seen(found):
     assert [stop["name"] for stop in found if stop["isFormula"]] == []
 
 
-@pytest.mark.parametrize("screen", ["wide", "narrow"])
+@pytest.mark.parametrize("screen", ["wide", pytest.param("narrow", marks=pytest.mark.thorough)])
 def test_the_tab_key_goes_through_a_chapter_in_its_order(visit, screen):
     page = visit(LINEAR, screen=screen).page
     found = stops(page)

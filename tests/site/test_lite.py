@@ -269,7 +269,7 @@ def printed(cell):
 
 
 def test_a_chapter_runs_in_jupyter_from_the_rocket_menu(jupyter, address, record_property):
-    name = "chapters/layers/linear"
+    name = "chapters/first_steps"
     stored = nbformat.read(ROOT / f"{name}.ipynb", as_version=4)
     for attempt in (1, 2):
         context, complaints = jupyter()
@@ -291,7 +291,7 @@ def test_a_chapter_runs_in_jupyter_from_the_rocket_menu(jupyter, address, record
         for before, after in zip(stored["cells"], run["cells"], strict=True)
         if before["cell_type"] == "code"
     ]
-    assert len(pairs) >= 20
+    assert len(pairs) >= 15
     for before, after in pairs:
         if "nbval-ignore-output" not in before["metadata"].get("tags", []):
             assert printed(after) == printed(before), before["source"]
