@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,9 @@ def test_nobody_is_told_to_install_what_is_somebody_elses():
 
 PLACES = ("chapters", "backprop_lib", "website", "scripts", "tests", "bench")
 THIS = Path(__file__).resolve()
+
+
+def test_no_two_test_files_have_one_name():
+    """Pytest, which runs them in one process by `make test-all`, would take one for the other."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, number in names.items() if number > 1] == []

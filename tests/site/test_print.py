@@ -4,7 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from test_formulas import contrast
+from test_typesetting import contrast
 
 CHAPTERS = ["chapters/layers/linear", "chapters/layers/batchnorm1d"]
 PAPER = {"width": 680, "height": 1000}
