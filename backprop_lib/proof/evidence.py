@@ -178,10 +178,10 @@ def decide(evidence: Evidence) -> Verdict:
     if evidence.counterexample is not None:
         entry = list(evidence.counterexample.entry)
         wrong = evidence.rests_on_wrong
-        because = f", because it rests on d{wrong}" if wrong else ""
+        besides = f", and it rests on d{wrong}, which is refuted" if wrong else ""
         return verdict(
             Status.REFUTED,
-            (f" in entry {entry}" if entry else "") + because,
+            (f" in entry {entry}" if entry else "") + besides,
             counterexample=evidence.counterexample,
             formula=formulas.true,
         )

@@ -949,15 +949,20 @@ class _Judge:
         task = self.task if by_steps else replace(self.task, steps=(), lines=())
         wrong = self._names(lambda e: e.numbers.answer is Answer.WRONG)
         apart: dict[tuple[Compared, ...], bool] = {}
-        for name, formulas in findings(task, self.sizes, self._runs_where, wrong).items():
+        found = findings(task, self.sizes, self._runs_where, wrong)
+        if self.failed:  # backward as a whole does not run
+            misfit = next((one.misfit for one in found.values() if one.misfit), "")
+            found = {
+                name: replace(one, answer=Answer.NOTHING, misfit=one.misfit or misfit)
+                for name, one in found.items()
+            }
+        for name, formulas in found.items():
             evidence = self.evidence[name]
             if evidence.formulas.answer is Answer.RIGHT:
                 continue
             numbers = evidence.numbers
             generic = evidence.counterexample is not None and not evidence.counterexample.at_tie
             is_general = not (formulas.sizes or formulas.multiples)
-            if self.failed:  # backward as a whole does not run
-                formulas = replace(formulas, answer=Answer.NOTHING)
             if formulas.answer is Answer.RIGHT and is_general and (generic or numbers.misfit):
                 how = numbers.misfit or "numbers at a random point say that it is wrong"
                 raise DisagreementError(_disagreement(f"d{name}", how, self.checked_sizes))
@@ -969,10 +974,6 @@ class _Judge:
             if formulas.answer is Answer.RIGHT or not evidence.formulas.true:
                 rests = tuple(one for one in formulas.multiples if self._runs_beside(one))
                 self._note(name, formulas=formulas, rests=rests)
-        if self.failed:
-            misfits = [e.formulas.misfit for e in self.evidence.values() if e.formulas.misfit]
-            for name, evidence in self.evidence.items() if misfits else ():
-                self._note(name, formulas=replace(evidence.formulas, misfit=misfits[0]))
         if by_steps:
             right = self._names(
                 lambda e: e.formulas.answer is Answer.RIGHT and not e.formulas.sizes

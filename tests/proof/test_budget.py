@@ -47,11 +47,12 @@ def hoard():
 
 
 @pytest.mark.parametrize("call", [loop, explode])
-def test_a_step_ends_after_its_seconds_of_processor(call):
+def test_a_step_ends_after_its_seconds_of_processor(call, monkeypatch):
+    monkeypatch.setattr(budget, "WAITING", 100)  # however many wait for a processor
     limited = Budget(0.4)
     start = time.process_time()
     assert limited.run("the step", call, "not finished") == "not finished"
-    assert 0.1 < time.process_time() - start < 2  # little, where many wait for a processor
+    assert 0.3 < time.process_time() - start < 2
     assert limited.stopped == ["the step did not end within 0.4 seconds"]
 
 
@@ -62,12 +63,13 @@ def test_a_step_that_waits_ends_too():
     assert time.monotonic() - start < 5
 
 
-def test_a_step_has_its_share_of_what_is_left():
+def test_a_step_has_its_share_of_what_is_left(monkeypatch):
+    monkeypatch.setattr(budget, "WAITING", 100)
     limited = Budget(4)
     start = time.process_time()
     limited.run("the first", loop, None, 0.1)
     limited.run("the second", loop, None, 0.1)
-    assert 0.2 < time.process_time() - start < 2.5
+    assert 0.6 < time.process_time() - start < 2.5
     assert limited.left < 3.4
     first, second = limited.stopped
     assert first == "the first did not end within 0.4 seconds"

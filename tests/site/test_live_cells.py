@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from contextlib import closing
 
 import nbformat
 import pytest
@@ -353,6 +354,25 @@ def test_two_tabs_keep_what_is_typed_in_both(without_python):
     expect(cell(first, 1).locator(".cm-content")).to_have_text("second = 1")
     first.keyboard.press("Control+z")
     expect(cell(first, 1).locator(".cm-content")).to_have_text("first = 11")
+
+
+def test_cells_are_live_over_plain_http(browser, address):
+    """Browsers keep some functions for https, and for addresses of this very machine."""
+    host = "http://book.example/"
+    with closing(browser.new_context()) as context:
+        page = context.new_page()
+
+        def fetch(route):
+            own = address + route.request.url.removeprefix(host)
+            route.fulfill(response=route.fetch(url=own))
+
+        page.route(f"{host}**", fetch)
+        page.route("**/runtime/**", lambda route: None)
+        page.goto(f"{host}{LINEAR}.html")
+        assert not page.evaluate("isSecureContext")
+        make_editors(page)
+        write(page, 1, "mine")
+        keeps(page, "mine")
 
 
 def test_a_cell_that_waits_for_python_says_so(without_python):

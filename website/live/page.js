@@ -9,7 +9,7 @@ import { inShort } from "./verdicts.js";
 const HELP = "live-help";
 const CHANGED = "The book has changed this cell since you edited it.";
 const TYPED_ELSEWHERE = "You have typed another text here, in another tab.";
-const THIS_TAB = crypto.randomUUID();
+const THIS_TAB = crypto.getRandomValues(new Uint32Array(4)).join("-"); // over plain http, too
 
 /** What of an output is worth telling in the bar: of a report, the verdict on each gradient. */
 function gist({ kind, text }) {

@@ -1,4 +1,4 @@
-// The page hands over the worker's code, a port; the worker does the rest.
+// The page hands over the worker's code and a port; the worker does the rest.
 // Removing the frame ends the worker, whatever it is doing.
 //
 // Opened in any other way than in that frame, this page would have the site's own origin, and any
