@@ -102,8 +102,12 @@ class Draws:
     def __init__(self, *given: Any, backward: Any = None) -> None:
         self.happened = False
         self._is_backward = False
-        self._numpy = np.random.get_state(legacy=False)  # noqa: NPY002
-        self._python = random.getstate()
+        self._begins = {
+            source: getattr(module, get)() for source, (module, get, _) in _STATES.items()
+        }
+        """The state in which each global source was, from which forward draws."""
+        self._otherwise: dict[str, Any] = {}
+        """The states from which this run of backward goes on to draw what forward has not."""
         self._places = list(_places(given))
         self._places_of_backward = [*self._places, *_places([backward])]
         self._restore: list[Callable[[], None]] = []
@@ -141,8 +145,10 @@ class Draws:
         *,
         is_backward: bool,
     ) -> Iterator[None]:
-        outer = self._restore, self._begun, self._is_backward  # forward may run in a backward
-        self._restore, self._begun, self._is_backward = [], {}, is_backward
+        # Forward may run in a backward.
+        outer = self._restore, self._begun, self._otherwise, self._is_backward
+        self._restore, self._begun, self._otherwise = [], {}, dict(_OTHERWISE)
+        self._is_backward = is_backward
         before, run = _ACTIVE.get(), object()
         try:
             _ACTIVE.set(self)
@@ -158,28 +164,22 @@ class Draws:
             _end(run)
             for step in reversed(self._restore):
                 step()
-            self._restore, self._begun, self._is_backward = outer
+            self._restore, self._begun, self._otherwise, self._is_backward = outer
 
     def _begin_again(self, source: str) -> None:
         """Let a global source begin where it was when this was made, if it has not yet."""
         if source in self._begun:
             return
         self._will_be_restored(source)
-        if source == "random":
-            _original(random, "setstate")(self._python)
-        else:
-            _original(np.random, "set_state")(self._numpy)
+        module, _, put = _STATES[source]
+        _original(module, put)(self._begins[source])
 
     def _will_be_restored(self, source: str) -> None:
         """Note in which state a global source is to be left, before the code changes it."""
         if source not in self._begun:
-            if source == "random":
-                before: Any = _original(random, "getstate")()
-                restore = functools.partial(_original(random, "setstate"), before)
-            else:
-                before = _original(np.random, "get_state")(legacy=False)
-                restore = functools.partial(_original(np.random, "set_state"), before)
-            self._restore.append(restore)
+            module, get, put = _STATES[source]
+            before = _original(module, get)()
+            self._restore.append(functools.partial(_original(module, put), before))
         self._begun[source] = History()
 
     def held(self, value: Any) -> Any:
@@ -269,17 +269,24 @@ class Draws:
 
         def of_numpy(*args: Any, **options: Any) -> Any:
             if self._is_backward and source not in self._begun:
-                return self._drawn_otherwise(name, function, args, options)
+                instead = INSTEAD.get()
+                if instead is not None:
+                    return instead(name, args, options, History())
+                return self._drawn_otherwise(source, function, args, options)
             self._begin_again(source)
             return self.drawn(name, function, args, options, self._begun[source])
 
         def of_python(*args: Any, **options: Any) -> Any:
-            if not self._is_backward:
-                self._begin_again(source)
+            if self._is_backward and source not in self._begun:
+                self.drawn_plainly()
+                return self._drawn_otherwise(source, function, args, options)
+            self._begin_again(source)
             self.drawn_plainly()
             return function(*args, **options)
 
         def another(*args: Any, **options: Any) -> Any:
+            if self._is_backward and source not in self._begun:
+                return self._drawn_otherwise(source, function, args, options)
             self._begun.get(source, History()).lose()
             return function(*args, **options)
 
@@ -308,12 +315,22 @@ class Draws:
         kind = _Generator if isinstance(source, np.random.Generator) else _RandomState
         return kind(source, self, history)
 
-    def _drawn_otherwise(self, name: str, draw: Callable[..., Any], args: Any, options: Any) -> Any:
-        """Let backward draw what forward has not."""
-        instead = INSTEAD.get()
-        return (
-            draw(*args, **options) if instead is None else instead(name, args, options, History())
-        )
+    def _drawn_otherwise(
+        self, source: str, draw: Callable[..., Any], args: Any, options: Any
+    ) -> Any:
+        """Let backward draw what forward has not, and the same whenever it runs.
+
+        The global source goes on all the same, so that it is seen that the code draws from it.
+        """
+        module, get, put = _STATES[source]
+        before = _original(module, get)()
+        _original(module, put)(self._otherwise[source])
+        try:
+            return draw(*args, **options)
+        finally:
+            self._otherwise[source] = _original(module, get)()
+            _original(module, put)(before)
+            _original(module, "random")()
 
 
 _GLOBAL = getattr(np.random.rand, "__self__", None)
@@ -330,6 +347,15 @@ _FUNCTIONS = {
     if hasattr(module, name)
 }
 """The functions that draw from global sources, or make sources, as they are outside of any run."""
+_STATES = {
+    "random": (random, "getstate", "setstate"),
+    "numpy.random": (np.random, "get_state", "set_state"),
+}
+"""How the state of each global source is read and written."""
+_OTHERWISE = {
+    "random": random.Random(UNSEEDED_AGAIN).getstate(),
+    "numpy.random": np.random.RandomState(UNSEEDED_AGAIN).get_state(legacy=False),
+}
 _NAMES = {id(function): key for key, function in _FUNCTIONS.items()}
 _ACTIVE: ContextVar[Draws | None] = ContextVar("ACTIVE", default=None)
 _lock = threading.RLock()

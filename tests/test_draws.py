@@ -237,6 +237,30 @@ def test_what_backward_draws_without_a_seed_is_something_else():
         assert not np.array_equal(first, second)
 
 
+GOING_ON = {
+    "np.random.rand": lambda: np.random.rand(9),  # noqa: NPY002
+    "np.random.geometric": lambda: np.random.geometric(0.3, 9),  # noqa: NPY002
+    "random.random": lambda: [random.random() for _ in range(9)],
+    "random.sample": lambda: random.sample(range(99), 9),
+}
+
+
+@pytest.mark.parametrize("name", GOING_ON)
+def test_backward_draws_the_same_however_far_the_global_source_has_gone(name):
+    drawn, found = GOING_ON[name], []
+    draws = Draws(drawn)
+    with draws.repeated():
+        first = drawn()
+    for _ in range(2):
+        before = states()
+        with draws.redrawn():
+            found.append([drawn(), drawn()])
+        assert states() != before
+    assert np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[0][0], found[0][1])
+    assert not np.array_equal(found[0][0], first)
+
+
 def test_drawing_in_backward_alone_is_no_drawing_of_forward():
     draws = Draws(lambda: None)
     with draws.redrawn():

@@ -819,6 +819,21 @@ def test_a_backward_that_draws_other_numbers_is_refuted(name, kind):
     assert findings(task)["x"].answer is not Answer.RIGHT
 
 
+@pytest.mark.parametrize("seed", [0, 8, 17])
+def test_where_the_global_source_stands_is_no_matter(seed):
+    """A backward that goes on with it draws a mask that need not be forward's."""
+
+    def forward(x):
+        return x * (of_the_global_source(x.shape) > 0.5), ()
+
+    def backward(dy):
+        return dy * (np.random.rand(*dy.shape) > 0.5)  # noqa: NPY002
+
+    np.random.seed(seed)  # noqa: NPY002
+    (verdict,) = prove(forward, backward, x="N C")
+    assert verdict.status == "refuted", verdict
+
+
 @pytest.mark.parametrize("other", [lambda rng: rng.geometric(0.5), lambda rng: rng.bit_generator])
 def test_what_an_open_seed_does_besides_is_not_followed(other):
     """The numbers that one seed draws are not those of another."""
