@@ -107,7 +107,7 @@ class Draws:
         }
         """The state in which each global source was, from which forward draws."""
         self._otherwise: dict[str, Any] = {}
-        """The states from which this run of backward goes on to draw what forward has not."""
+        """The states that those of `_OTHERWISE` have reached in this run."""
         self._places = list(_places(given))
         self._places_of_backward = [*self._places, *_places([backward])]
         self._restore: list[Callable[[], None]] = []
@@ -277,11 +277,10 @@ class Draws:
             return self.drawn(name, function, args, options, self._begun[source])
 
         def of_python(*args: Any, **options: Any) -> Any:
+            self.drawn_plainly()
             if self._is_backward and source not in self._begun:
-                self.drawn_plainly()
                 return self._drawn_otherwise(source, function, args, options)
             self._begin_again(source)
-            self.drawn_plainly()
             return function(*args, **options)
 
         def another(*args: Any, **options: Any) -> Any:
@@ -356,6 +355,7 @@ _OTHERWISE = {
     "random": random.Random(UNSEEDED_AGAIN).getstate(),
     "numpy.random": np.random.RandomState(UNSEEDED_AGAIN).get_state(legacy=False),
 }
+"""The state from which each run of backward draws what forward has not."""
 _NAMES = {id(function): key for key, function in _FUNCTIONS.items()}
 _ACTIVE: ContextVar[Draws | None] = ContextVar("ACTIVE", default=None)
 _lock = threading.RLock()
